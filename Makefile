@@ -1,0 +1,47 @@
+# Everything a newcomer needs is `make demo` and `make test`; both make .venv first, from requirements.lock.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test quick check bench diagrams specs lock clean
+
+READY  := .venv/.ready
+BIN    := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## the story: terminate under a broken archive, in the old order and in ours (ten seconds)
+	@$(BIN)/kernel demo
+
+test: check  ## every check: lint, types, import contracts, all tests, branch coverage of spec/ and core/ at 100 %
+	$(PYTEST) -n 2 --dist worksteal --cov
+
+quick: check  ## the same without slow tests and coverage (under 90 seconds)
+	$(PYTEST) -n 2 --dist worksteal -m "not slow"
+
+check: $(READY)  ## lint, types and import contracts only
+	$(BIN)/ruff check kernel tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)  ## measure, as ratios with spreads
+	$(PYTEST) -s --timeout 0 tests/benchmarks
+
+diagrams: $(READY)  ## write diagrams/ anew from the specification
+	$(BIN)/kernel diagram
+
+specs: $(READY)  ## write the generated parts of specs/ anew from the specification
+	$(BIN)/python -m kernel.render.specs
+
+lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock
+	.ci/lock
+
+clean:  ## remove .venv and all caches
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find kernel tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml .ci/setup
+	@PYTHON="$(PYTHON)" .ci/setup
+	@touch $@

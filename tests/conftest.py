@@ -1,0 +1,52 @@
+"""What holds for every test: how Hypothesis searches, and that nothing skips unseen where CI is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Without deadline and "too slow", which measure the machine and not the code. `pytest --hypothesis-profile=explore`
+# draws other examples each time and prints how to repeat a failure.
+settings.register_profile(
+    "steady", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", derandomize=False, max_examples=1000, deadline=None, print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
+
+SKIPS_FAIL = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where CI is set, a test that skips without the mark `may_skip` has failed."""
+    report = yield
+    expected = hasattr(report, "wasxfail") or item.get_closest_marker("may_skip") is not None
+    if SKIPS_FAIL and report.skipped and not expected:
+        fail_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Where CI is set, a module that skips as a whole has failed."""
+    report = yield
+    if SKIPS_FAIL and report.skipped:
+        fail_skipped(report)
+    return report
+
+
+def fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure that quotes the reason."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid}: nothing may skip where CI is set. {reason}"

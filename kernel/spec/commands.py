@@ -1,0 +1,47 @@
+"""The commands, each one commit with its cascade, and what happens with every way into a terminal state."""
+
+from __future__ import annotations
+
+from kernel.spec.language import Enter, Fire, Lock, Step
+from kernel.spec.vocabulary import (
+    ENDED,
+    expired_deadline,
+    parent_runs,
+    paused_here,
+    wf_paused_here,
+)
+
+ON_ENTER = (
+    Enter(
+        "workflow", ENDED,
+        cascade=(Fire("TERMINATE", "subs"), Fire("CANCEL", "all_tasks")),
+        emit=(Fire("CREATE", "outbox"),),
+    ),
+)
+
+COMMANDS = (
+    #    name          on          does                                          guards; what the caller presents; who; lock
+    Step("START",      "workflow", (Fire("START"), Fire("CREATE", "tasks"))),
+    Step("PAUSE",      "workflow", (Fire("PAUSE"), Fire("PAUSE", "subs")),       params=("origin",)),
+    Step("RESUME",     "workflow", (Fire("RESUME"), Fire("RESUME", "subs", paused_here),
+                                    Fire("SHIFT", "all_tasks", wf_paused_here)), (parent_runs,), ("origin",)),
+    Step("TERMINATE",  "workflow", (Fire("TERMINATE"),)),
+    Step("TIME_OUT",   "workflow", (Fire("TIME_OUT"),),                          (expired_deadline,), by="clock"),
+    Step("POLL",       "task",     (Fire("POLL"),),                              by="worker", lock=Lock.SHARE),
+    Step("HEARTBEAT",  "task",     (Fire("HEARTBEAT"),),                         params=("run", "handouts"),
+         by="worker", lock=Lock.ROW),
+    Step("COMPLETE",   "task",     (Fire("COMPLETE"),),                          params=("run", "handouts"), by="worker"),
+    Step("FAIL",       "task",     (Fire("FAIL"),),                              params=("run", "handouts", "retryable"),
+         by="worker"),
+    Step("SIGNAL",     "task",     (Fire("SIGNAL"),)),
+    Step("EXPIRE",     "task",     (Fire("EXPIRE"),),                            by="clock"),
+    Step("WAKE",       "task",     (),                                           by="clock"),   # progress looks at it again
+    Step("CLAIM",      "delivery", (Fire("CLAIM"),),                             by="relay", lock=Lock.SHARE),
+    Step("CONFIRM",    "delivery", (Fire("CONFIRM"),),                           params=("claims", "proof"), by="relay",
+         lock=Lock.SHARE),
+    Step("RELEASE",    "delivery", (Fire("RELEASE"),),                           params=("claims", "delay"), by="relay",
+         lock=Lock.SHARE),
+    Step("BURY",       "delivery", (Fire("BURY"),),                              params=("claims",), by="relay",
+         lock=Lock.SHARE),
+    Step("REDRIVE",    "delivery", (Fire("REDRIVE"),),                           lock=Lock.SHARE),
+)

@@ -1,0 +1,107 @@
+"""Expressions as logic: what they read, their atoms, and their truth under every valuation of the atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from kernel.spec.language import Expr, F, Linked, Lit, Op, Param, Q
+
+Atom = Expr
+Valuation = Mapping[Atom, object]
+OTHER = "(any other value)"
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """The expression and its parts, outermost first; a quantifier's body is read from another row and left out."""
+    yield expr
+    if isinstance(expr, Op):
+        for arg in expr.args:
+            yield from walk(arg)
+
+
+def quantifiers(expr: Expr) -> tuple[Q, ...]:
+    """The quantifiers in an expression, from left to right."""
+    return tuple(e for e in walk(expr) if isinstance(e, Q))
+
+
+def reads(expr: Expr) -> tuple[F, ...]:
+    """The fields that an expression reads from self or over single links."""
+    return tuple(e for e in walk(expr) if isinstance(e, F))
+
+
+def params(expr: Expr) -> tuple[str, ...]:
+    """What the caller must present for the expression to be read."""
+    return tuple(e.name if isinstance(e, Param) else e.param for e in walk(expr) if isinstance(e, Param | Linked))
+
+
+def over(path: tuple[str, ...], expr: Expr) -> Expr:
+    """The expression of a row's own fields, as read from the row at the start of the path that leads there."""
+    if isinstance(expr, F):
+        return F(expr.name, (*path, *expr.via), expr.then)
+    return Op(expr.op, tuple(over(path, a) for a in expr.args)) if isinstance(expr, Op) else expr
+
+
+def facts(expr: Expr, holds: bool = True) -> tuple[Expr, ...]:
+    """Conditions that are true wherever the expression is true (or, with `holds=False`, wherever it is false)."""
+    if isinstance(expr, Op):
+        if expr.op == "not":
+            return facts(expr.args[0], not holds)
+        if expr.op == ("and" if holds else "or") or (expr.op in ("and", "or") and len(expr.args) == 1):
+            return tuple(fact for arg in expr.args for fact in facts(arg, holds))
+    return (expr,) if holds else (Op("not", (expr,)),)
+
+
+def choice(expr: Expr) -> tuple[Expr, str | int] | None:
+    """`x == literal` as (x, literal)."""
+    if isinstance(expr, Op) and expr.op == "eq" and isinstance(expr.args[1], Lit):
+        return expr.args[0], expr.args[1].value
+    return None
+
+
+def domains(*exprs: Expr) -> dict[Atom, tuple[object, ...]]:
+    """What each atom can be: a compared value one of its literals or another, any other condition true or false.
+
+    Atoms are taken as independent of each other. Where they are not, some valuations stand for nothing that can happen;
+    what holds in every valuation still holds always.
+    """
+    found: dict[Atom, dict[object, None]] = {}
+
+    def visit(expr: Expr) -> None:
+        if isinstance(expr, Op) and expr.op in ("and", "or", "not"):
+            for arg in expr.args:
+                visit(arg)
+        elif (chosen := choice(expr)) is not None:
+            found.setdefault(chosen[0], {})[chosen[1]] = None
+        else:
+            found.setdefault(expr, {})
+
+    for expr in exprs:
+        visit(expr)
+    return {atom: (*values, OTHER) if values else (True, False) for atom, values in found.items()}
+
+
+def valuations(*exprs: Expr) -> Iterator[Valuation]:
+    """Every combination of what the atoms of the expressions can be."""
+    atoms = domains(*exprs)
+    for values in product(*atoms.values()):
+        yield dict(zip(atoms, values, strict=True))
+
+
+def truth(expr: Expr, valuation: Valuation) -> bool:
+    """The truth of a condition where its atoms have these values."""
+    if isinstance(expr, Op):
+        if expr.op == "and":
+            return all(truth(a, valuation) for a in expr.args)
+        if expr.op == "or":
+            return any(truth(a, valuation) for a in expr.args)
+        if expr.op == "not":
+            return not truth(expr.args[0], valuation)
+    chosen = choice(expr)
+    return valuation[chosen[0]] == chosen[1] if chosen is not None else bool(valuation[expr])
+
+
+def satisfiable(*conditions: Expr, given: Valuation | None = None) -> bool:
+    """Whether all conditions are true in some valuation; `given` fixes what some atoms are."""
+    fixed = given or {}
+    return any(all(truth(c, {**v, **fixed}) for c in conditions) for v in valuations(*conditions))

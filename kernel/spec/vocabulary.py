@@ -1,0 +1,255 @@
+"""The words of the specification: states, kinds, links, and the named conditions that the tables are written in."""
+
+from __future__ import annotations
+
+from kernel.spec.language import (
+    NEVER,
+    F,
+    Field,
+    Guard,
+    Kind,
+    Link,
+    Lit,
+    Param,
+    Sort,
+    both,
+    either,
+    eq,
+    every,
+    is_,
+    lt,
+    minus,
+    no,
+    plus,
+    some,
+)
+
+# ---- states -----------------------------------------------------------------------------------------------------------
+ABSENT = "ABSENT"
+LIVE = ("RUNNING", "PAUSED")
+ENDED_BADLY = ("FAILED", "TIMED_OUT", "TERMINATED")
+ENDED = ("COMPLETED", *ENDED_BADLY)
+
+OPEN = ("PENDING", "SCHEDULED", "IN_PROGRESS")
+CLOSED_WELL = ("COMPLETED", "COMPLETED_WITH_ERRORS", "SKIPPED")
+CLOSED_BADLY = ("FAILED", "FAILED_WITH_TERMINAL_ERROR", "TIMED_OUT", "CANCELED")
+CLOSED = CLOSED_WELL + CLOSED_BADLY
+
+UNSETTLED = ("PENDING", "LEASED")
+SETTLED = ("DELIVERED", "DEAD")
+
+# ---- kinds ------------------------------------------------------------------------------------------------------------
+WORKFLOW_KIND = Kind(
+    "workflow",
+    states=(ABSENT, *LIVE, *ENDED),
+    terminal=ENDED,
+    fields=(
+        Field("run", Sort.COUNT, "the incarnation of its tree in which it lives: 1, then +1 by each re-opening"),
+        Field("paused_by", Sort.TEXT, "the workflow whose PAUSE paused it"),
+        Field("paused_at", Sort.TIME, "when it was paused"),
+        Field("deadline", Sort.TIME, "when it times out"),
+        Field("changed", Sort.TIME, "when its state last changed; every row of the table sets it"),
+    ),
+    attributes=(
+        Field("id", Sort.TEXT, "its id"),
+        Field("root", Sort.FLAG, "it has no parent"),
+        Field("slot", Sort.COUNT, "the attempt of its parent's task that it belongs to"),
+        Field("timeout", Sort.DURATION, "how long it may live"),
+        Field("restartable", Sort.FLAG, "it may be restarted although it COMPLETED"),
+        Field("retention", Sort.DURATION, "how long it is kept after its end"),
+    ),
+    rank={ABSENT: 2, **dict.fromkeys(LIVE, 1), **dict.fromkeys(ENDED, 0)},
+)
+TASK_KIND = Kind(
+    "task",
+    states=(ABSENT, *OPEN, *CLOSED),
+    terminal=CLOSED,
+    fields=(
+        Field("attempt", Sort.COUNT, "1, then +1 with each retry"),
+        Field("handouts", Sort.COUNT, "how often it was handed to a worker: with the run of its workflow, the token of the lease"),
+        Field("not_before", Sort.TIME, "when it is due"),
+        Field("expires", Sort.TIME, "SCHEDULED: its poll time-out; IN_PROGRESS: the end of its lease"),
+        Field("signalled", Sort.FLAG, "a signal came before it was launched"),
+        Field("changed", Sort.TIME, "when its state last changed; every row of the table sets it"),
+    ),
+    attributes=(
+        Field("mode", Sort.CHOICE, "who moves it", ("WORKER", "WAIT", "WORKFLOW", "CONTROL")),
+        Field("optional", Sort.FLAG, "its bad end is COMPLETED_WITH_ERRORS"),
+        Field("permissive", Sort.FLAG, "its bad end lets its successors go on"),
+        Field("tries", Sort.COUNT, "how many attempts it has"),
+        Field("retry_delay", Sort.DURATION, "how long the next attempt waits"),
+        Field("lease", Sort.DURATION, "how long a worker holds it without a heartbeat"),
+        Field("poll_timeout", Sort.DURATION, "how long it may stay SCHEDULED"),
+        Field("on_expiry", Sort.CHOICE, "what its expiry does", ("RETRY", "TIME_OUT_WF", "ALERT_ONLY")),
+        Field("asks", Sort.CHOICE, "how a TERMINATE task ends its workflow", ("", "COMPLETED", "FAILED", "TERMINATED")),
+        Field("sound", Sort.FLAG, "it can be prepared: input, child definition and limits are in order", judged=True),
+    ),
+    rank={ABSENT: 4, "PENDING": 3, "SCHEDULED": 2, "IN_PROGRESS": 1, **dict.fromkeys(CLOSED, 0)},
+)
+DELIVERY_KIND = Kind(
+    "delivery",
+    states=(ABSENT, *UNSETTLED, *SETTLED),
+    terminal=SETTLED,
+    fields=(
+        Field("attempt", Sort.COUNT, "how often it was claimed since it was created or redriven"),
+        Field("claims", Sort.COUNT, "how often it was claimed at all: the token of the relay's lease"),
+        Field("due", Sort.TIME, "when it may be claimed"),
+        Field("expires", Sort.TIME, "the end of the relay's lease"),
+        Field("proof", Sort.TEXT, "the sink's proof: the digest of the copy read back, or a receipt"),
+        Field("changed", Sort.TIME, "when its state last changed; every row of the table sets it"),
+    ),
+    attributes=(
+        Field("run", Sort.COUNT, "the run that it is about"),
+        Field("sends", Sort.COUNT, "how many attempts it has"),
+        Field("lease", Sort.DURATION, "how long a relay holds it"),
+    ),
+    rank={ABSENT: 1, "PENDING": 0, "LEASED": 0, "DELIVERED": 0, "DEAD": 0},
+)
+KINDS = {k.name: k for k in (WORKFLOW_KIND, TASK_KIND, DELIVERY_KIND)}
+
+# ---- links ------------------------------------------------------------------------------------------------------------
+is_root = Guard("root", eq(F("root"), 1), "it is a sub-workflow; ask its root")
+is_child = Guard("child", no(is_root), "it is a root: nobody started it")
+LINKS = {
+    link.name: link
+    for link in (
+        Link("wf", "task", "workflow", "its workflow", one=True),
+        Link("up", "workflow", "task", "the parent's task that started it", one=True, present=no(is_root)),
+        Link("tree", "task", "workflow", "the root of its tree", one=True),
+        Link("of", "delivery", "workflow", "the workflow whose end it tells of", one=True),
+        Link("child", "task", "workflow", "the sub-workflow of its present attempt", one=True,
+             present=eq(F("mode"), "WORKFLOW")),
+        Link("tasks", "workflow", "task", "its own tasks"),
+        Link("after", "task", "task", "its predecessors"),
+        Link("children", "workflow", "workflow", "its sub-workflows, one level down"),
+        Link("subs", "workflow", "workflow", "all its descendants", covers=("subs",)),
+        Link("all_tasks", "workflow", "task", "its own tasks and those of its descendants", covers=("all_tasks",)),
+        Link("child_tasks", "task", "task", "the tasks of its present attempt's sub-workflow"),
+        Link("outbox", "workflow", "delivery", "the deliveries of its present run, one per topic"),
+        Link("all_outboxes", "workflow", "delivery", "the deliveries of every run of its tree"),
+    )
+}
+
+# ---- named conditions: what guards are made of, and what a refusal says ------------------------------------------------
+now = Param("now")
+
+
+def state_of(link: str, *states: str, name: str, why: str) -> Guard:
+    """The row behind a single link is in one of these states."""
+    return Guard(name, is_(*states, of=(link,)), why)
+
+
+wf_running = state_of("wf", "RUNNING", name="workflow RUNNING", why="its workflow is not RUNNING")
+wf_live = state_of("wf", *LIVE, name="workflow live", why="its workflow has ended")
+running = Guard("RUNNING", is_("RUNNING"), "it is not RUNNING")
+live = Guard("live", is_(*LIVE), "it has ended")
+ended = Guard("ended", is_(*ENDED), "it has not ended")
+closed = Guard("closed", is_(*CLOSED), "it is open")
+closed_well = Guard("well", is_(*CLOSED_WELL), "it is not closed well")
+
+
+def of_mode(mode: str, name: str, why: str) -> Guard:
+    """The task is of this mode."""
+    return Guard(name, eq(F("mode"), mode), why)
+
+
+worker = of_mode("WORKER", "worker task", "it is not a worker's task")
+waiting = of_mode("WAIT", "waiting task", "it does not wait for a signal")
+nesting = of_mode("WORKFLOW", "sub-workflow task", "it has no sub-workflow")
+control = of_mode("CONTROL", "control task", "it is not a control task")
+launched = Guard("waits or nests", either(waiting, nesting), "workers and progress move it")
+
+held = Guard(
+    "lease held",
+    both(eq(Param("run"), F("run", ("wf",))), eq(Param("handouts"), F("handouts"))),
+    "the lease presented is not the one stored: it expired, was taken over, or the task moved on",
+)
+due = Guard("due", no(lt(now, F("not_before"))), "it is not due yet")
+expired = Guard("expired", no(lt(now, F("expires"))), "its time has not come")
+retryable = Guard("retryable", eq(Param("retryable"), 1), "the failure is not retryable")
+attempts_left = Guard("attempts left", lt(F("attempt"), F("tries")), "no attempt is left")
+again = Guard("retry", both(retryable, attempts_left), "no retry")
+not_again = Guard("no retry", no(again), "it is retried")
+no_attempts_left = Guard("no attempts left", no(attempts_left), "an attempt is left")
+not_retryable = Guard("not retryable", no(retryable), "the failure is retryable")
+optional = Guard("optional", eq(F("optional"), 1), "it is mandatory")
+mandatory = Guard("mandatory", no(optional), "it is optional")
+alert_only = Guard("ALERT_ONLY", eq(F("on_expiry"), "ALERT_ONLY"), "its expiry moves it")
+enforced = Guard("not ALERT_ONLY", no(alert_only), "its expiry is only recorded")
+expiry_again = Guard("expiry retries", both(eq(F("on_expiry"), "RETRY"), attempts_left), "its expiry is final")
+expiry_final = Guard("expiry final", no(expiry_again), "its expiry is retried")
+unsignalled = Guard("not signalled", eq(F("signalled"), 0), "an early signal is already kept")
+signalled = Guard("signalled", eq(F("signalled"), 1), "no early signal came")
+sound = Guard("sound", eq(F("sound"), 1), "it cannot be prepared")
+unsound = Guard("unsound", no(sound), "it can be prepared")
+
+passable = Guard(
+    "passed",
+    either(is_(*CLOSED_WELL), both(is_(*CLOSED_BADLY), eq(F("permissive"), 1))),
+    "it is open, or closed badly and not permissive",
+)
+ready = Guard("predecessors passed", every("after", passable), "a predecessor is not closed well")
+
+
+def bad_end(name: str, *states: str) -> Guard:
+    """A mandatory task that ends its workflow at once."""
+    return Guard(name, both(is_(*states), mandatory, eq(F("permissive"), 0)), "")
+
+
+def asking(state: str) -> Guard:
+    """A TERMINATE task that was reached and asks for this end."""
+    return Guard(f"asks {state}", both(is_("COMPLETED"), eq(F("asks"), state)), "")
+
+
+asks_any = Guard("asks for an end", both(is_("COMPLETED"), no(eq(F("asks"), ""))), "")
+badly = Guard("badly", is_(*CLOSED_BADLY), "")
+
+expired_deadline = Guard("deadline passed", no(lt(now, F("deadline"))), "its deadline has not passed")
+parent_runs = Guard(
+    "root, or parent RUNNING",
+    either(is_root, is_("RUNNING", of=("up", "wf"))),
+    "its parent is not RUNNING; resume the parent first",
+)
+current = Guard(
+    "present attempt's child",
+    both(is_child, eq(F("slot"), F("attempt", ("up",))), eq(F("run"), F("run", ("up", "wf")))),
+    "its parent's task has gone on to another attempt",
+)
+paused_here = eq(F("paused_by"), Param("origin"))
+wf_paused_here = both(is_("PAUSED", of=("wf",)), eq(F("paused_by", ("wf",)), Param("origin")))
+
+something_to_retry = Guard(
+    "a task not closed well", some("tasks", Guard("not well", no(closed_well))), "every task is closed well")
+no_end_asked = Guard(
+    "not ended by a TERMINATE task", no(some("tasks", asks_any)),
+    "a TERMINATE task ended it and would only end it again; rerun or restart it")
+may_restart = Guard(
+    "restartable", either(no(is_("COMPLETED")), eq(F("restartable"), 1)),
+    "it COMPLETED and its definition is not restartable")
+subs_ended = Guard("descendants ended", every("subs", ended), "a descendant is live")
+outbox_settled = Guard(
+    "everything delivered", every("all_outboxes", Guard("delivered", is_("DELIVERED"))),
+    "a delivery of it is open or DEAD")
+retention_over = Guard(
+    "retention passed", no(lt(now, plus(F("changed"), F("retention")))), "its retention has not passed")
+
+sends_left = Guard("attempts left", lt(F("attempt"), F("sends")), "no attempt is left")
+no_sends_left = Guard("no attempts left", no(sends_left), "an attempt is left")
+lease_or_expired = Guard(
+    "lease held or expired",
+    either(eq(Param("claims"), F("claims")), no(lt(now, F("expires")))),
+    "another relay holds it and its lease has not expired")
+claim_held = Guard("lease held", eq(Param("claims"), F("claims")), "another relay holds it, or it was settled")
+proven = Guard("proven", no(eq(Param("proof"), "")), "the sink gave no proof: no equal copy read back, no receipt")
+due_delivery = Guard("due", no(lt(now, F("due"))), "it is not due yet")
+
+# ---- what rows set ----------------------------------------------------------------------------------------------------
+poll_clock = {"expires": plus(now, F("poll_timeout"))}
+next_try = {
+    "attempt": plus(F("attempt"), 1),
+    "not_before": plus(now, F("retry_delay")),
+    "expires": plus(plus(now, F("retry_delay")), F("poll_timeout")),
+    "signalled": Lit(0),
+}
+no_clock = {"expires": Lit(NEVER)}
+paused_for = minus(now, F("paused_at", ("wf",)))

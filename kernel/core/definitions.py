@@ -1,0 +1,396 @@
+"""Definitions: what a user declares, checked once, when it is made.
+
+A WorkflowDef is a name, a version and tasks; a TaskDef says after which tasks it comes. Both are plain values: making
+one that could not run raises InvalidDefinition, so nobody has to ask again. `compile_definition` gives the positions
+that decisions work on; `to_content` and `from_content` JSON and back; `flatten` names for inline definitions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import attrs
+from attrs import field
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from kernel.core import checks
+from kernel.core.checks import LIMITS, check_json, check_name
+from kernel.core.order import Positions, check_reads, in_order, index_of, positions, successors_of
+from kernel.core.template import expressions, is_templated
+from kernel.errors import InvalidDefinition, quoted
+
+__all__ = [
+    "LIMITS", "Definition", "ExpiryPolicy", "Mode", "TaskDef", "TaskKind", "WorkflowDef", "check_json", "check_name",
+    "compile_definition", "flatten", "from_content", "inline", "to_content",
+]
+
+
+class TaskKind(StrEnum):
+    """What moves a task: a worker, a signal, a child workflow, or progress alone (the last three)."""
+
+    WORKER = "worker"
+    WAIT = "wait"
+    WORKFLOW = "workflow"
+    FORK = "fork"
+    JOIN = "join"
+    TERMINATE = "terminate"
+
+
+class Mode(StrEnum):
+    """The kinds as the task lifecycle tells them apart."""
+
+    WORKER = "WORKER"
+    WAIT = "WAIT"
+    WORKFLOW = "WORKFLOW"
+    CONTROL = "CONTROL"
+
+
+class ExpiryPolicy(StrEnum):
+    """What follows when a lease or the poll timeout ends: another attempt, the workflow's end, or a record only."""
+
+    RETRY = "RETRY"
+    TIME_OUT_WF = "TIME_OUT_WF"
+    ALERT_ONLY = "ALERT_ONLY"
+
+
+_MODES = {TaskKind.WORKER: Mode.WORKER, TaskKind.WAIT: Mode.WAIT, TaskKind.WORKFLOW: Mode.WORKFLOW}
+_ENDS = ("COMPLETED", "FAILED", "TERMINATED")
+_LONGEST_CHILD = (LIMITS.inline + 1) * (LIMITS.name + 1)  # a generated name: one part for each level
+
+
+def _tuple(value: Any) -> Any:
+    return value if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable) else tuple(value)
+
+
+def _seconds(value: Any) -> Any:
+    return float(value) if type(value) is int and abs(value) <= LIMITS.seconds else value
+
+
+def _kind(value: Any) -> Any:
+    try:
+        return TaskKind(value)
+    except ValueError:
+        return value
+
+
+def _policy(value: Any) -> Any:
+    try:
+        return ExpiryPolicy(value)
+    except ValueError:
+        return value
+
+
+@attrs.frozen
+class TaskDef:
+    """One task of a definition. Durations are seconds.
+
+    ref               unique in its definition; what `after` and expressions call it
+    type              what a worker polls for; the reference when not given
+    kind              what moves it; "workflow" as soon as `workflow` is given
+    after             references of the tasks that must have closed before it starts
+    input             JSON object; its strings may hold expressions (kernel.core.template)
+    workflow          the child that it starts: a name, an expression that gives one, or an inline definition
+    workflow_version  the child's version; None for the newest when it starts
+    retries           attempts after the first, each `retry_delay` after the one before it
+    lease             how long a worker may stay silent; `poll_timeout`: how long to wait for a worker, None for ever
+    on_expiry         what follows when one of these two ends
+    optional          a bad end counts as COMPLETED_WITH_ERRORS
+    permissive        after a bad end its successors still run; the workflow fails when every task is closed
+    asks              of a terminate task: how the workflow ends (COMPLETED, FAILED or TERMINATED)
+    """
+
+    ref: str
+    type: str = field(kw_only=True, default=attrs.Factory(lambda self: self.ref, takes_self=True))
+    kind: TaskKind = field(kw_only=True, default=TaskKind.WORKER, converter=_kind)
+    after: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
+    input: dict[str, Any] = field(kw_only=True, factory=dict)
+    workflow: str | WorkflowDef | None = field(kw_only=True, default=None)
+    workflow_version: int | None = field(kw_only=True, default=None)
+    retries: int = field(kw_only=True, default=0)
+    retry_delay: float = field(kw_only=True, default=0.0, converter=_seconds)
+    lease: float = field(kw_only=True, default=60.0, converter=_seconds)
+    poll_timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
+    optional: bool = field(kw_only=True, default=False)
+    permissive: bool = field(kw_only=True, default=False)
+    on_expiry: ExpiryPolicy = field(kw_only=True, default=ExpiryPolicy.RETRY, converter=_policy)
+    asks: str | None = field(kw_only=True, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind == TaskKind.WORKER and self.workflow is not None:
+            object.__setattr__(self, "kind", TaskKind.WORKFLOW)
+        _check_task(self)
+        if self.input:  # a copy of its own, so that nobody changes a definition that has been checked
+            text = check_json(self.input, what=f"task {quoted(self.ref)}, field 'input'", error=InvalidDefinition)
+            object.__setattr__(self, "input", json.loads(text))
+
+    @property
+    def mode(self) -> Mode:
+        """The kind as the task lifecycle sees it: fork, join and terminate are CONTROL."""
+        return _MODES.get(self.kind, Mode.CONTROL)
+
+
+@attrs.frozen
+class WorkflowDef:
+    """A named and versioned set of tasks, with the topics to which its ends are delivered.
+
+    `timeout` is in seconds, None for none; `restartable` says whether a COMPLETED one may be restarted. `within` is set
+    by `flatten` alone: the name of the definition in which this one was written inline.
+    """
+
+    name: str
+    version: int = field(kw_only=True, default=1)
+    tasks: tuple[TaskDef, ...] = field(kw_only=True, converter=_tuple)
+    topics: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
+    timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
+    restartable: bool = field(kw_only=True, default=True)
+    within: str | None = field(kw_only=True, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        _check_workflow(self)
+        _check_size(self)
+        place, refs = _place(self), [task.ref for task in self.tasks]
+        links = _Links.of(self)
+        order = in_order(place, refs, links.predecessors)
+        check_reads(place, refs, links.predecessors, order, links.references)
+
+
+def _check_task(task: TaskDef) -> None:
+    check_name(task.ref, what="task reference")
+    place = f"task {quoted(task.ref)}"
+    check_name(task.type, what=f"{place}, field 'type': name")
+    checks.choice(place, "kind", task.kind, TaskKind)
+    checks.names(place, "after", task.after)
+    if task.kind == TaskKind.JOIN and not task.after:
+        checks.refuse(place, "after", "a join waits for the tasks named there, and none is", "name at least one")
+    if not isinstance(task.input, dict):
+        checks.refuse(place, "input", f"it must be an object, not {checks.shown(task.input)}", "give a dict")
+    _check_child(place, task)
+    checks.whole(place, "retries", task.retries, least=0)
+    checks.seconds(place, "retry_delay", task.retry_delay, least=0.0)
+    checks.seconds(place, "lease", task.lease, least=LIMITS.tick)
+    if task.poll_timeout is not None:
+        checks.seconds(place, "poll_timeout", task.poll_timeout, least=LIMITS.tick)
+    checks.flag(place, "optional", task.optional)
+    checks.flag(place, "permissive", task.permissive)
+    checks.choice(place, "on_expiry", task.on_expiry, ExpiryPolicy)
+    if task.kind == TaskKind.TERMINATE:
+        checks.choice(place, "asks", task.asks, _ENDS)
+    elif task.asks is not None:
+        checks.refuse(place, "asks", f"only a terminate task asks for an end, not a {task.kind} task", "leave it out")
+
+
+def _check_child(place: str, task: TaskDef) -> None:
+    child, version = task.workflow, task.workflow_version
+    if (task.kind == TaskKind.WORKFLOW) != (child is not None):
+        checks.refuse(
+            place, "workflow", f"a workflow task needs one and no other kind can have one; this is a {task.kind} task",
+            "give workflow= and leave kind= out",
+        )
+    if isinstance(child, str):
+        if len(child) > _LONGEST_CHILD:
+            checks.refuse(place, "workflow", f"it has {len(child):,} characters; {_LONGEST_CHILD:,} are allowed")
+        for part in () if "${" in child else child.split("#"):
+            check_name(part, what=f"{place}, field 'workflow': name")
+    elif child is not None and not isinstance(child, WorkflowDef):
+        checks.refuse(place, "workflow", f"it must be a name or a WorkflowDef, not {checks.shown(child)}")
+    if version is not None:
+        checks.whole(place, "workflow_version", version, least=1)
+        if not isinstance(child, str):
+            why = "only a child given by name has versions to choose from"
+            checks.refuse(place, "workflow_version", why, "leave it out")
+
+
+def _check_workflow(definition: WorkflowDef) -> None:
+    if definition.within is None:
+        check_name(definition.name, what="definition name")
+    else:
+        _check_generated(definition.name, definition.within)
+    place = _place(definition)
+    checks.whole(place, "version", definition.version, least=1)
+    checks.names(place, "topics", definition.topics)
+    if definition.timeout is not None:
+        checks.seconds(place, "timeout", definition.timeout, least=LIMITS.tick)
+    checks.flag(place, "restartable", definition.restartable)
+    tasks: object = definition.tasks
+    odd = [each for each in tasks if not isinstance(each, TaskDef)] if isinstance(tasks, tuple) else [tasks]
+    if odd:
+        checks.refuse(place, "tasks", f"it must be a list of TaskDef, and {checks.shown(odd[0])} is none")
+    if not definition.tasks:
+        checks.refuse(place, "tasks", "there are none", "give at least one")
+
+
+def _check_generated(name: object, within: object) -> None:
+    if not isinstance(name, str) or not isinstance(within, str) or not name.startswith(f"{within}#"):
+        place = f"definition {checks.shown(name)}"
+        checks.refuse(place, "within", f"the name must be {checks.shown(within)}, a '#' and the reference of a task")
+    for part in name.split("#"):
+        check_name(part, what="definition name")
+
+
+def _check_size(definition: WorkflowDef) -> None:
+    """Counts level by level, so that a definition used inline in many places is refused before it is written out."""
+    total, level = 0, [definition]
+    for _ in range(LIMITS.inline + 1):
+        total += sum(len(each.tasks) for each in level)
+        if total > LIMITS.tasks:
+            checks.refuse(
+                _place(definition), "tasks", f"there are at least {total:,}; at most {LIMITS.tasks:,} are allowed",
+                "let tasks start children by name, each with a part of the work",
+            )
+        level = [task.workflow for each in level for task in each.tasks if isinstance(task.workflow, WorkflowDef)]
+    if level:
+        checks.refuse(
+            _place(definition), "tasks", f"inline definitions are nested more than {LIMITS.inline} levels deep",
+            "register the inner ones under names of their own",
+        )
+
+
+def _place(definition: WorkflowDef) -> str:
+    return f"definition {quoted(definition.name)}"
+
+
+@attrs.frozen
+class _Links:
+    """Who names whom, by position: `predecessors` from `after`, `references` from expressions."""
+
+    index: dict[str, int]
+    predecessors: tuple[Positions, ...]
+    references: tuple[Positions, ...]
+
+    @classmethod
+    def of(cls, definition: WorkflowDef) -> _Links:
+        index = index_of(_place(definition), [task.ref for task in definition.tasks])
+        tasks = [(f"{_place(definition)}, task {quoted(task.ref)}", task) for task in definition.tasks]
+        return cls(
+            index,
+            tuple(positions(place, "after", task.after, index) for place, task in tasks),
+            tuple(_references(place, task, index) for place, task in tasks),
+        )
+
+
+def _references(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
+    found: list[int] = []
+    for name, template in (("input", task.input), ("workflow", task.workflow)):
+        if isinstance(template, dict | str) and template:
+            try:
+                read = expressions(template)
+            except InvalidDefinition as error:
+                raise checks.placed(error, f"{place}, field {quoted(name)}") from None
+            found.extend(positions(place, name, (each.ref for each in read if each.ref is not None), index))
+    return tuple(dict.fromkeys(found))
+
+
+@attrs.frozen
+class Definition:
+    """A definition compiled: tasks are positions in the order of their declaration.
+
+    index         reference -> position
+    predecessors  per task, the tasks that its `after` names; `successors` the same seen from the other end
+    references    per task, the tasks whose output its input or the name of its child reads
+    templated     per task, whether its input or the name of its child holds expressions at all
+    digest        SHA-256 of the content, in hex: equal for equal definitions
+    """
+
+    source: WorkflowDef
+    digest: str = field(kw_only=True)
+    index: dict[str, int] = field(kw_only=True)
+    predecessors: tuple[Positions, ...] = field(kw_only=True)
+    successors: tuple[Positions, ...] = field(kw_only=True)
+    references: tuple[Positions, ...] = field(kw_only=True)
+    templated: tuple[bool, ...] = field(kw_only=True)
+
+
+def compile_definition(definition: WorkflowDef) -> Definition:
+    """The definition in the form that decisions work on."""
+    links = _Links.of(definition)
+    return Definition(
+        definition,
+        digest=hashlib.sha256(checks.canonical(to_content(definition)).encode()).hexdigest(),
+        index=links.index,
+        predecessors=links.predecessors,
+        successors=successors_of(links.predecessors),
+        references=links.references,
+        templated=tuple(is_templated([task.input, task.workflow]) for task in definition.tasks),
+    )
+
+
+def inline(definition: WorkflowDef) -> Iterator[WorkflowDef]:
+    """The definitions written inline in this one, each under its generated name, `outer#task`.
+
+    They take the outer one's version, and its topics when they have none. No name of a user's own holds a '#'.
+    """
+    for task in definition.tasks:
+        if isinstance(task.workflow, WorkflowDef):
+            yield attrs.evolve(
+                task.workflow, name=f"{definition.name}#{task.ref}", within=definition.name, version=definition.version,
+                topics=task.workflow.topics or definition.topics,
+            )
+
+
+def flatten(definition: WorkflowDef) -> list[WorkflowDef]:
+    """The definition with names in the place of inline ones, followed by these, themselves flattened."""
+    children = {child.name: child for child in inline(definition)}
+    if not children:
+        return [definition]
+    tasks = tuple(
+        attrs.evolve(task, workflow=f"{definition.name}#{task.ref}", workflow_version=definition.version)
+        if isinstance(task.workflow, WorkflowDef) else task
+        for task in definition.tasks
+    )
+    return [attrs.evolve(definition, tasks=tasks), *(plain for child in children.values() for plain in flatten(child))]
+
+
+def to_content(definition: WorkflowDef) -> dict[str, Any]:
+    """The definition as a JSON object. What has its default value is left out, so defaults are part of the format."""
+    content: dict[str, Any] = _converter().unstructure(definition)
+    return content
+
+
+def from_content(content: object) -> WorkflowDef:
+    """The definition that `to_content` wrote. Raises InvalidDefinition for anything else, an unknown key included."""
+    try:
+        return _converter().structure(content, WorkflowDef)
+    except RecursionError:
+        raise InvalidDefinition("a definition is not acceptable", why="it is nested too deep") from None
+
+
+@cache
+def _converter() -> Converter:
+    converter = Converter(omit_if_default=True, unstruct_collection_overrides={tuple: list})
+    json_as_is = override(unstruct_hook=lambda value: value)
+    converter.register_unstructure_hook(
+        TaskDef, make_dict_unstructure_fn(TaskDef, converter, _cattrs_omit_if_default=True, input=json_as_is)
+    )
+    tasks = override(struct_hook=lambda tasks, _: [converter.structure(task, TaskDef) for task in tasks])
+    child = override(
+        struct_hook=lambda child, _: converter.structure(child, WorkflowDef) if isinstance(child, dict) else child
+    )
+    converter.register_structure_hook(TaskDef, _reader(converter, TaskDef, {"workflow": child}))
+    converter.register_structure_hook(WorkflowDef, _reader(converter, WorkflowDef, {"tasks": tasks}))
+    return converter
+
+
+def _reader(converter: Converter, kind: type[Any], hooks: dict[str, Any]) -> Callable[[object, Any], Any]:
+    """Reads an object into `kind`: its keys must be fields; values go in as they are, for the class to check."""
+    fields = attrs.fields_dict(kind)
+    hooks = dict.fromkeys(fields, override(struct_hook=lambda value, _: value)) | hooks
+    build = make_dict_structure_fn(kind, converter, _cattrs_detailed_validation=False, **hooks)
+
+    def read(content: object, _: Any) -> Any:
+        if not isinstance(content, dict):
+            raise InvalidDefinition(f"a {kind.__name__} must be an object, not {checks.shown(content)}")
+        place = f"a {kind.__name__} ({checks.shown(content.get('ref', content.get('name')))})"
+        for key in content.keys() - fields.keys():
+            checks.refuse(place, str(key), "there is no such field", checks.nearest(str(key), fields))
+        for name, each in fields.items():
+            if each.default is attrs.NOTHING and name not in content:
+                checks.refuse(place, name, "it is missing")
+        return build(content, kind)
+
+    return read

@@ -1,0 +1,114 @@
+"""What goes into a decision and what comes out: Command in, Plan or Refusal out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field, frozen
+
+from kernel.core.program import Line
+from kernel.core.records import Change, DeliveryRow, Payload, Prepared, TaskRow, TreeRow, WorkflowRow
+from kernel.spec.evaluate import Function
+
+
+@frozen
+class Subject:
+    """The row that a command is on: a workflow; a task of it (by position); or a delivery of one of its runs (by topic)."""
+
+    workflow: str
+    no: int | None = None
+    topic: str | None = None
+    run: int = 0
+
+
+@frozen
+class Command:
+    """A request. `given` is what the caller presents to the guards; the rest is written down, not decided on."""
+
+    name: str
+    subject: Subject
+    given: Mapping[str, Any] = field(factory=dict)
+    id: str = ""
+    digest: str = ""
+    """Of the request's content, when the caller chose the id: the same id with other content is refused."""
+    actor: str = ""
+    reason: str = ""
+    worker: str = ""
+    payload: str | None = None
+    """The output of the task, JSON text."""
+    prepared: Prepared | None = None
+    """START only: the definition."""
+    input: str | None = None
+    """START only: the workflow's input, JSON text."""
+
+
+@frozen(eq=False)
+class Cascade:
+    """One event for a whole set of rows behind `link` of a workflow, written as one statement.
+
+    `line` is the table row that moves them; `where` picks among them; `emits` says that a workflow so moved writes its
+    deliveries.
+    """
+
+    event: str
+    kind: str
+    link: str
+    workflow: str
+    line: Line
+    where: Function
+    given: Mapping[str, Any]
+    emits: bool
+    by: str
+    reason: str
+
+
+@define(eq=False)
+class Plan:
+    """Everything that one commit writes, in this order: the cascades that come first, rows one by one, the cascades that
+    come last, payloads, history, the command's record, the tree.
+
+    Cascades of the command itself come first: they find the rows as they were. Cascades of an ending come last: the rows
+    that the decision looked at are already written, so that they find just those that it did not.
+    """
+
+    command: Command
+    now: int
+    tree: TreeRow
+    born: bool
+    """The tree is new."""
+    raises: bool
+    """The tree's version rises; `tree.version` is the one that the history of this commit carries."""
+    first: list[Cascade]
+    created_workflows: list[WorkflowRow]
+    created_tasks: list[TaskRow]
+    created_deliveries: list[DeliveryRow]
+    workflows: list[WorkflowRow]
+    tasks: list[TaskRow]
+    deliveries: list[DeliveryRow]
+    last: list[Cascade]
+    payloads: list[Payload]
+    changes: list[Change]
+    no_op: str = ""
+    """Why the command changes nothing, when it does not."""
+
+
+@frozen
+class Tally:
+    """What the cascades of a plan reached, as the store counted it."""
+
+    ended: int = 0
+    canceled: int = 0
+    deliveries: int = 0
+
+
+@frozen
+class Refusal:
+    """Why a command is not allowed now. `guard` is empty when the state itself has no transition for the event."""
+
+    command: Command
+    event: str
+    state: str
+    guard: str
+    why: str
+    fenced: bool

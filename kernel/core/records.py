@@ -1,0 +1,313 @@
+"""Rows in memory: what a decision works on. Slotted and mutable, so that a step costs what it touches.
+
+A store hands out private copies; a decision changes them and puts the changed ones into its plan. Times are microseconds
+since the Unix epoch. The single links of the specification (`wf`, `up`, `child`) are attributes, found when they are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from attrs import define, field, frozen
+
+from kernel.core.definitions import Definition, TaskDef
+from kernel.spec.language import NEVER
+
+if TYPE_CHECKING:
+    from kernel.core.view import View
+
+MICROSECONDS = 1_000_000
+OWN = -1
+"""In place of a task's position: the workflow itself (its payload, its history)."""
+
+
+def microseconds(seconds: float | None) -> int:
+    """A duration in seconds as stored; None never comes."""
+    return NEVER if seconds is None else round(seconds * MICROSECONDS)
+
+
+@frozen
+class Facts:
+    """What the tables read of a task's definition; the attributes of the kind `task`."""
+
+    ref: str
+    type: str
+    mode: str
+    optional: int
+    permissive: int
+    tries: int
+    retry_delay: int
+    lease: int
+    poll_timeout: int
+    on_expiry: str
+    asks: str
+
+
+def facts_of(task: TaskDef) -> Facts:
+    """The facts of one task definition."""
+    return Facts(
+        ref=task.ref, type=task.type, mode=task.mode.value, optional=int(task.optional), permissive=int(task.permissive),
+        tries=task.retries + 1, retry_delay=microseconds(task.retry_delay), lease=microseconds(task.lease),
+        poll_timeout=microseconds(task.poll_timeout), on_expiry=task.on_expiry.value, asks=task.asks or "",
+    )
+
+
+@frozen(eq=False)
+class Prepared:
+    """A definition made ready to run: its structure and the facts of its tasks, by position."""
+
+    definition: Definition
+    facts: tuple[Facts, ...]
+    timeout: int
+
+    @property
+    def digest(self) -> str:
+        """Identifies the content."""
+        return self.definition.digest
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that hear of each run's end."""
+        return self.definition.source.topics
+
+
+def prepare(definition: Definition) -> Prepared:
+    """Make a definition ready to run. Tasks with equal facts share them."""
+    return Prepared(definition, tuple(facts_of(t) for t in definition.source.tasks), microseconds(definition.source.timeout))
+
+
+@frozen
+class Policy:
+    """How deliveries are tried: at most `sends` times, each held for `lease` microseconds."""
+
+    sends: int = 8
+    lease: int = 60 * MICROSECONDS
+
+
+@define(eq=False)
+class TreeRow:
+    """A root and all its descendants: the unit of consistency."""
+
+    root: str
+    run: int
+    version: int
+    clock: int
+    tasks: int
+
+
+@define(eq=False)
+class WorkflowRow:
+    """One workflow of one run."""
+
+    kind: ClassVar[str] = "workflow"
+
+    id: str
+    run: int
+    state: str
+    parent: str
+    parent_no: int
+    slot: int
+    depth: int
+    prepared: Prepared
+    started: int
+    changed: int
+    deadline: int
+    paused_by: str
+    paused_at: int
+    reason: str
+    counts: list[int]
+    view: View = field(default=None, repr=False)
+
+    @property
+    def root(self) -> int:
+        """1 for a root, 0 for a sub-workflow."""
+        return 0 if self.parent else 1
+
+    @property
+    def timeout(self) -> int:
+        """How long it may live."""
+        return self.prepared.timeout
+
+    @property
+    def restartable(self) -> int:
+        """1 when it may be restarted although it COMPLETED."""
+        return int(self.prepared.definition.source.restartable)
+
+    @property
+    def retention(self) -> int:
+        """How long it is kept after its end."""
+        return 0
+
+    @property
+    def up(self) -> TaskRow:
+        """The parent's task that started it."""
+        return self.view.task(self.parent, self.parent_no)
+
+    def behind(self, link: str) -> Iterable[Any]:
+        """The rows behind a set link that has no counter."""
+        return self.view.behind(self, link)
+
+    def copy(self) -> WorkflowRow:
+        """A private copy."""
+        return WorkflowRow(
+            self.id, self.run, self.state, self.parent, self.parent_no, self.slot, self.depth, self.prepared, self.started,
+            self.changed, self.deadline, self.paused_by, self.paused_at, self.reason, self.counts[:],
+        )
+
+
+@define(eq=False)
+class TaskRow:
+    """One task of one workflow and run; `no` is its position in the definition."""
+
+    kind: ClassVar[str] = "task"
+
+    workflow: str
+    no: int
+    run: int
+    state: str
+    attempt: int
+    handouts: int
+    not_before: int
+    expires: int
+    signalled: int
+    changed: int
+    worker: str
+    reason: str
+    counts: list[int]
+    facts: Facts
+    wf: WorkflowRow = field(default=None, repr=False)
+    view: View = field(default=None, repr=False)
+
+    @property
+    def ref(self) -> str:
+        """Its reference in the definition."""
+        return self.facts.ref
+
+    @property
+    def mode(self) -> str:
+        """Who moves it."""
+        return self.facts.mode
+
+    @property
+    def optional(self) -> int:
+        """1 when its bad end is COMPLETED_WITH_ERRORS."""
+        return self.facts.optional
+
+    @property
+    def permissive(self) -> int:
+        """1 when its bad end lets its successors go on."""
+        return self.facts.permissive
+
+    @property
+    def tries(self) -> int:
+        """How many attempts it has."""
+        return self.facts.tries
+
+    @property
+    def retry_delay(self) -> int:
+        """How long the next attempt waits."""
+        return self.facts.retry_delay
+
+    @property
+    def lease(self) -> int:
+        """How long a worker holds it without a heartbeat."""
+        return self.facts.lease
+
+    @property
+    def poll_timeout(self) -> int:
+        """How long it may stay SCHEDULED."""
+        return self.facts.poll_timeout
+
+    @property
+    def on_expiry(self) -> str:
+        """What its expiry does."""
+        return self.facts.on_expiry
+
+    @property
+    def asks(self) -> str:
+        """How a TERMINATE task ends its workflow."""
+        return self.facts.asks
+
+    @property
+    def sound(self) -> int:
+        """1 when it can be prepared; judged by the view."""
+        return self.view.judged(self).sound
+
+    @property
+    def child(self) -> WorkflowRow:
+        """The sub-workflow of its present attempt; its state is ABSENT before it starts."""
+        return self.view.child(self)
+
+    def copy(self) -> TaskRow:
+        """A private copy."""
+        return TaskRow(
+            self.workflow, self.no, self.run, self.state, self.attempt, self.handouts, self.not_before, self.expires,
+            self.signalled, self.changed, self.worker, self.reason, self.counts[:], self.facts,
+        )
+
+
+@define(eq=False)
+class DeliveryRow:
+    """One entry of the outbox: what one topic is told of one run of one workflow."""
+
+    kind: ClassVar[str] = "delivery"
+
+    workflow: str
+    run: int
+    topic: str
+    state: str
+    attempt: int
+    claims: int
+    due: int
+    expires: int
+    proof: str
+    error: str
+    changed: int
+    sends: int
+    lease: int
+
+    def copy(self) -> DeliveryRow:
+        """A private copy."""
+        return DeliveryRow(
+            self.workflow, self.run, self.topic, self.state, self.attempt, self.claims, self.due, self.expires, self.proof,
+            self.error, self.changed, self.sends, self.lease,
+        )
+
+
+Record = WorkflowRow | TaskRow | DeliveryRow
+
+
+class Change(NamedTuple):
+    """One line of history: what happened to one row, or to `count` rows of one workflow that a cascade moved together."""
+
+    kind: str
+    workflow: str
+    subject: str
+    event: str
+    source: str
+    target: str
+    attempt: int
+    count: int
+    by: str
+    reason: str
+
+
+class Payload(NamedTuple):
+    """One JSON text: the input or output of a task, or (no = OWN) the input of a workflow."""
+
+    workflow: str
+    no: int
+    what: str
+    text: str
+
+
+def root_of(workflow_id: str) -> str:
+    """The root of a workflow: ids of sub-workflows are paths that begin with it."""
+    return workflow_id.split("/", 1)[0]
+
+
+def child_id(task: TaskRow) -> str:
+    """The id of the sub-workflow of a task's present attempt: deterministic, so that it cannot start twice."""
+    base = f"{task.workflow}/{task.facts.ref}"
+    return base if task.attempt == 1 else f"{base}~{task.attempt}"

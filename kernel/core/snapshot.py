@@ -1,0 +1,42 @@
+"""What a decision may ask of a store: private copies of the rows of one tree, as they are when the commit begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
+
+
+class Snapshot(Protocol):
+    """The rows of one tree in its present run. Every answer is a private copy that the decision may change."""
+
+    policy: Policy
+
+    def tree(self) -> TreeRow | None:
+        """The tree itself; None before it starts."""
+
+    def workflow(self, workflow_id: str) -> WorkflowRow | None:
+        """One workflow."""
+
+    def task(self, workflow_id: str, no: int) -> TaskRow | None:
+        """One task, by position."""
+
+    def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
+        """Several tasks of one workflow, by position."""
+
+    def ready(self, workflow_id: str) -> Iterable[TaskRow]:
+        """The tasks that progress may move once the workflow is RUNNING: PENDING with nothing missing, SCHEDULED ones that no
+        worker polls, IN_PROGRESS ones that were signalled early."""
+
+    def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
+        """The descendants that this workflow's PAUSE paused."""
+
+    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+        """One delivery."""
+
+    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
+        """A JSON text: the input or output of a task, or (no = OWN) the input of a workflow."""
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition; the latest one when no version is asked for."""

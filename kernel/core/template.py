@@ -1,0 +1,199 @@
+"""Templates: JSON with `${...}` expressions in its strings, resolved when a task is prepared.
+
+    ${workflow.input.a.b[0]}     from the workflow's input
+    ${ref.output.y}              from the output of the task `ref`
+    ${workflow.id}               also ${workflow.workflowId}
+    ${CPEWF_TASK_ID}             the id of the task itself
+    $${                          a literal ${
+
+A string that is one expression becomes the value, whatever its JSON type. An expression inside a longer string is
+written into it: a string as it is, anything else as JSON. A path that leads nowhere gives null. Keys of objects are no
+templates.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Protocol
+
+import attrs
+
+from kernel.errors import InvalidDefinition, InvalidInput, quoted
+
+SUPPORTED = (
+    "${workflow.input.<path>}", "${<task>.output.<path>}", "${workflow.id}", "${workflow.workflowId}",
+    "${CPEWF_TASK_ID}",
+)
+LONGEST_TEXT = 1024 * 1024  # characters that the expressions inside longer strings may add up to
+
+# No part of these matches can be read in two ways, so that the time is linear in the length of the text.
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
+_OUTPUT = re.compile(r"(?!workflow\.)(.+?)\.output(?=[.\[]|\Z)", re.DOTALL)
+_INPUT = re.compile(r"workflow\.input(?=[.\[]|\Z)")
+_STEP = re.compile(r"\.([^.\[\]*()]+)|\[([0-9]{1,9})\]")
+
+
+class Source(StrEnum):
+    """Where an expression reads from."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    WORKFLOW_ID = "workflow id"
+    TASK_ID = "task id"
+
+
+_IDS = {"workflow.id": Source.WORKFLOW_ID, "workflow.workflowId": Source.WORKFLOW_ID, "CPEWF_TASK_ID": Source.TASK_ID}
+
+
+@attrs.frozen
+class Expression:
+    """One parsed `${...}`. `ref` names the task whose output it reads; `path` holds keys and list indexes."""
+
+    source: Source
+    ref: str | None = None
+    path: tuple[str | int, ...] = ()
+
+
+class Scope(Protocol):
+    """What expressions read from. Each method is called only for an expression that needs it."""
+
+    def workflow_input(self) -> object:
+        """The workflow's input, a JSON value."""
+
+    def output(self, ref: str) -> object:
+        """The output of the task `ref`, a JSON value; None when it has none."""
+
+    def workflow_id(self) -> str:
+        """The id of the workflow that the task belongs to."""
+
+    def task_id(self) -> str:
+        """The id of the task that is being prepared."""
+
+
+def is_templated(template: object) -> bool:
+    """Whether resolving the template could change it."""
+    return any("${" in text for text in _strings(template))
+
+
+def expressions(template: object) -> list[Expression]:
+    """Every expression of the template. Raises InvalidDefinition for one that is malformed or reads what none can."""
+    templates = (text for text in _strings(template) if "${" in text)
+    return [part for text in templates for part in _parts(text) if isinstance(part, Expression)]
+
+
+def resolve(template: object, scope: Scope) -> object:
+    """The template with its expressions replaced by what they stand for in `scope`.
+
+    The template is a JSON value of bounded depth whose expressions have been checked (`expressions`); values that are
+    put in whole are shared, not copied. Raises InvalidInput when the text written into strings would be too long.
+    """
+    return _Resolver(scope).value(template)
+
+
+@attrs.define
+class _Resolver:
+    scope: Scope
+    room: int = LONGEST_TEXT
+
+    def value(self, template: object) -> object:
+        if isinstance(template, str):
+            return self.text(template) if "${" in template else template
+        if isinstance(template, dict):
+            return {key: self.value(item) for key, item in template.items()}
+        if isinstance(template, list):
+            return [self.value(item) for item in template]
+        return template
+
+    def text(self, text: str) -> object:
+        parts = list(_parts(text))
+        if len(parts) == 1 and isinstance(parts[0], Expression):
+            return self.read(parts[0])
+        return "".join(part if isinstance(part, str) else self.written(self.read(part)) for part in parts)
+
+    def read(self, expression: Expression) -> object:
+        if expression.source is Source.WORKFLOW_ID:
+            return self.scope.workflow_id()
+        if expression.source is Source.TASK_ID:
+            return self.scope.task_id()
+        found = self.scope.workflow_input() if expression.ref is None else self.scope.output(expression.ref)
+        for step in expression.path:
+            if isinstance(step, str):
+                found = found.get(step) if isinstance(found, dict) else None
+            else:
+                found = found[step] if isinstance(found, list) and step < len(found) else None
+        return found
+
+    def written(self, value: object) -> str:
+        text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        self.room -= len(text)
+        if self.room < 0:
+            raise InvalidInput(
+                "the task's input cannot be prepared",
+                why=f"the values written into its strings are longer than {LONGEST_TEXT:,} characters together",
+                hint="pass a large value whole, as the only expression of its string",
+            )
+        return text
+
+
+def _strings(template: object) -> Iterator[str]:
+    """Every string of a JSON value except the keys, in no promised order; iterative, so that depth cannot hurt."""
+    waiting = [template]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _parts(text: str) -> Iterator[str | Expression]:
+    """The literal stretches and the expressions of a string, from left to right."""
+    end = 0
+    for token in _TOKEN.finditer(text):
+        if token.start() > end:
+            yield text[end : token.start()]
+        end = token.end()
+        if token[0] == "$${":
+            yield "${"
+        elif token[1] is None:
+            start = text[token.start() :]
+            raise _refused(start, "its closing brace is missing", "close it, or write $${ for a literal ${")
+        else:
+            yield _parse(token[1])
+    if end < len(text):
+        yield text[end:]
+
+
+def _parse(body: str) -> Expression:
+    body = body.strip()
+    if body in _IDS:
+        return Expression(_IDS[body])
+    if found := _INPUT.match(body):
+        return Expression(Source.INPUT, path=_path(body, found.end()))
+    if found := _OUTPUT.match(body):
+        return Expression(Source.OUTPUT, found[1], _path(body, found.end()))
+    raise _refused("${" + body + "}", "it reads something that expressions cannot read", "write $${ for a literal ${")
+
+
+def _path(body: str, position: int) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    while position < len(body):
+        step = _STEP.match(body, position)
+        if step is None:
+            raise _refused(
+                "${" + body + "}", f"its part {quoted(body[position:])} is neither .name nor [index]",
+                "name every step of the path; wildcards, filters and functions are not supported",
+            )
+        steps.append(step[1] if step[2] is None else int(step[2]))
+        position = step.end()
+    return tuple(steps)
+
+
+def _refused(expression: str, why: str, hint: str) -> InvalidDefinition:
+    asked = f"the expression {quoted(expression)} is not acceptable"
+    return InvalidDefinition(asked, why=why, allowed=SUPPORTED, hint=hint)

@@ -1,0 +1,1 @@
+"""What is checked of the specification alone: the oracle that interprets the tables, and the shapes that it explores."""

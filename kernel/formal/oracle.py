@@ -1,0 +1,185 @@
+"""The oracle: a plain interpreter of the tables, the judge of every faster way to run them.
+
+It walks expressions as they stand, scans every row behind a link, and after each step looks at every rule and every row
+again. It has no counters, no agenda, and nothing compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from kernel.formal.shape import State, Tree, Value
+from kernel.spec.language import Expr, F, Fire, Linked, Lit, Op, Param, Q, Row, Spec, Step
+from kernel.spec.vocabulary import ABSENT
+
+Given = Mapping[str, Value]
+Watch = Callable[[State], None]
+
+
+@frozen
+class Stuck:
+    """A step that is not enabled. `declared` is why it is a no-op, where the table declares it to be one."""
+
+    declared: str = ""
+
+
+class Oracle:
+    """Interprets a specification on the rows of a tree."""
+
+    def __init__(self, spec: Spec, tree: Tree) -> None:
+        """Nothing is compiled; only the rows of the tables are sorted into their cells."""
+        self.spec, self.tree, self.places = spec, tree, tree.places
+        self.cells: dict[tuple[str, str, str], tuple[Row, ...]] = {
+            (kind, event, state): table.rows_for(event, state)
+            for kind, table in spec.tables.items() for event in table.events for state in table.kind.states
+        }
+
+    # ---- expressions --------------------------------------------------------------------------------------------------
+    def value(self, state: State, row: int, name: str) -> Value:
+        """A stored field or an attribute of a row."""
+        place = self.places[row]
+        column = self.tree.columns[place.kind].get(name)
+        return place.fixed[name] if column is None else state[row][column]
+
+    def follow(self, state: State, row: int, link: str) -> int:
+        """The row behind a single link. A task's child is that of its present attempt."""
+        place = self.places[row]
+        return place.children[int(self.value(state, row, "attempt"))] if link == "child" else place.one[link]
+
+    def behind(self, state: State, row: int, link: str) -> tuple[int, ...]:
+        """The rows behind a set link."""
+        if link == "child_tasks":
+            return self.places[self.follow(state, row, "child")].sets["tasks"]
+        return self.places[row].sets[link]
+
+    def evaluate(self, expr: Expr, row: int, given: Given, state: State, then: State = ()) -> Value:
+        """What an expression is, read from a row; a condition is true or false. `then` is the state after the step."""
+        if isinstance(expr, Op):
+            return self._operation(expr, row, given, state, then)
+        if isinstance(expr, F):
+            world = then if expr.then else state
+            for link in expr.via:
+                row = self.follow(world, row, link)
+            return self.value(world, row, expr.name)
+        if isinstance(expr, Lit):
+            return expr.value
+        if isinstance(expr, Param):
+            return given[expr.name]
+        if isinstance(expr, Q):
+            quantified = all if expr.op == "every" else any
+            body = expr.body.holds
+            return quantified(self.evaluate(body, r, given, state, then) for r in self.behind(state, row, expr.link))
+        return self._linked(expr, row, given)
+
+    def _operation(self, expr: Op, row: int, given: Given, state: State, then: State) -> Value:
+        if expr.op == "and":
+            return all(self.evaluate(a, row, given, state, then) for a in expr.args)
+        if expr.op == "or":
+            return any(self.evaluate(a, row, given, state, then) for a in expr.args)
+        a, *rest = (self.evaluate(a, row, given, state, then) for a in expr.args)
+        if expr.op == "not":
+            return not a
+        (b,) = rest
+        if expr.op == "eq":
+            return a == b
+        if isinstance(a, str) or isinstance(b, str):
+            raise TypeError(f"{expr.op} of {a!r} and {b!r}: only numbers are ordered and added")
+        return a < b if expr.op == "lt" else a + b if expr.op == "add" else a - b
+
+    def _linked(self, expr: Linked, row: int, given: Given) -> bool:
+        chosen = given[expr.param]
+        return isinstance(chosen, int) and self.places[chosen].one[expr.link] == row
+
+    # ---- steps --------------------------------------------------------------------------------------------------------
+    def line(self, event: str, row: int, given: Given, state: State) -> Row | None:
+        """The line of its table that the event takes on a row."""
+        for line in self.cells[self.places[row].kind, event, str(state[row][0])]:
+            if all(self.evaluate(g.holds, row, given, state) for g in line.guards):
+                return line
+        return None
+
+    def moves(self, step: Step, row: int, given: Given, state: State) -> dict[int, Row] | None:
+        """The rows that a step moves, each with its line; None when it is not enabled. All is read from the state before.
+
+        Self and the row behind a single link must have a line for their event; of a set those that have one move.
+        """
+        if not all(self.evaluate(g.holds, row, given, state) for g in step.guards):
+            return None
+        found: dict[int, Row] = {}
+        for fire in step.do:
+            single = fire.at == "self" or self.spec.links[fire.at].one
+            for target in self.targets(fire, row, state):
+                if not self.evaluate(fire.where, target, given, state):
+                    continue
+                line = self.line(fire.event, target, given, state)
+                if line is not None:
+                    found[target] = line
+                elif single:
+                    return None
+        return found
+
+    def targets(self, fire: Fire, row: int, state: State) -> tuple[int, ...]:
+        """The rows that a Fire is at."""
+        if fire.at == "self":
+            return (row,)
+        if self.spec.links[fire.at].one:
+            return (self.follow(state, row, fire.at),)
+        return self.behind(state, row, fire.at)
+
+    def apply(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
+        """Move rows together; then everything happens that entering their states brings with it."""
+        after = list(state)
+        for row, line in moves.items():
+            columns = self.tree.columns[self.places[row].kind]
+            values = list(state[row])
+            for name, expr in line.set:
+                values[columns[name]] = self.evaluate(expr, row, given, state)
+            values[columns["changed"]] = given["now"]
+            values[0] = line.target
+            after[row] = tuple(values)
+        return self._enter(moves, given, state, tuple(after))
+
+    def _enter(self, moves: Mapping[int, Row], given: Given, before: State, after: State) -> State:
+        for row in moves:
+            for enter in self.spec.on_enter:
+                if self.places[row].kind != enter.kind or after[row][0] not in enter.states or before[row][0] in enter.states:
+                    continue
+                for fire in (*enter.cascade, *enter.emit):
+                    fired = self.moves(Step("", enter.kind, (fire,)), row, given, after)
+                    after = self.apply(fired or {}, given, after)
+        return after
+
+    # ---- commits ------------------------------------------------------------------------------------------------------
+    def progress(self, state: State, given: Given) -> State | None:
+        """One step of progress: the first rule in the order of the table, on the first row by workflow id and position."""
+        for rule in self.spec.progress:
+            for row in self.tree.rows[rule.on]:
+                moves = self.moves(rule, row, given, state)
+                if moves is not None:
+                    return self.apply(moves, given, state)
+        return None
+
+    def settle(self, state: State, given: Given, watch: Watch | None = None) -> State:
+        """Progress until no rule is enabled; `watch` is shown every state on the way."""
+        while True:
+            if watch is not None:
+                watch(state)
+            after = self.progress(state, given)
+            if after is None:
+                return state
+            state = after
+
+    def commit(self, command: Step, row: int, given: Given, state: State, watch: Watch | None = None) -> State | Stuck:
+        """What one commit makes of a state: the command, then progress; or why nothing happens."""
+        if not command.do and state[row][0] == ABSENT:
+            return Stuck()
+        for no_op in self.spec.tables[command.on].no_ops:
+            if command.do and no_op.event == command.do[0].event and state[row][0] in no_op.source:
+                return Stuck(no_op.why)
+        moves = self.moves(command, row, given, state)
+        if moves is None:
+            return Stuck()
+        return self.settle(self.apply(moves, given, state), given, watch)
+

@@ -1,0 +1,166 @@
+"""Shapes: small finite trees of definitions, given by a test, and the rows that a specification can have on them.
+
+A `Shape` is a definition; `Tree` writes out every row that can ever exist on it: a workflow for each attempt of each
+sub-workflow task, their tasks, and a delivery per topic. What a definition or the tree's shape gives never changes and
+stands in the tree's places; what the lifecycles write is a `State`: for each place the values of its stored fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from kernel.spec.language import NEVER, Kind, Sort, Spec
+from kernel.spec.vocabulary import ABSENT
+
+Value = str | int
+Row = tuple[Value, ...]
+State = tuple[Row, ...]
+"""The stored values of each place, in the order of the tree's places; a row begins with its lifecycle state."""
+
+
+@frozen
+class Task:
+    """One task of a shape. Durations are in the unit of time; `sound` says whether it can be prepared."""
+
+    ref: str
+    after: tuple[str, ...] = ()
+    mode: str = "WORKER"
+    sub: Shape | None = None
+    tries: int = 1
+    optional: int = 0
+    permissive: int = 0
+    retry_delay: int = 0
+    lease: int = NEVER
+    poll_timeout: int = NEVER
+    on_expiry: str = "RETRY"
+    asks: str = ""
+    sound: int = 1
+
+    @classmethod
+    def nesting(cls, ref: str, sub: Shape, after: tuple[str, ...] = (), **given: Any) -> Task:
+        """A task that starts a sub-workflow."""
+        return cls(ref, after, "WORKFLOW", sub, **given)
+
+
+@frozen
+class Shape:
+    """A definition: its tasks, how long it may live, who hears of its end."""
+
+    tasks: tuple[Task, ...]
+    timeout: int = NEVER
+    topics: tuple[str, ...] = ("archive",)
+
+
+@define
+class Place:
+    """One row that can exist: what never changes of it, and the other places that it sees."""
+
+    kind: str
+    id: str
+    order: tuple[str, int]
+    """The id of its workflow, and its position in it; workflows come before their tasks."""
+    fixed: dict[str, Value]
+    one: dict[str, int] = field(factory=dict)
+    sets: dict[str, tuple[int, ...]] = field(factory=dict)
+    children: dict[int, int] = field(factory=dict)
+    """For a sub-workflow task the place of each attempt's sub-workflow."""
+
+
+class Tree:
+    """Every place of a shape, linked; and its first state, where no row exists."""
+
+    def __init__(self, spec: Spec, shape: Shape, root: str = "w") -> None:
+        """Write out the shape under a root of this id."""
+        self.shape = shape
+        self.columns = {name: columns(kind) for name, kind in spec.kinds.items()}
+        self.places: list[Place] = []
+        self._workflow(shape, root, None, 0)
+        self._link()
+        self.rows = {
+            kind: tuple(sorted(
+                (i for i, p in enumerate(self.places) if p.kind == kind), key=lambda i: self.places[i].order))
+            for kind in spec.kinds
+        }
+        self.start: State = tuple(blank(spec.kinds[p.kind]) for p in self.places)
+
+    def _put(self, place: Place) -> int:
+        self.places.append(place)
+        return len(self.places) - 1
+
+    def _workflow(self, shape: Shape, name: str, up: int | None, slot: int) -> int:
+        """Write out one workflow, its tasks, its deliveries, and everything below."""
+        here = self._put(Place("workflow", name, (name, -1), {
+            "id": name, "root": int(up is None), "slot": slot, "timeout": shape.timeout, "restartable": 1, "retention": 0,
+        }))
+        if up is not None:
+            self.places[here].one["up"] = up
+        own = {task.ref: self._task(task, no, name, here) for no, task in enumerate(shape.tasks)}
+        for task in shape.tasks:
+            self.places[own[task.ref]].sets["after"] = tuple(own[ref] for ref in task.after)
+            if task.sub is not None:
+                children = self.places[own[task.ref]].children
+                for attempt in range(1, task.tries + 1):
+                    child = f"{name}/{task.ref}" if attempt == 1 else f"{name}/{task.ref}~{attempt}"
+                    children[attempt] = self._workflow(task.sub, child, own[task.ref], attempt)
+        for topic in shape.topics:
+            place = Place("delivery", f"{name}>{topic}", (name, len(shape.tasks)), {"run": 1, "sends": 2, "lease": NEVER})
+            place.one["of"] = here
+            self._put(place)
+        return here
+
+    def _task(self, task: Task, no: int, workflow: str, wf: int) -> int:
+        attributes = (
+            "mode", "optional", "permissive", "tries", "retry_delay", "lease", "poll_timeout", "on_expiry", "asks", "sound")
+        place = Place("task", f"{workflow}.{task.ref}", (workflow, no), {a: getattr(task, a) for a in attributes})
+        place.one.update(wf=wf, tree=0)
+        return self._put(place)
+
+    def _link(self) -> None:
+        """The set links of workflows, from the single ones of what lies below."""
+        for i, place in enumerate(self.places):
+            if place.kind == "workflow":
+                below = [j for j in self._kind("workflow") if i in self.above(j)]
+                place.sets["subs"] = tuple(below)
+                place.sets["children"] = tuple(j for j in below if self.parent(j) == i)
+                place.sets["tasks"] = tuple(j for j in self._kind("task") if self.places[j].one["wf"] == i)
+                place.sets["all_tasks"] = tuple(j for j in self._kind("task") if self.places[j].one["wf"] in (i, *below))
+                place.sets["outbox"] = tuple(j for j in self._kind("delivery") if self.places[j].one["of"] == i)
+                place.sets["all_outboxes"] = tuple(
+                    j for j in self._kind("delivery") if self.places[j].one["of"] in (i, *below))
+
+    def _kind(self, kind: str) -> Iterator[int]:
+        return (i for i, place in enumerate(self.places) if place.kind == kind)
+
+    def parent(self, workflow: int) -> int | None:
+        """The place of the workflow whose task started this one."""
+        up = self.places[workflow].one.get("up")
+        return None if up is None else self.places[up].one["wf"]
+
+    def above(self, workflow: int) -> tuple[int, ...]:
+        """The places of all workflows above this one, the next one first."""
+        parent = self.parent(workflow)
+        return () if parent is None else (parent, *self.above(parent))
+
+    def told(self, state: State) -> Mapping[str, str]:
+        """A state as people read it: the lifecycle state of every row that exists, by its id."""
+        return {p.id: str(row[0]) for p, row in zip(self.places, state, strict=True) if row[0] != ABSENT}
+
+
+def columns(kind: Kind) -> dict[str, int]:
+    """Where each stored field of a kind stands in a row."""
+    return {name: i for i, name in enumerate(("state", *(f.name for f in kind.fields)))}
+
+
+def blank(kind: Kind) -> Row:
+    """A row that does not exist yet. A clock that nobody set never runs out."""
+    clocks = ("expires", "deadline")
+    return (ABSENT, *("" if f.sort is Sort.TEXT else NEVER if f.name in clocks else 0 for f in kind.fields))
+
+
+def hurried(shape: Shape) -> Shape:
+    """The same shape with every clock already run out, so that an enabled timer may fire at any moment."""
+    tasks = tuple(evolve(t, lease=0, poll_timeout=0, sub=t.sub and hurried(t.sub)) for t in shape.tasks)
+    return evolve(shape, tasks=tasks, timeout=0)

@@ -1,0 +1,68 @@
+"""Workflow and task lifecycles that are formally specified, on your own database.
+
+    import kernel
+
+    with kernel.open("sqlite:///orders.db") as k:
+        k.register(kernel.WorkflowDef("order", tasks=[kernel.TaskDef("pick"), kernel.TaskDef("ship", after=["pick"])]))
+        order = k.start("order", workflow_id="order-7")
+        k.terminate(order.id, reason="customer withdrew")
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+
+from kernel import spec
+from kernel.core.decide import Choice
+from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
+from kernel.engine.entities import (
+    Applied,
+    Delivery,
+    Finding,
+    HistoryRow,
+    Lease,
+    Node,
+    Page,
+    Report,
+    Task,
+    Workflow,
+)
+from kernel.engine.kernel import Kernel
+from kernel.engine.loading import DefinitionWarning, load_definitions
+from kernel.engine.relay import RelayOptions, Settled
+from kernel.engine.sinks import Owes, Parcel, Sink
+from kernel.engine.states import DeliveryState, TaskState, WorkflowState
+from kernel.engine.timers import Ticked
+from kernel.errors import (
+    CommitUnknown,
+    Conflict,
+    Fenced,
+    GuardRefused,
+    InvalidDefinition,
+    InvalidInput,
+    KernelError,
+    NoSuchTransition,
+    NotFound,
+    Refused,
+    SchemaMismatch,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    UnsafeStore,
+)
+from kernel.sinks.callable import CallableSink
+from kernel.sinks.directory import DirectoryArchive
+from kernel.stores.opening import open
+
+__version__ = _version("lifecycle-kernel")
+
+__all__ = [
+    "Applied", "CallableSink", "Choice", "CommitUnknown", "Conflict", "DefinitionWarning", "Delivery",
+    "DeliveryState", "DirectoryArchive", "ExpiryPolicy", "Fenced", "Finding", "GuardRefused", "HistoryRow",
+    "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "Lease", "NoSuchTransition", "Node", "NotFound", "Owes",
+    "Page", "Parcel", "Refused", "RelayOptions", "Report", "SchemaMismatch", "Settled", "Sink", "StoreCorrupt", "StoreError",
+    "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskKind", "TaskState", "Ticked", "UnsafeStore",
+    "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
+]

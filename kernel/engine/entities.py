@@ -1,0 +1,178 @@
+"""What callers get: frozen values read from a store. Times are aware UTC datetimes, payloads are JSON values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import frozen
+
+from kernel.engine.states import DeliveryState, TaskState, WorkflowState
+from kernel.spec.language import NEVER
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(microseconds: int) -> datetime:
+    """A stored time as an aware datetime."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def moment_or_none(microseconds: int) -> datetime | None:
+    """A stored time; None for one that never comes (or lies beyond what a datetime can say)."""
+    return None if microseconds >= NEVER // 2 or microseconds <= 0 else moment(microseconds)
+
+
+@frozen
+class Workflow:
+    """One workflow in one run."""
+
+    id: str
+    run: int
+    state: WorkflowState
+    name: str
+    definition_version: int
+    parent: str | None
+    root: str
+    started: datetime
+    changed: datetime
+    deadline: datetime | None
+    paused_by: str | None
+    reason: str
+    version: int
+    """Of its tree: +1 with every commit that changes the tree."""
+    input: Any
+
+
+@frozen
+class Task:
+    """One task of a workflow."""
+
+    workflow_id: str
+    ref: str
+    type: str
+    mode: str
+    state: TaskState
+    attempt: int
+    not_before: datetime | None
+    expires: datetime | None
+    changed: datetime
+    worker: str
+    reason: str
+    input: Any
+    output: Any
+
+
+@frozen
+class Lease:
+    """The right to work on one attempt of a task until `expires`; (run, handouts) is its token."""
+
+    workflow_id: str
+    ref: str
+    type: str
+    attempt: int
+    run: int
+    handouts: int
+    worker: str
+    expires: datetime
+    input: Any
+    position: int
+    """Of the task in its definition."""
+
+
+@frozen
+class Applied:
+    """What a command did. A no-op did nothing; `why` says why that is an answer and not an error."""
+
+    command_id: str
+    version: int
+    ended: int = 0
+    """Workflows that reached a terminal state."""
+    canceled: int = 0
+    """Tasks that were CANCELED."""
+    deliveries: int = 0
+    """Entries written to the outbox."""
+    no_op: bool = False
+    why: str = ""
+
+
+@frozen
+class HistoryRow:
+    """One line of a tree's history: what happened to one row, or to `count` rows that a cascade moved together."""
+
+    seq: int
+    version: int
+    run: int
+    at: datetime
+    kind: str
+    workflow_id: str
+    subject: str
+    """The task's reference or the delivery's topic; empty for the workflow itself or for a whole set of tasks."""
+    event: str
+    source: str
+    target: str
+    attempt: int
+    count: int
+    by: str
+    actor: str
+    reason: str
+    command_id: str
+
+
+@frozen
+class Node:
+    """A workflow with its tasks and its sub-workflows."""
+
+    workflow: Workflow
+    tasks: tuple[Task, ...]
+    children: tuple[Node, ...]
+
+
+@frozen
+class Page:
+    """Some workflows; `after` continues behind them, None at the end."""
+
+    items: tuple[Workflow, ...]
+    after: str | None
+
+
+@frozen
+class Delivery:
+    """One outbox entry."""
+
+    id: str
+    workflow_id: str
+    run: int
+    topic: str
+    state: DeliveryState
+    attempt: int
+    sends: int
+    due: datetime | None
+    proof: str
+    error: str
+
+
+@frozen
+class Finding:
+    """One violation that an audit found."""
+
+    invariant: str
+    workflow_id: str
+    run: int
+    subject: str
+    text: str
+
+
+@frozen
+class Report:
+    """The result of an audit."""
+
+    findings: tuple[Finding, ...]
+    workflows: int
+    tasks: int
+    deliveries: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings

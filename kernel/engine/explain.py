@@ -1,0 +1,84 @@
+"""Refusals in words: what was asked, where things stand, why not, what is allowed now, what to do."""
+
+from __future__ import annotations
+
+from kernel.core.decide import choices, presented
+from kernel.core.plan import Command, Refusal, Subject
+from kernel.core.program import Program
+from kernel.core.records import Record, TaskRow, WorkflowRow
+from kernel.core.snapshot import Snapshot
+from kernel.core.view import View
+from kernel.errors import Fenced, GuardRefused, NoSuchTransition, NotFound, Refused, quoted
+
+
+def described(subject: Subject, row: Record | None = None) -> str:
+    """A subject as messages name it."""
+    if subject.topic is not None:
+        return f"delivery {quoted(delivery_id(subject.workflow, subject.run, subject.topic))}"
+    if subject.no is not None:
+        ref = quoted(row.ref) if isinstance(row, TaskRow) else f"number {subject.no}"
+        return f"task {ref} of workflow {quoted(subject.workflow)}"
+    return f"workflow {quoted(subject.workflow)}"
+
+
+def delivery_id(workflow_id: str, run: int, topic: str) -> str:
+    """The id of a delivery: workflow, run and topic."""
+    return f"{workflow_id}#{run}:{topic}"
+
+
+def not_found(subject: Subject, asked: str = "") -> NotFound:
+    """No such row."""
+    what = described(subject)
+    return NotFound(f"{asked} of {what}" if asked else what, why="there is none in this store",
+                    hint="kernel list shows the workflows of a store, kernel tree ID the tasks of one")
+
+
+def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -> Refused:
+    """A refusal as the error that the caller gets."""
+    command = refusal.command
+    tree = snapshot.tree()
+    assert tree is not None
+    view = View(program, snapshot, Command(command.name, command.subject), tree, now)
+    row = row_of(view, command.subject)
+    allowed: tuple[str, ...] = ()
+    if row is not None:
+        view.given = presented(row, now)
+        allowed = tuple(c.event for c in choices(view, row) if c.allowed)
+    asked = f"{command.name} of {described(command.subject, row)}"
+    if command.worker or refusal.fenced:
+        asked += f" by {quoted(command.worker or command.actor)}" if command.worker or command.actor else ""
+    stands = _stands(row, tree.run, tree.version) or refusal.state
+    if refusal.fenced:
+        return Fenced(asked, guard=refusal.guard or "lease held", stands=stands, why=refusal.why, allowed=allowed,
+                      hint="stop working on this attempt and poll for the next task")
+    hint = _hint(refusal, row)
+    if refusal.guard:
+        return GuardRefused(asked, guard=refusal.guard, stands=stands, why=f"{refusal.why} (guard: {refusal.guard})",
+                            allowed=allowed, hint=hint)
+    return NoSuchTransition(asked, stands=stands, why=refusal.why, allowed=allowed, hint=hint)
+
+
+def row_of(view: View, subject: Subject) -> Record | None:
+    """The row that a subject names, linked."""
+    if subject.topic is not None:
+        return view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
+    if subject.no is not None:
+        task = view.snapshot.task(subject.workflow, subject.no)
+        return None if task is None else view.keep_task(task)
+    return view.workflow(subject.workflow)
+
+
+def _stands(row: Record | None, run: int, version: int) -> str:
+    place = f"run {run}, version {version}"
+    if isinstance(row, TaskRow):
+        held = f", held by {quoted(row.worker)}" if row.worker and row.state == "IN_PROGRESS" else ""
+        return f"{row.state}, attempt {row.attempt} of {row.facts.tries}{held}; workflow {row.wf.state} ({place})"
+    return f"{row.state} ({place})" if row is not None else ""
+
+
+def _hint(refusal: Refusal, row: Record | None) -> str:
+    if refusal.command.name == "START":
+        return "choose another id; the same id with the same definition and input gives the workflow that exists"
+    if isinstance(row, WorkflowRow) and row.parent and refusal.command.name == "RESUME":
+        return f"kernel resume {row.parent}"
+    return ""

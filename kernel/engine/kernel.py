@@ -1,0 +1,350 @@
+"""The kernel: every command is load -> decide -> commit. Nothing acts before its commit, nothing decides after it."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.core.checks import canonical, check_json, check_name
+from kernel.core.decide import Choice, choices, decide, presented
+from kernel.core.definitions import WorkflowDef, compile_definition, flatten
+from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
+from kernel.core.program import Program, standard_program
+from kernel.core.records import OWN, root_of
+from kernel.core.view import View
+from kernel.engine import reading
+from kernel.engine.clock import SystemClock
+from kernel.engine.entities import Applied, Delivery, HistoryRow, Lease, Node, Page, Report, Task, Workflow
+from kernel.engine.explain import error_of, not_found, row_of
+from kernel.engine.faults import FaultHook, FaultPoint, no_fault
+from kernel.engine.ports import Chance, Clock, Recorded, Store, Transaction
+from kernel.engine.relay import Relay, RelayOptions, Settled
+from kernel.engine.sinks import Sink
+from kernel.engine.timers import Ticked, tick
+from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, NotFound, quoted
+from kernel.spec.vocabulary import ENDED
+
+PAGE = 1000
+REASON_MAX = 2000
+
+
+class Kernel:
+    """Runs workflows on a store. Thread-safe; several processes may share one store.
+
+    Use `kernel.open(url)`. Mutating calls take `command_id=` (the caller's idempotency key: the same id and content again
+    gives the first outcome), `reason=` and `actor=`; they raise `Refused` with nothing changed.
+    """
+
+    def __init__(
+        self, store: Store, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", clock: Clock | None = None,
+        chance: Chance | None = None, relay: RelayOptions | None = None, program: Program | None = None,
+        faults: FaultHook = no_fault,
+    ) -> None:
+        """`sinks` says what this process can deliver, by topic; `clock`, `chance` and `faults` are for tests."""
+        self.store = store
+        self.actor = _text(actor, "the actor", 200)
+        self.clock: Clock = clock or SystemClock()
+        self.chance: Chance = chance or random.SystemRandom()
+        self.program = program or standard_program()
+        self.faults = faults
+        self._relay = Relay(self, sinks or {}, relay or RelayOptions())
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+    # ---- the one way to change anything ----------------------------------------------------------------------------------
+    def command(
+        self, name: str, subject: Subject, *, given: Mapping[str, Any] | None = None, command_id: str | None = None,
+        reason: str = "", actor: str | None = None, **written: Any,
+    ) -> Command:
+        """A command with an id: the caller's, or a generated one that the history resolves."""
+        digest = ""
+        if command_id is not None:
+            check_name(command_id, what="the command id", error=InvalidInput)
+            content = [name, subject.workflow, subject.no, subject.topic, sorted((given or {}).items()), reason,
+                       written.get("payload"), written.get("input")]
+            digest = hashlib.sha256(canonical(content).encode()).hexdigest()
+        return Command(
+            name, subject, given or {}, command_id or f"c{self.chance.getrandbits(64):016x}", digest,
+            self.actor if actor is None else _text(actor, "the actor", 200), _text(reason, "the reason", REASON_MAX),
+            **written,
+        )
+
+    def commit(self, command: Command) -> Applied:
+        """Decide and write, in one transaction. Raises Refused, NotFound, or an error of the store."""
+        root = root_of(command.subject.workflow)
+        with self.store.transaction(write=True) as transaction:
+            if command.digest:
+                known = transaction.recorded(root, command.id)
+                if known is not None:
+                    return _again(command, known)
+            applied = self.apply(transaction, command)[0]
+            if command.digest:
+                transaction.record(root, command.id, Recorded(
+                    command.digest, applied.version, applied.ended, applied.canceled, applied.deliveries, applied.why))
+            self.faults(FaultPoint.BEFORE_COMMIT, command.name)
+        self.faults(FaultPoint.AFTER_COMMIT, command.name)
+        return applied
+
+    def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
+        """Decide and write inside a transaction that is under way."""
+        snapshot = transaction.snapshot(root_of(command.subject.workflow))
+        now = self.clock.now()
+        answer = decide(self.program, snapshot, command, now)
+        if answer is None:
+            raise not_found(command.subject, command.name)
+        if isinstance(answer, Refusal):
+            raise error_of(self.program, snapshot, answer, now)
+        tally = Tally() if answer.no_op else transaction.write(answer)
+        changes = answer.changes
+        return Applied(
+            command.id, answer.tree.version,
+            ended=tally.ended + sum(1 for c in changes if c.kind == "workflow" and c.target in ENDED),
+            canceled=tally.canceled + sum(1 for c in changes if c.target == "CANCELED"),
+            deliveries=tally.deliveries + sum(1 for c in changes if c.kind == "delivery" and c.event == "CREATE"),
+            no_op=bool(answer.no_op), why=answer.no_op,
+        ), answer
+
+    # ---- definitions and workflows -----------------------------------------------------------------------------------------
+    def register(self, *definitions: WorkflowDef) -> None:
+        """Keep definitions. The same name and version with other content is refused; again with the same is no change."""
+        plain = [compile_definition(each) for definition in definitions for each in flatten(definition)]
+        with self.store.transaction(write=True) as transaction:
+            for definition in plain:
+                own = definition.source
+                for task in own.tasks:
+                    if task.workflow == own.name and task.workflow_version in (None, own.version):
+                        raise InvalidDefinition(
+                            f"registering {quoted(own.name)} version {own.version}",
+                            why=f"task {quoted(task.ref)} starts the workflow that it belongs to: an endless recursion",
+                            hint="name another definition")
+                transaction.register(definition, self.clock.now())
+
+    def start(
+        self, name: str, *, version: int | None = None, input: Mapping[str, Any] | None = None,
+        workflow_id: str | None = None, command_id: str | None = None, reason: str = "", actor: str | None = None,
+    ) -> Workflow:
+        """Start a workflow. The same id with the same definition and input gives the workflow that exists."""
+        if workflow_id is None:
+            workflow_id = f"wf-{self.chance.getrandbits(96):024x}"
+        check_name(workflow_id, what="the workflow id", error=InvalidInput)
+        if input is not None and not isinstance(input, Mapping):
+            raise InvalidInput("the input of a workflow", why=f"it is {quoted(input)}, not an object with keys")
+        text = check_json(dict(input or {}), what="the input of the workflow")
+        with self.store.transaction(write=True) as transaction:
+            prepared = transaction.definition(name, version)
+            if prepared is None:
+                raise self._unknown_definition(transaction, name, version)
+            existing = transaction.workflow(workflow_id, 1)
+            if existing is None:
+                command = self.command("START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor,
+                                       prepared=prepared, input=text)
+                self.apply(transaction, command)
+                self.faults(FaultPoint.BEFORE_COMMIT, "START")
+            else:
+                self._check_same(transaction, workflow_id, prepared.digest, text)
+            tree, row = reading.workflow_row(transaction, workflow_id)
+            found = reading.workflow(transaction, row, tree.version)
+        if existing is None:
+            self.faults(FaultPoint.AFTER_COMMIT, "START")
+        return found
+
+    def _unknown_definition(self, transaction: Transaction, name: str, version: int | None) -> NotFound:
+        names = transaction.names()
+        asked = f"definition {quoted(name)}" + ("" if version is None else f" version {version}")
+        known = ", ".join(f"{quoted(n)} {'/'.join(map(str, v))}" for n, v in list(names.items())[:10])
+        return NotFound(asked, stands=f"{len(names)} definitions are registered" + (f": {known}" if known else ""),
+                        why="it is not registered in this store", hint="k.register(definition) first")
+
+    def _check_same(self, transaction: Transaction, workflow_id: str, digest: str, text: str) -> None:
+        """A second START of an id: the same content gives the workflow that exists, any other is refused."""
+        row = transaction.workflow(workflow_id, 1)
+        assert row is not None
+        if row.prepared.digest != digest or transaction.payload(workflow_id, 1, OWN, "input") != text:
+            raise GuardRefused(
+                f"START of workflow {quoted(workflow_id)}", guard="id unused",
+                stands=f"a workflow of this id was started from {quoted(row.prepared.definition.source.name)}",
+                why="it was started from another definition or with another input",
+                hint="choose another id; the same id and content again gives the workflow that exists")
+
+    # ---- operators -----------------------------------------------------------------------------------------------------------
+    def _on_workflow(self, name: str, workflow_id: str, options: dict[str, Any]) -> Applied:
+        given = {"origin": workflow_id} if name in ("PAUSE", "RESUME") else None
+        return self.commit(self.command(name, Subject(_id(workflow_id)), given=given, **options))
+
+    def pause(self, workflow_id: str, **options: Any) -> Applied:
+        """Hand out and start nothing more, here and below, until resume. What is under way may end."""
+        return self._on_workflow("PAUSE", workflow_id, options)
+
+    def resume(self, workflow_id: str, **options: Any) -> Applied:
+        """Undo a pause, here and below, and do what waited for it."""
+        return self._on_workflow("RESUME", workflow_id, options)
+
+    def terminate(self, workflow_id: str, **options: Any) -> Applied:
+        """End a workflow now: it, every descendant, every open task, history and outbox, in one commit."""
+        return self._on_workflow("TERMINATE", workflow_id, options)
+
+    def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Any) -> Applied:
+        """Complete a waiting task; a signal that comes early is kept."""
+        with self.store.transaction(write=False) as transaction:
+            no = reading.position(reading.workflow_row(transaction, _id(workflow_id))[1], task)
+        return self.commit(self.command("SIGNAL", Subject(workflow_id, no), payload=_payload(output), **options))
+
+    # ---- workers ----------------------------------------------------------------------------------------------------------------
+    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+        """Take up to `limit` tasks of a type, each with a lease, in one commit."""
+        _text(worker, "the worker", 200)
+        leases: list[Lease] = []
+        with self.store.transaction(write=True) as transaction:
+            for subject in transaction.pollable(type, self.clock.now(), _limit(limit)):
+                plan = self.apply(transaction, self.command("POLL", subject, worker=worker))[1]
+                leases.append(reading.lease(transaction, plan))
+            self.faults(FaultPoint.BEFORE_COMMIT, "POLL")
+        self.faults(FaultPoint.AFTER_COMMIT, "POLL")
+        return leases
+
+    def _on_lease(self, name: str, lease: Lease, options: dict[str, Any], **given: int) -> Command:
+        return self.command(
+            name, Subject(lease.workflow_id, lease.position), worker=lease.worker,
+            given={"run": lease.run, "handouts": lease.handouts, **given}, **options)
+
+    def complete(self, lease: Lease, *, output: Any = None, **options: Any) -> Applied:
+        """The task is done. A stale lease raises Fenced and changes nothing."""
+        return self.commit(self._on_lease("COMPLETE", lease, {"payload": _payload(output), **options}))
+
+    def fail(self, lease: Lease, *, reason: str = "", retryable: bool = True, output: Any = None, **options: Any) -> Applied:
+        """The attempt failed: another one follows while the definition allows it. A stale lease raises Fenced."""
+        options = {"payload": _payload(output), "reason": reason, **options}
+        return self.commit(self._on_lease("FAIL", lease, options, retryable=int(bool(retryable))))
+
+    def heartbeat(self, lease: Lease) -> Lease:
+        """Hold the task for another lease time. A stale lease raises Fenced: stop working."""
+        command = self._on_lease("HEARTBEAT", lease, {})
+        with self.store.transaction(write=True) as transaction:
+            plan = self.apply(transaction, command)[1]
+            found = reading.lease(transaction, plan)
+            self.faults(FaultPoint.BEFORE_COMMIT, "HEARTBEAT")
+        self.faults(FaultPoint.AFTER_COMMIT, "HEARTBEAT")
+        return found
+
+    # ---- clock and outbox --------------------------------------------------------------------------------------------------------
+    def tick(self, *, limit: int = 10_000) -> Ticked:
+        """Do what the clock has to do: retries that are due, expired leases, workflow time-outs. Each its own commit."""
+        return tick(self, _limit(limit))
+
+    def deliver(self, *, limit: int = 100) -> Settled:
+        """One pass of the relay: claim what is due, deliver it outside any transaction, confirm it or try later."""
+        return self._relay.deliver(_limit(limit))
+
+    def redrive(self, delivery_id: str, **options: Any) -> Applied:
+        """Try a DEAD delivery again, with all its attempts."""
+        return self.commit(self.command("REDRIVE", reading.delivery_subject(delivery_id), **options))
+
+    # ---- reading --------------------------------------------------------------------------------------------------------------------
+    def get(self, workflow_id: str, *, run: int | None = None) -> Workflow:
+        """One workflow, in its tree's present run or in an earlier one."""
+        with self.store.transaction(write=False) as transaction:
+            tree, row = reading.workflow_row(transaction, _id(workflow_id), run)
+            return reading.workflow(transaction, row, tree.version)
+
+    def tasks(self, workflow_id: str, *, run: int | None = None) -> list[Task]:
+        """The tasks of a workflow, in the order of its definition."""
+        with self.store.transaction(write=False) as transaction:
+            row = reading.workflow_row(transaction, _id(workflow_id), run)[1]
+            return [reading.task(transaction, t, row) for t in transaction.tasks(row.id, row.run)]
+
+    def tree(self, workflow_id: str, *, run: int | None = None) -> Node:
+        """A workflow with its tasks and all its descendants."""
+        with self.store.transaction(write=False) as transaction:
+            tree, row = reading.workflow_row(transaction, _id(workflow_id), run)
+            return reading.node(transaction, row.id, row.run, tree.version)
+
+    def history(
+        self, workflow_id: str, *, below: bool = False, after: int = 0, limit: int = PAGE
+    ) -> list[HistoryRow]:
+        """What happened to a workflow, in order, behind the line `after`; `below`: to its whole tree."""
+        with self.store.transaction(write=False) as transaction:
+            reading.workflow_row(transaction, _id(workflow_id))
+            only = None if below else workflow_id
+            records = transaction.history(root_of(workflow_id), only, None, after, _limit(limit))
+        return [reading.history_row(record) for record in records]
+
+    def find(
+        self, *, state: str | None = None, name: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page:
+        """Workflows by id, a page at a time: `after` is the `after` of the page before."""
+        with self.store.transaction(write=False) as transaction:
+            rows = transaction.find(state, name, after or "", _limit(limit) + 1)
+            versions = {root: t.version for root in {root_of(r.id) for r in rows} if (t := transaction.tree(root))}
+            items = tuple(reading.workflow(transaction, r, versions[root_of(r.id)]) for r in rows[:limit])
+        return Page(items, items[-1].id if len(rows) > limit else None)
+
+    def allowed(self, workflow_id: str, task: str | None = None) -> list[Choice]:
+        """Every command for a workflow, or for a task of it: allowed now or not, and why not."""
+        now = self.clock.now()
+        with self.store.transaction(write=False) as transaction:
+            tree, row = reading.workflow_row(transaction, _id(workflow_id))
+            subject = Subject(workflow_id, None if task is None else reading.position(row, task))
+            view = View(self.program, transaction.snapshot(tree.root), Command("", subject), tree, max(now, tree.clock))
+            found = row_of(view, subject)
+            assert found is not None
+            view.given = presented(found, view.now)
+            return list(choices(view, found))
+
+    def deliveries(
+        self, *, state: str | None = None, workflow_id: str | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Delivery]:
+        """Outbox entries by id, behind the id `after`."""
+        key = ("", 0, "")
+        if after is not None:
+            subject = reading.delivery_subject(after)
+            key = (subject.workflow, subject.run, subject.topic or "")
+        with self.store.transaction(write=False) as transaction:
+            return [reading.delivery(r) for r in transaction.deliveries(state, workflow_id, key, _limit(limit))]
+
+    def audit(self) -> Report:
+        """Check every state invariant on the whole store."""
+        with self.store.transaction(write=False) as transaction:
+            return reading.report(transaction)
+
+
+def _again(command: Command, known: Recorded) -> Applied:
+    """The first outcome of a command that came again."""
+    if known.digest != command.digest:
+        raise GuardRefused(
+            f"{command.name} with command id {quoted(command.id)}", guard="id unused or the same request",
+            stands="a command of this id was applied", why="its content was another", hint="choose a new command id")
+    return Applied(command.id, known.version, known.ended, known.canceled, known.deliveries, bool(known.no_op), known.no_op)
+
+
+def _id(workflow_id: str) -> str:
+    """A workflow's id as callers give it; ids of sub-workflows are paths of names."""
+    if not isinstance(workflow_id, str) or not workflow_id or len(workflow_id) > 4000 or not workflow_id.isprintable():
+        raise InvalidInput(f"the workflow id {quoted(workflow_id)}", why="it is not a printable text of 1 to 4,000 characters")
+    return workflow_id
+
+
+def _payload(value: Any) -> str | None:
+    return None if value is None else check_json(value, what="the output of a task")
+
+
+def _limit(limit: int) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 1_000_000:
+        raise InvalidInput(f"the limit {quoted(limit)}", why="it is not a whole number from 1 to 1,000,000")
+    return limit
+
+
+def _text(text: str, what: str, longest: int) -> str:
+    """Text that is written down: printable (line breaks and tabs too), bounded."""
+    if not isinstance(text, str) or len(text) > longest or not all(c.isprintable() or c in "\n\t" for c in text):
+        raise InvalidInput(f"{what} {quoted(text)}", why=f"it is not a printable text of at most {longest} characters")
+    return text

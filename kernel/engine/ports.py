@@ -1,0 +1,168 @@
+"""What the engine asks of a store, of a clock, of chance: one page each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from attrs import frozen
+
+from kernel.core.definitions import Definition
+from kernel.core.plan import Plan, Subject, Tally
+from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow
+from kernel.core.snapshot import Snapshot
+
+
+@frozen
+class Recorded:
+    """The first outcome of a command whose id the caller chose."""
+
+    digest: str
+    version: int
+    ended: int
+    canceled: int
+    deliveries: int
+    no_op: str
+
+
+class HistoryRecord(NamedTuple):
+    """One line of history as stored; times in microseconds."""
+
+    seq: int
+    version: int
+    run: int
+    at: int
+    kind: str
+    workflow: str
+    subject: str
+    event: str
+    source: str
+    target: str
+    attempt: int
+    count: int
+    by: str
+    actor: str
+    reason: str
+    command_id: str
+
+
+class Timer(NamedTuple):
+    """A command that the clock gives: EXPIRE, WAKE or TIME_OUT, or RELEASE of a delivery whose lease ran out."""
+
+    command: str
+    subject: Subject
+
+
+class Violation(NamedTuple):
+    """One row that breaks an invariant."""
+
+    invariant: str
+    workflow: str
+    run: int
+    subject: str
+    text: str
+
+
+class Transaction(Protocol):
+    """What happens between BEGIN and COMMIT. Leaving it with an exception undoes everything that it wrote."""
+
+    def snapshot(self, root: str) -> Snapshot:
+        """The rows of one tree, for a decision. In a writing transaction nobody else can change them."""
+
+    def write(self, plan: Plan) -> Tally:
+        """Write everything that a plan holds."""
+
+    def recorded(self, root: str, command_id: str) -> Recorded | None:
+        """The first outcome of a command."""
+
+    def record(self, root: str, command_id: str, outcome: Recorded) -> None:
+        """Keep the outcome of a command whose id the caller chose."""
+
+    def register(self, definition: Definition, at: int) -> None:
+        """Keep a definition. Raises InvalidDefinition for another content under the same name and version."""
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition; the latest one when no version is asked for."""
+
+    def names(self) -> dict[str, tuple[int, ...]]:
+        """The registered definitions: name and versions."""
+
+    def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
+        """Tasks of a type that could be handed out, those due first first. A decision has the last word."""
+
+    def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
+        """Deliveries of these topics that are due, those due first first."""
+
+    def timers(self, now: int, limit: int) -> list[Timer]:
+        """What the clock has to do, earliest first."""
+
+    def tree(self, root: str) -> TreeRow | None:
+        """A tree."""
+
+    def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
+        """A workflow of a run."""
+
+    def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
+        """A workflow and all its descendants, by id."""
+
+    def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
+        """The tasks of a workflow behind a position, by position."""
+
+    def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
+        """One task."""
+
+    def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
+        """A JSON text."""
+
+    def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:
+        """A tree's history behind `after`, in order; only that of one workflow, or of one run, when asked."""
+
+    def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
+        """Workflows of their tree's present run, by id, behind the id `after`."""
+
+    def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
+                   ) -> list[DeliveryRow]:
+        """Outbox entries by (workflow, run, topic)."""
+
+    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+        """One outbox entry."""
+
+    def violations(self) -> Iterable[Violation]:
+        """Every row that breaks a state invariant, found set by set; and counters that are not what they count."""
+
+    def sizes(self) -> tuple[int, int, int]:
+        """How many workflows, tasks and deliveries there are."""
+
+
+class Store(Protocol):
+    """Keeps trees. One instance may be used by several threads."""
+
+    name: str
+    id: str
+    """Chosen at random when the store is made: part of the key of every delivery."""
+    durability: str
+    """What an acknowledged command survives, in words."""
+
+    def transaction(self, *, write: bool) -> AbstractContextManager[Transaction]:
+        """Begin; commit on leaving, undo when an exception leaves."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> int:
+        """Microseconds since the Unix epoch, UTC."""
+
+
+class Chance(Protocol):
+    """Randomness for ids and jitter; `random.Random` is one."""
+
+    def random(self) -> float:
+        """A number from 0 to 1."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """A whole number of k random bits."""

@@ -1,0 +1,143 @@
+"""Rows of a store as the entities that callers get."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kernel.core.plan import Plan, Subject
+from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.engine.entities import Delivery, Finding, HistoryRow, Lease, Node, Report, Task, Workflow, moment, moment_or_none
+from kernel.engine.explain import delivery_id, not_found
+from kernel.engine.ports import HistoryRecord, Transaction
+from kernel.engine.states import DeliveryState, TaskState, WorkflowState
+from kernel.errors import InvalidInput, quoted
+
+
+def loaded(text: str | None) -> Any:
+    """A stored JSON text as a value; None where there is none."""
+    return None if text is None else json.loads(text)
+
+
+def tree_of(transaction: Transaction, workflow_id: str) -> TreeRow:
+    """The tree of a workflow. Raises NotFound."""
+    tree = transaction.tree(root_of(workflow_id))
+    if tree is None:
+        raise not_found(Subject(workflow_id))
+    return tree
+
+
+def workflow_row(transaction: Transaction, workflow_id: str, run: int | None = None) -> tuple[TreeRow, WorkflowRow]:
+    """A workflow and its tree. Raises NotFound."""
+    tree = tree_of(transaction, workflow_id)
+    row = transaction.workflow(workflow_id, tree.run if run is None else run)
+    if row is None:
+        raise not_found(Subject(workflow_id))
+    return tree, row
+
+
+def position(row: WorkflowRow, ref: str) -> int:
+    """The position of a task. Raises NotFound."""
+    no = row.prepared.definition.index.get(ref)
+    if no is None:
+        error = not_found(Subject(row.id))
+        error.asked = f"task {quoted(ref)} of workflow {quoted(row.id)}"
+        error.why = f"definition {quoted(row.prepared.definition.source.name)} has no task of this reference"
+        raise error
+    return no
+
+
+def workflow(transaction: Transaction, row: WorkflowRow, version: int) -> Workflow:
+    """A workflow as callers get it."""
+    source = row.prepared.definition.source
+    return Workflow(
+        id=row.id, run=row.run, state=WorkflowState(row.state), name=source.name, definition_version=source.version,
+        parent=row.parent or None, root=root_of(row.id), started=moment(row.started), changed=moment(row.changed),
+        deadline=moment_or_none(row.deadline), paused_by=row.paused_by or None, reason=row.reason, version=version,
+        input=loaded(transaction.payload(row.id, row.run, OWN, "input")),
+    )
+
+
+def task_input(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Any:
+    """The input of a task: as it was resolved, or as the definition gives it."""
+    text = transaction.payload(row.workflow, row.run, row.no, "input")
+    if text is not None:
+        return json.loads(text)
+    definition = owner.prepared.definition
+    return None if definition.templated[row.no] else definition.source.tasks[row.no].input
+
+
+def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
+    """A task as callers get it."""
+    return Task(
+        workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, mode=row.facts.mode, state=TaskState(row.state),
+        attempt=row.attempt, not_before=moment_or_none(row.not_before),
+        expires=moment_or_none(row.expires) if row.state in ("SCHEDULED", "IN_PROGRESS") else None,
+        changed=moment(row.changed), worker=row.worker, reason=row.reason, input=task_input(transaction, row, owner),
+        output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
+    )
+
+
+def lease(transaction: Transaction, plan: Plan) -> Lease:
+    """The lease that a POLL gave."""
+    (row,) = plan.tasks
+    return Lease(
+        workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, attempt=row.attempt, run=row.run,
+        handouts=row.handouts, worker=row.worker, expires=moment(row.expires), input=task_input(transaction, row, row.wf),
+        position=row.no,
+    )
+
+
+def delivery(row: DeliveryRow) -> Delivery:
+    """An outbox entry as callers get it."""
+    return Delivery(
+        id=delivery_id(row.workflow, row.run, row.topic), workflow_id=row.workflow, run=row.run, topic=row.topic,
+        state=DeliveryState(row.state), attempt=row.attempt, sends=row.sends,
+        due=moment_or_none(row.due) if row.state == "PENDING" else None, proof=row.proof, error=row.error,
+    )
+
+
+def delivery_subject(text: str) -> Subject:
+    """The delivery that an id names. Raises InvalidInput."""
+    head, hash_sign, rest = text.rpartition("#") if isinstance(text, str) else ("", "", "")
+    run, colon, topic = rest.partition(":")
+    if not (head and hash_sign and colon and topic and run.isascii() and run.isdigit() and len(run) < 10):
+        raise InvalidInput(f"delivery {quoted(text)}", why="an id of a delivery reads WORKFLOW#RUN:TOPIC",
+                           hint="kernel deliveries shows the ids")
+    return Subject(head, topic=topic, run=int(run))
+
+
+def history_row(record: HistoryRecord) -> HistoryRow:
+    """A line of history as callers get it."""
+    return HistoryRow(
+        seq=record.seq, version=record.version, run=record.run, at=moment(record.at), kind=record.kind,
+        workflow_id=record.workflow, subject=record.subject, event=record.event, source=record.source,
+        target=record.target, attempt=record.attempt, count=record.count, by=record.by, actor=record.actor,
+        reason=record.reason, command_id=record.command_id,
+    )
+
+
+def node(transaction: Transaction, workflow_id: str, run: int, version: int) -> Node:
+    """A workflow with everything below it; built from the leaves up, so that depth costs no recursion."""
+    rows = transaction.below(workflow_id, run)
+    children: dict[str, list[Node]] = {}
+    found: Node | None = None
+    for row in sorted(rows, key=lambda r: (-r.depth, r.id)):
+        tasks = tuple(task(transaction, t, row) for t in transaction.tasks(row.id, run))
+        order = {t.ref: i for i, t in enumerate(tasks)}
+        mine = sorted(children.get(row.id, ()), key=lambda n: order.get(ref_of(n.workflow.id), 0))
+        found = Node(workflow(transaction, row, version), tasks, tuple(mine))
+        children.setdefault(row.parent, []).append(found)
+    assert found is not None, workflow_id
+    return found
+
+
+def ref_of(child_id: str) -> str:
+    """The reference of the task that started a sub-workflow."""
+    return child_id.rpartition("/")[2].partition("~")[0]
+
+
+def report(transaction: Transaction) -> Report:
+    """The audit of a store."""
+    findings = tuple(Finding(v.invariant, v.workflow, v.run, v.subject, v.text) for v in transaction.violations())
+    return Report(findings, *transaction.sizes())

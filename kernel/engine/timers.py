@@ -1,0 +1,67 @@
+"""What the clock gives: retries that are due, expired leases and poll time-outs, workflow time-outs, relays that vanished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from kernel.engine.ports import Timer
+from kernel.errors import Refused
+
+if TYPE_CHECKING:
+    from kernel.engine.kernel import Kernel
+
+BATCH = 500
+
+
+@frozen
+class Ticked:
+    """How many timers fired: tasks that expired, tasks that were woken, workflows that timed out, deliveries released."""
+
+    expired: int = 0
+    woken: int = 0
+    timed_out: int = 0
+    released: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.expired + self.woken + self.timed_out + self.released
+
+
+def tick(kernel: Kernel, limit: int) -> Ticked:
+    """Fire what is due, earliest first, batch by batch, each in its own commit, until nothing is or the limit is reached."""
+    fired = {"EXPIRE": 0, "WAKE": 0, "TIME_OUT": 0, "RELEASE": 0}
+    while (left := limit - sum(fired.values())) > 0:
+        with kernel.store.transaction(write=False) as transaction:
+            timers = transaction.timers(kernel.clock.now(), min(left, BATCH))
+        done = 0
+        for timer in timers:
+            if fire(kernel, timer):
+                fired[timer.command] += 1
+                done += 1
+        if not done or len(timers) < BATCH:
+            break
+    return Ticked(fired["EXPIRE"], fired["WAKE"], fired["TIME_OUT"], fired["RELEASE"])
+
+
+def fire(kernel: Kernel, timer: Timer) -> bool:
+    """Give one command of the clock. Somebody may have been faster: then the refusal is the right answer."""
+    options = {
+        "EXPIRE": ("EXPIRE", {}, "its time ran out"),
+        "WAKE": ("WAKE", {}, ""),
+        "TIME_OUT": ("TIME_OUT", {}, "its deadline passed"),
+        "RELEASE": ("RELEASE", {"claims": -1, "delay": 0}, "the relay that held it did not come back"),
+    }
+    name, given, reason = options[timer.command]
+    try:
+        kernel.commit(kernel.command(name, timer.subject, given=given, reason=reason, actor="clock"))
+    except Refused:
+        if timer.command != "RELEASE":
+            return False
+        try:
+            kernel.commit(kernel.command("BURY", timer.subject, given={"claims": -1}, reason=reason, actor="clock"))
+        except Refused:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""How it is kept: memory and SQLite behind one small port."""

@@ -1,0 +1,29 @@
+"""Opens a kernel on the store that a URL names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.engine.kernel import Kernel
+from kernel.engine.sinks import Sink
+from kernel.errors import InvalidInput, quoted
+from kernel.stores.memory import MemoryStore
+from kernel.stores.sqlite import SqliteStore
+
+SQLITE = "sqlite:///"
+
+
+def open(url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", **options: Any) -> Kernel:
+    """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`.
+
+    `sinks` says what this process can deliver, by topic; `actor` stands in the history of what it does. `clock`, `chance`,
+    `relay` (RelayOptions) and `faults` can be given too. Raises InvalidInput for a URL that is none of these, and StoreError
+    when the store cannot be used.
+    """
+    if url == "memory://":
+        return Kernel(MemoryStore(), sinks=sinks, actor=actor, **options)
+    if isinstance(url, str) and url.startswith(SQLITE) and len(url) > len(SQLITE):
+        return Kernel(SqliteStore(url[len(SQLITE):]), sinks=sinks, actor=actor, **options)
+    raise InvalidInput(f"the store {quoted(url)}", why="no store of this kind exists", allowed=("sqlite:///FILE", "memory://"),
+                       hint="sqlite:///orders.db keeps everything in the file orders.db")

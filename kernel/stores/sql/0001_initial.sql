@@ -1,0 +1,159 @@
+-- The first schema. Times are microseconds since the Unix epoch; NULL in expires and deadline means never.
+
+CREATE TABLE migration (
+    no      INTEGER PRIMARY KEY,
+    name    TEXT    NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE meta (
+    name    TEXT NOT NULL PRIMARY KEY,
+    value   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE definition (
+    key         INTEGER PRIMARY KEY,
+    digest      TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    content     TEXT    NOT NULL,
+    registered  INTEGER NOT NULL,
+    UNIQUE (name, version)
+) STRICT;
+
+CREATE TABLE topic (
+    definition  INTEGER NOT NULL REFERENCES definition,
+    topic       TEXT    NOT NULL,
+    PRIMARY KEY (definition, topic)
+) STRICT, WITHOUT ROWID;
+
+-- A root and all its descendants: the unit of consistency. Its version rises with every commit that changes it.
+CREATE TABLE tree (
+    root    TEXT    NOT NULL PRIMARY KEY,
+    run     INTEGER NOT NULL CHECK (run >= 1),
+    version INTEGER NOT NULL CHECK (version >= 1),
+    clock   INTEGER NOT NULL,
+    tasks   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One workflow of one run. A sub-workflow's id is a path that begins with its parent's.
+CREATE TABLE workflow (
+    key         INTEGER PRIMARY KEY,
+    id          TEXT    NOT NULL,
+    run         INTEGER NOT NULL,
+    root        TEXT    NOT NULL REFERENCES tree,
+    state       TEXT    NOT NULL CHECK (state IN ('RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'TIMED_OUT', 'TERMINATED')),
+    parent      TEXT    NOT NULL,
+    parent_no   INTEGER NOT NULL,
+    slot        INTEGER NOT NULL,
+    depth       INTEGER NOT NULL,
+    definition  INTEGER NOT NULL REFERENCES definition,
+    started     INTEGER NOT NULL,
+    changed     INTEGER NOT NULL,
+    deadline    INTEGER,
+    paused_by   TEXT    NOT NULL,
+    paused_at   INTEGER NOT NULL,
+    reason      TEXT    NOT NULL,
+    tasks_asks_completed    INTEGER NOT NULL,
+    tasks_asks_failed       INTEGER NOT NULL,
+    tasks_asks_terminated   INTEGER NOT NULL,
+    tasks_failed            INTEGER NOT NULL,
+    tasks_timed_out         INTEGER NOT NULL,
+    tasks_canceled          INTEGER NOT NULL,
+    tasks_not_closed        INTEGER NOT NULL,
+    tasks_badly             INTEGER NOT NULL,
+    tasks_not_well          INTEGER NOT NULL,
+    UNIQUE (id, run)
+) STRICT;
+
+CREATE INDEX workflow_by_state ON workflow (state, id);
+CREATE INDEX workflow_by_deadline ON workflow (deadline) WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED');
+
+-- One task of one workflow; no is its position in the definition, queue the type that workers poll (empty: nobody polls it).
+CREATE TABLE task (
+    workflow    INTEGER NOT NULL REFERENCES workflow,
+    no          INTEGER NOT NULL,
+    mode        TEXT    NOT NULL,
+    queue       TEXT    NOT NULL,
+    state       TEXT    NOT NULL CHECK (state IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_ERRORS',
+                    'SKIPPED', 'FAILED', 'FAILED_WITH_TERMINAL_ERROR', 'TIMED_OUT', 'CANCELED')),
+    attempt     INTEGER NOT NULL,
+    handouts    INTEGER NOT NULL,
+    not_before  INTEGER NOT NULL,
+    expires     INTEGER,
+    signalled   INTEGER NOT NULL,
+    changed     INTEGER NOT NULL,
+    worker      TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    after_not_passed    INTEGER NOT NULL,
+    PRIMARY KEY (workflow, no)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX task_by_queue ON task (queue, not_before) WHERE state = 'SCHEDULED';
+CREATE INDEX task_by_clock ON task (expires) WHERE expires IS NOT NULL AND state IN ('SCHEDULED', 'IN_PROGRESS');
+
+-- Inputs and outputs, apart from the rows that a cascade rewrites. no = -1 is the workflow itself.
+CREATE TABLE payload (
+    workflow    INTEGER NOT NULL REFERENCES workflow,
+    no          INTEGER NOT NULL,
+    what        TEXT    NOT NULL,
+    text        TEXT    NOT NULL,
+    PRIMARY KEY (workflow, no, what)
+) STRICT;
+
+-- The outbox: what one topic is told of one run of one workflow.
+CREATE TABLE delivery (
+    workflow    INTEGER NOT NULL REFERENCES workflow,
+    topic       TEXT    NOT NULL,
+    state       TEXT    NOT NULL CHECK (state IN ('PENDING', 'LEASED', 'DELIVERED', 'DEAD')),
+    attempt     INTEGER NOT NULL,
+    claims      INTEGER NOT NULL,
+    due         INTEGER NOT NULL,
+    expires     INTEGER,
+    proof       TEXT    NOT NULL,
+    error       TEXT    NOT NULL,
+    changed     INTEGER NOT NULL,
+    sends       INTEGER NOT NULL,
+    lease       INTEGER NOT NULL,
+    PRIMARY KEY (workflow, topic)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delivery_by_due ON delivery (topic, due) WHERE state = 'PENDING';
+CREATE INDEX delivery_by_lease ON delivery (expires) WHERE state = 'LEASED';
+CREATE INDEX delivery_dead ON delivery (workflow, topic) WHERE state = 'DEAD';
+
+CREATE TABLE history (
+    seq         INTEGER PRIMARY KEY,
+    root        TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    run         INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    kind        TEXT    NOT NULL,
+    workflow    TEXT    NOT NULL,
+    subject     TEXT    NOT NULL,
+    event       TEXT    NOT NULL,
+    source      TEXT    NOT NULL,
+    target      TEXT    NOT NULL,
+    attempt     INTEGER NOT NULL,
+    count       INTEGER NOT NULL,
+    by          TEXT    NOT NULL,
+    actor       TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    command     TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX history_by_root ON history (root, seq);
+
+-- The first outcome of each command whose id the caller chose.
+CREATE TABLE command (
+    root        TEXT    NOT NULL,
+    id          TEXT    NOT NULL,
+    digest      TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    ended       INTEGER NOT NULL,
+    canceled    INTEGER NOT NULL,
+    deliveries  INTEGER NOT NULL,
+    no_op       TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (root, id)
+) STRICT, WITHOUT ROWID;

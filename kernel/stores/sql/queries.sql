@@ -1,0 +1,335 @@
+-- Every statement of the SQLite store. A statement follows its name; parameters are always bound.
+
+-- name: tree
+SELECT root, run, version, clock, tasks FROM tree WHERE root = ?
+
+-- name: insert_tree
+INSERT INTO tree (root, run, version, clock, tasks) VALUES (?, ?, ?, ?, ?)
+
+-- name: update_tree
+UPDATE tree SET run = ?, version = ?, clock = ?, tasks = ? WHERE root = ?
+
+-- name: workflow
+SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
+       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
+       tasks_not_closed, tasks_badly, tasks_not_well
+  FROM workflow WHERE id = ? AND run = ?
+
+-- name: below
+SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
+       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
+       tasks_not_closed, tasks_badly, tasks_not_well
+  FROM workflow WHERE (id = :id OR (id > :id || '/' AND id < :id || '0')) AND run = :run ORDER BY id
+
+-- name: paused_by
+SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
+       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
+       tasks_not_closed, tasks_badly, tasks_not_well
+  FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :id
+
+-- name: find
+SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
+       w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
+       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_badly, w.tasks_not_well
+  FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
+ WHERE w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
+
+-- name: find_in_state
+SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
+       w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
+       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_badly, w.tasks_not_well
+  FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
+ WHERE w.state = :state AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
+
+-- name: live_workflows
+SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
+       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
+       tasks_not_closed, tasks_badly, tasks_not_well
+  FROM workflow WHERE state IN ('RUNNING', 'PAUSED') AND id > ? ORDER BY id LIMIT ?
+
+-- name: insert_workflow
+INSERT INTO workflow (id, run, root, state, parent, parent_no, slot, depth, definition, started, changed, deadline, paused_by,
+       paused_at, reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
+       tasks_canceled, tasks_not_closed, tasks_badly, tasks_not_well)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_workflow
+UPDATE workflow SET state = ?, changed = ?, deadline = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?,
+       tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?,
+       tasks_not_closed = ?, tasks_badly = ?, tasks_not_well = ?
+ WHERE key = ?
+
+-- name: task
+SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, after_not_passed
+  FROM task WHERE workflow = ? AND no = ?
+
+-- name: tasks
+SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, after_not_passed
+  FROM task WHERE workflow = ? AND no > ? ORDER BY no LIMIT ?
+
+-- name: ready
+SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, after_not_passed
+  FROM task
+ WHERE workflow = ? AND ((state = 'PENDING' AND after_not_passed = 0) OR (state = 'SCHEDULED' AND mode <> 'WORKER')
+       OR (state = 'IN_PROGRESS' AND signalled = 1))
+
+-- name: insert_task
+INSERT INTO task (workflow, no, mode, queue, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason,
+       after_not_passed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_task
+UPDATE task SET state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, signalled = ?, changed = ?, worker = ?,
+       reason = ?, after_not_passed = ?
+ WHERE workflow = ? AND no = ?
+
+-- name: payload
+SELECT text FROM payload WHERE workflow = ? AND no = ? AND what = ?
+
+-- name: put_payload
+INSERT INTO payload (workflow, no, what, text) VALUES (?, ?, ?, ?)
+    ON CONFLICT (workflow, no, what) DO UPDATE SET text = excluded.text
+
+-- name: delivery
+SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
+       w.run
+  FROM delivery d JOIN workflow w ON w.key = d.workflow WHERE w.id = ? AND w.run = ? AND d.topic = ?
+
+-- name: deliveries
+SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
+       w.run
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE (w.id, w.run, d.topic) > (:id, :run, :topic) AND (:state IS NULL OR d.state = :state)
+       AND (:workflow IS NULL OR w.id = :workflow)
+ ORDER BY w.id, w.run, d.topic LIMIT :limit
+
+-- name: insert_delivery
+INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_delivery
+UPDATE delivery SET state = ?, attempt = ?, claims = ?, due = ?, expires = ?, proof = ?, error = ?, changed = ?
+ WHERE workflow = ? AND topic = ?
+
+-- name: insert_history
+INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
+       command)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: history
+SELECT seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason, command
+  FROM history
+ WHERE root = :root AND seq > :after AND (:workflow IS NULL OR workflow = :workflow) AND (:run IS NULL OR run = :run)
+ ORDER BY seq LIMIT :limit
+
+-- name: recorded
+SELECT digest, version, ended, canceled, deliveries, no_op FROM command WHERE root = ? AND id = ?
+
+-- name: record
+INSERT INTO command (root, id, digest, version, ended, canceled, deliveries, no_op, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: definition_by_key
+SELECT content FROM definition WHERE key = ?
+
+-- name: definition_of_version
+SELECT key, digest FROM definition WHERE name = ? AND version = ?
+
+-- name: latest_definition
+SELECT key, digest FROM definition WHERE name = ? ORDER BY version DESC LIMIT 1
+
+-- name: insert_definition
+INSERT INTO definition (digest, name, version, content, registered) VALUES (?, ?, ?, ?, ?)
+
+-- name: insert_topic
+INSERT INTO topic (definition, topic) VALUES (?, ?)
+
+-- name: names
+SELECT name, version FROM definition ORDER BY name, version
+
+-- name: pollable
+SELECT w.id, t.no
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state = 'SCHEDULED' AND t.queue = ? AND t.not_before <= ? AND w.state = 'RUNNING'
+ ORDER BY t.not_before LIMIT ?
+
+-- name: claimable
+SELECT w.id, w.run, d.topic
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.state = 'PENDING' AND d.topic IN (SELECT value FROM json_each(?)) AND d.due <= ?
+ ORDER BY d.due LIMIT ?
+
+-- name: expired_tasks
+SELECT t.expires, w.id, t.no
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.expires IS NOT NULL AND t.state IN ('SCHEDULED', 'IN_PROGRESS') AND t.expires <= ?
+ ORDER BY t.expires LIMIT ?
+
+-- name: due_tasks
+SELECT t.not_before, w.id, t.no
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state = 'SCHEDULED' AND t.queue = '' AND t.not_before <= ? AND w.state = 'RUNNING'
+ ORDER BY t.not_before LIMIT ?
+
+-- name: passed_deadlines
+SELECT deadline, id FROM workflow
+ WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED') AND deadline <= ?
+ ORDER BY deadline LIMIT ?
+
+-- name: lost_deliveries
+SELECT d.expires, w.id, w.run, d.topic
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.state = 'LEASED' AND d.expires <= ?
+ ORDER BY d.expires LIMIT ?
+
+-- name: sizes
+SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT count(*) FROM delivery)
+
+-- ---- cascades: a fixed number of statements, whatever the number of rows. :own, :below and :near say which workflows they
+-- ---- reach: the one itself, those under it, of these only the nearest. They read and write the rows as they were before.
+
+-- name: cascade_task_history
+WITH scope (key, id) AS (
+    SELECT key, id FROM workflow WHERE :own AND id = :id AND run = :run
+    UNION ALL
+    SELECT key, id FROM workflow
+     WHERE :below AND id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id))
+INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
+       command)
+SELECT :root, :version, :run, :now, 'task', scope.id, '', :event, t.state, :target, 0, count(*), :by, :actor, :reason, :command
+  FROM scope CROSS JOIN task t ON t.workflow = scope.key
+ WHERE t.state IN (SELECT value FROM json_each(:sources))
+ GROUP BY scope.id, t.state
+
+-- name: cascade_task
+WITH scope (key) AS (
+    SELECT key FROM workflow WHERE :own AND id = :id AND run = :run
+    UNION ALL
+    SELECT key FROM workflow
+     WHERE :below AND id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id))
+UPDATE task SET state = :target, changed = :now, reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+ WHERE workflow IN (SELECT key FROM scope) AND state IN (SELECT value FROM json_each(:sources))
+
+-- name: cascade_task_shift
+WITH scope (key, gap) AS (
+    SELECT key, :now - paused_at FROM workflow WHERE :own AND id = :id AND run = :run AND state = 'PAUSED' AND paused_by = :origin
+    UNION ALL
+    SELECT key, :now - paused_at FROM workflow
+     WHERE :below AND id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
+UPDATE task SET state = :target, changed = :now,
+       not_before = not_before + (SELECT gap FROM scope WHERE scope.key = task.workflow)
+ WHERE workflow IN (SELECT key FROM scope) AND state IN (SELECT value FROM json_each(:sources))
+
+-- name: cascade_workflow_history
+INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
+       command)
+SELECT :root, :version, :run, :now, 'workflow', id, '', :event, state, :target, 0, 1, :by, :actor, :reason, :command
+  FROM workflow
+ WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
+       AND state IN (SELECT value FROM json_each(:sources)) AND (:origin = '' OR state = 'RUNNING' OR paused_by = :origin)
+ ORDER BY id
+
+-- name: cascade_workflow_deliveries
+INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
+SELECT w.key, t.topic, 'PENDING', 0, 0, :now, NULL, '', '', :now, :sends, :lease
+  FROM workflow w JOIN topic t ON t.definition = w.definition
+ WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
+       AND w.state IN (SELECT value FROM json_each(:sources))
+
+-- name: cascade_workflow_delivery_history
+INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
+       command)
+SELECT :root, :version, :run, :now, 'delivery', w.id, t.topic, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
+  FROM workflow w JOIN topic t ON t.definition = w.definition
+ WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
+       AND w.state IN (SELECT value FROM json_each(:sources))
+ ORDER BY w.id, t.topic
+
+-- name: cascade_workflow
+UPDATE workflow SET state = :target, changed = :now, reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+ WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
+       AND state IN (SELECT value FROM json_each(:sources))
+
+-- name: cascade_workflow_pause
+UPDATE workflow SET state = :target, changed = :now, paused_by = :origin, paused_at = :now,
+       reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+ WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
+       AND state IN (SELECT value FROM json_each(:sources))
+
+-- name: cascade_workflow_resume
+UPDATE workflow SET state = :target, changed = :now, paused_by = '', paused_at = 0,
+       reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+ WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
+       AND state IN (SELECT value FROM json_each(:sources)) AND paused_by = :origin
+
+-- ---- the audit: every row that breaks an invariant, set by set -----------------------------------------------------------
+
+-- name: audit_INV-01_open_task
+SELECT w.id, w.run, t.no, t.state || ' under ' || w.state
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS') AND w.state NOT IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-01_live_descendant
+SELECT p.id, p.run, NULL, 'its sub-workflow ' || w.id || ' is ' || w.state
+  FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
+ WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED') AND p.state NOT IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-03_missing
+SELECT w.id, w.run, NULL, 'no delivery for topic ' || t.topic
+  FROM workflow w JOIN topic t ON t.definition = w.definition
+  LEFT JOIN delivery d ON d.workflow = w.key AND d.topic = t.topic
+ WHERE w.state NOT IN ('RUNNING', 'PAUSED') AND d.topic IS NULL
+
+-- name: audit_INV-03_early
+SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is ' || w.state
+  FROM workflow w JOIN delivery d ON d.workflow = w.key
+ WHERE w.state IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-04_unproven
+SELECT w.id, w.run, NULL, 'DELIVERED to ' || d.topic || ' without a proof'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.state = 'DELIVERED' AND d.proof = ''
+
+-- name: audit_INV-07_below_paused
+SELECT w.id, w.run, NULL, 'RUNNING under a parent that is ' || coalesce(p.state, 'missing')
+  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent AND p.run = w.run
+ WHERE w.parent <> '' AND w.state = 'RUNNING' AND coalesce(p.state, '') <> 'RUNNING'
+
+-- name: audit_INV-09_disagree
+SELECT p.id, p.run, t.no, t.state || ' although its sub-workflow ' || w.id || ' is ' || w.state
+  FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  JOIN task t ON t.workflow = p.key AND t.no = w.parent_no AND t.attempt = w.slot
+ WHERE (w.state = 'COMPLETED' AND t.state <> 'COMPLETED')
+    OR (w.state = 'FAILED' AND t.state NOT IN ('FAILED', 'COMPLETED_WITH_ERRORS'))
+    OR (w.state = 'TIMED_OUT' AND t.state NOT IN ('TIMED_OUT', 'COMPLETED_WITH_ERRORS'))
+    OR (w.state = 'TERMINATED' AND t.state NOT IN ('CANCELED', 'COMPLETED_WITH_ERRORS'))
+
+-- name: audit_INV-09_no_child
+SELECT w.id, w.run, t.no, 'IN_PROGRESS without a live sub-workflow'
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state = 'IN_PROGRESS' AND t.mode = 'WORKFLOW' AND NOT EXISTS (
+       SELECT 1 FROM workflow c
+        WHERE c.id > w.id || '/' AND c.id < w.id || '0' AND c.run = w.run AND c.parent = w.id AND c.parent_no = t.no
+              AND c.slot = t.attempt AND c.state IN ('RUNNING', 'PAUSED'))
+
+-- name: audit_INV-10_stuck
+SELECT w.id, w.run, NULL, 'RUNNING, but no task of it can move'
+  FROM workflow w
+ WHERE w.state = 'RUNNING' AND NOT EXISTS (
+       SELECT 1 FROM task t WHERE t.workflow = w.key AND t.state IN ('SCHEDULED', 'IN_PROGRESS'))
+
+-- name: audit_INV-13_stray_child
+SELECT w.id, w.run, NULL, 'live, but not the sub-workflow of a present attempt'
+  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  LEFT JOIN task t ON t.workflow = p.key AND t.no = w.parent_no
+ WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED')
+       AND (t.no IS NULL OR t.state <> 'IN_PROGRESS' OR t.attempt <> w.slot OR p.state NOT IN ('RUNNING', 'PAUSED'))
+
+-- name: audit_INV-13_open_task
+SELECT w.id, w.run, t.no, t.state || ' in a workflow that is ' || w.state
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS') AND w.state NOT IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-14_attempts
+SELECT w.id, w.run, NULL, 'the delivery for topic ' || d.topic || ' has ' || d.attempt || ' of ' || d.sends || ' attempts'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.attempt > d.sends OR (d.state = 'LEASED' AND d.attempt = 0)

@@ -1,0 +1,310 @@
+"""The SQLite store: one file, several threads and processes.
+
+WAL, synchronous FULL, BEGIN IMMEDIATE, set and read back. The driver is apsw, because the SQLite in common Python builds
+(3.7.0 to 3.51.2) has the WAL-reset corruption bug. SQLite's own busy handler lets a process starve; ours waits with jitter,
+up to a deadline, then answers Conflict.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qs
+
+import apsw
+
+from kernel.core.definitions import compile_definition, from_content
+from kernel.core.records import Policy, Prepared, prepare
+from kernel.engine.reading import loaded
+from kernel.errors import (
+    CommitUnknown,
+    Conflict,
+    InvalidInput,
+    KernelError,
+    SchemaMismatch,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    UnsafeStore,
+    quoted,
+)
+from kernel.stores.sqlite_transaction import SqliteTransaction
+from kernel.stores.statements import migrations, statements
+
+APPLICATION = 0x4B524E4C
+"""Marks a file as ours: the letters KRNL."""
+SAFE_SQLITE = (3_051_003, 3_050_007, 3_044_006)
+"""The first versions without the WAL-reset bug: the last two are back-ports, for 3.50 and 3.44 only."""
+PRAGMAS = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+    ("cell_size_check", "ON", 1),
+    ("temp_store", "MEMORY", 2),
+)
+WAITS = (0.0005, 0.02)
+"""Seconds: the shortest and the longest pause of the busy handler."""
+
+
+class SqliteStore:
+    """Keeps trees in one SQLite file of mode 0600. Survives the death of the process and, as far as the disk keeps its
+    promises, a power cut."""
+
+    name = "sqlite"
+    durability = "a crash of the process, and a power cut where the disk does what fsync says"
+
+    def __init__(self, path: str, *, policy: Policy | None = None, patience: float = 10.0) -> None:
+        """`path` may end in `?mode=ro`; `patience` is how long a commit waits for others, in seconds.
+
+        Raises StoreUnavailable, StoreCorrupt, StoreReadOnly, SchemaMismatch or UnsafeStore.
+        """
+        self.path, self.read_only = _path(path)
+        self.policy = policy or Policy()
+        self.patience = patience
+        self._writer = threading.Lock()
+        self._idle: list[apsw.Connection] = []
+        self._prepared: dict[int, Prepared] = {}
+        self._process = os.getpid()
+        self.closed = False
+        _check_version()
+        if not self.read_only:
+            _create(self.path)
+        with self._mapped("opening"):
+            connection = self._connect()
+            self._migrate(connection)
+            self._idle.append(connection)
+        with self.transaction(write=False) as transaction:
+            self.id = transaction.store_id()
+
+    # ---- connections ---------------------------------------------------------------------------------------------------
+    def _connect(self) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
+        connection = apsw.Connection(self.path, flags=flags | apsw.SQLITE_OPEN_NOFOLLOW, statementcachesize=200)
+        deadline = [0.0]
+
+        def wait(tries: int) -> bool:
+            """Wait for the lock: a little longer each time, by chance, until the deadline."""
+            if tries == 0:
+                deadline[0] = time.monotonic() + self.patience
+            if time.monotonic() >= deadline[0]:
+                return False
+            time.sleep(min(WAITS[1], WAITS[0] * 2 ** min(tries, 10)) * random.uniform(0.3, 1.0))
+            return True
+
+        connection.set_busy_handler(wait)
+        for name, value, wanted in PRAGMAS:
+            if self.read_only and name == "journal_mode":
+                continue
+            got = connection.pragma(name, value) if name == "journal_mode" else _set(connection, name, value)
+            if got != wanted:
+                raise UnsafeStore(
+                    f"opening {quoted(self.path)}", why=f"PRAGMA {name} is {got!r}, not {wanted!r}",
+                    hint="the file must be on a local disk that supports shared memory; network disks do not")
+        return connection
+
+    def _migrate(self, connection: apsw.Connection) -> None:
+        """Bring the schema up to date, each step and its record in one transaction."""
+        known = migrations()
+        mark, version = connection.pragma("application_id"), connection.pragma("user_version")
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
+        if tables and mark != APPLICATION:
+            raise SchemaMismatch(f"opening {quoted(self.path)}", why="it is a SQLite database of another program",
+                                 hint="name another file")
+        if version > known[-1][0]:
+            raise SchemaMismatch(
+                f"opening {quoted(self.path)}", stands=f"its schema is number {version}; this program knows {known[-1][0]}",
+                why="a newer version of the program made it", hint="upgrade lifecycle-kernel")
+        for number, name, script in known:
+            if number <= version:
+                continue
+            if self.read_only:
+                raise SchemaMismatch(
+                    f"opening {quoted(self.path)} read-only", stands=f"its schema is number {version}",
+                    why=f"migration {number} is missing", hint="open it once for writing")
+            with self._exclusively(connection):
+                if connection.pragma("user_version") < number:
+                    connection.execute(script)
+                    connection.execute("INSERT INTO migration (no, name, at) VALUES (?, ?, ?)",
+                                       (number, name, time.time_ns() // 1000))
+                    connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('store', ?)",
+                                       (secrets.token_hex(8),))
+                    connection.pragma("application_id", APPLICATION)
+                    connection.pragma("user_version", number)
+
+    @contextmanager
+    def _exclusively(self, connection: apsw.Connection) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def _take(self) -> apsw.Connection:
+        if self.closed:
+            raise StoreUnavailable(f"using {quoted(self.path)}", why="the kernel was closed", hint="open it again")
+        if os.getpid() != self._process:
+            raise StoreUnavailable(f"using {quoted(self.path)}", why="it was opened by the parent process before a fork",
+                                   hint="open a kernel of its own in each process")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    # ---- transactions ----------------------------------------------------------------------------------------------------
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[SqliteTransaction]:
+        """Begin; commit on leaving, undo when an exception leaves."""
+        if write and self.read_only:
+            raise StoreReadOnly(f"writing {quoted(self.path)}", why="it was opened read-only",
+                                hint="open it without ?mode=ro")
+        if write and not self._writer.acquire(timeout=self.patience):
+            raise self._busy()
+        try:
+            with self._mapped("writing" if write else "reading"):
+                connection = self._take()
+                try:
+                    yield from self._within(connection, write)
+                finally:
+                    self._put_back(connection)
+        finally:
+            if write:
+                self._writer.release()
+
+    def _within(self, connection: apsw.Connection, write: bool) -> Iterator[SqliteTransaction]:
+        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        transaction = SqliteTransaction(self, connection)
+        try:
+            if write:
+                self._check_schema(connection)
+            yield transaction
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if not write or not transaction.wrote:
+            connection.execute("ROLLBACK")
+            return
+        self._commit(connection, transaction)
+
+    def _commit(self, connection: apsw.Connection, transaction: SqliteTransaction) -> None:
+        """COMMIT. When it fails otherwise than by a lock, nobody knows yet whether it happened."""
+        try:
+            connection.execute("COMMIT")
+        except apsw.BusyError:
+            connection.execute("ROLLBACK")
+            raise
+        except apsw.Error as error:
+            connection.close(True)
+            raise CommitUnknown(
+                f"committing to {quoted(self.path)}", command_id=transaction.command_id, why=str(error),
+                stands="it may or may not have been applied",
+                hint=f"look for command {transaction.command_id} in the history, then decide") from error
+
+    def _check_schema(self, connection: apsw.Connection) -> None:
+        """A process that outlived a migration must not write by the old rules."""
+        version = connection.pragma("user_version")
+        if version != migrations()[-1][0]:
+            raise SchemaMismatch(
+                f"writing {quoted(self.path)}", stands=f"its schema is number {version} now",
+                why="another process migrated it while this one ran", hint="restart this process with the newer program")
+
+    def _put_back(self, connection: apsw.Connection) -> None:
+        """Keep a clean connection for the next transaction; close any other."""
+        try:
+            clean = not connection.in_transaction
+        except apsw.ConnectionClosedError:
+            return
+        if clean and not self.closed and os.getpid() == self._process:
+            self._idle.append(connection)
+        else:
+            connection.close(True)
+
+    def close(self) -> None:
+        """Close every connection that is not in use; those in use are closed when their transaction ends."""
+        self.closed = True
+        while self._idle:
+            self._idle.pop().close(True)
+
+    def _busy(self) -> Conflict:
+        return Conflict(f"writing {quoted(self.path)}", stands=f"others were writing for more than {self.patience} s",
+                        why="nothing was applied", hint="try again")
+
+    @contextmanager
+    def _mapped(self, doing: str) -> Iterator[None]:
+        """Errors of the driver as errors of our tree."""
+        try:
+            yield
+        except KernelError:
+            raise
+        except apsw.BusyError as error:
+            raise self._busy() from error
+        except apsw.Error as error:
+            kind, hint = next((k, h) for of, k, h in MEANINGS if isinstance(error, of))
+            raise kind(f"{doing} {quoted(self.path)}", why=str(error), stands="nothing was applied", hint=hint) from error
+
+    # ---- definitions, once read ------------------------------------------------------------------------------------------
+    def prepared(self, connection: apsw.Connection, key: int) -> Prepared:
+        """The definition of a key, ready to run; definitions never change, so each is read once."""
+        found = self._prepared.get(key)
+        if found is None:
+            ((content,),) = connection.execute(statements()["definition_by_key"], (key,)).fetchall()
+            found = self._prepared[key] = prepare(compile_definition(from_content(loaded(content))))
+        return found
+
+
+MEANINGS: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
+    (apsw.FullError, StoreFull, "free some space on the disk; reads still work"),
+    (apsw.ReadOnlyError, StoreReadOnly, "the file or its folder cannot be written by this user"),
+    (apsw.NotADBError, StoreCorrupt, "this file is not a SQLite database; name another file"),
+    (apsw.CorruptError, StoreCorrupt, "restore a backup; keep the damaged file for analysis"),
+    (apsw.CantOpenError, StoreUnavailable, "does the folder exist, and may this user open the file?"),
+    (apsw.Error, StoreUnavailable, "look at the disk and its file system"),
+)
+
+
+def _path(path: str) -> tuple[str, bool]:
+    name, _, query = path.partition("?")
+    options = parse_qs(query, strict_parsing=True) if query else {}
+    if not name or "\0" in name or options not in ({}, {"mode": ["ro"]}):
+        raise InvalidInput(f"the store {quoted(path)}", why="it is not a path, with ?mode=ro or nothing behind it",
+                           hint="sqlite:///orders.db, or sqlite:///orders.db?mode=ro")
+    return os.path.abspath(name), bool(options)
+
+
+def _set(connection: apsw.Connection, name: str, value: str) -> object:
+    connection.pragma(name, value)
+    return connection.pragma(name)
+
+
+def _check_version() -> None:
+    version = apsw.SQLITE_VERSION_NUMBER
+    minor = version // 1000
+    if version < SAFE_SQLITE[0] and not any(minor == safe // 1000 and version >= safe for safe in SAFE_SQLITE[1:]):
+        raise UnsafeStore("opening a SQLite store", stands=f"this apsw holds SQLite {apsw.sqlite_lib_version()}",
+                          why="it has the WAL-reset corruption bug", hint="pip install --upgrade apsw")
+
+
+def _create(path: str) -> None:
+    """Make the file, readable by its owner only, and sync its folder, so that no later commit depends on that."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreUnavailable(f"creating {quoted(path)}", why=error.strerror or str(error),
+                               hint="does the folder exist, and may this user write there?") from error
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

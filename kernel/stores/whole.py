@@ -1,0 +1,114 @@
+"""The state invariants of the specification evaluated on whole trees in memory: the audit of the memory store, and the judge
+of every other store's audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kernel.core.program import standard_program
+from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, child_id
+from kernel.core.view import in_scope
+from kernel.engine.ports import Violation
+from kernel.spec.evaluate import function
+from kernel.spec.language import NEVER, Nature
+from kernel.spec.vocabulary import ABSENT
+
+
+class Whole:
+    """All rows of a store, linked."""
+
+    def __init__(self, workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]) -> None:
+        self.workflows = {(w.id, w.run): w for w in workflows}
+        self.tasks = {(t.workflow, t.run, t.no): t for t in tasks}
+        self.outbox = {(d.workflow, d.run, d.topic): d for d in deliveries}
+        self.own: dict[tuple[str, int], list[TaskRow]] = {key: [] for key in self.workflows}
+        for workflow in workflows:
+            workflow.view = Links(self, workflow.run)  # type: ignore[assignment]
+        for task in tasks:
+            task.view = Links(self, task.run)  # type: ignore[assignment]
+            owner = self.workflows.get((task.workflow, task.run))
+            if owner is not None:
+                task.wf = owner
+                self.own[task.workflow, task.run].append(task)
+
+
+class Links:
+    """Finds the linked rows of one run."""
+
+    def __init__(self, whole: Whole, run: int) -> None:
+        self.whole, self.run = whole, run
+
+    def task(self, workflow_id: str, no: int) -> TaskRow:
+        """A task."""
+        return self.whole.tasks[workflow_id, self.run, no]
+
+    def child(self, task: TaskRow) -> Any:
+        """The sub-workflow of the task's present attempt."""
+        return self.whole.workflows.get((child_id(task), self.run), _Absent())
+
+    def behind(self, row: WorkflowRow, link: str) -> Iterable[Any]:
+        """The rows behind a set link of a workflow."""
+        if link == "tasks":
+            return self.whole.own[row.id, row.run]
+        if link == "outbox":
+            return [
+                self.whole.outbox.get((row.id, row.run, t))
+                or DeliveryRow(row.id, row.run, t, ABSENT, 0, 0, 0, NEVER, "", "", 0, 0, 0)
+                for t in row.prepared.topics
+            ]
+        return [w for (i, run), w in self.whole.workflows.items() if run == row.run and in_scope(link, row.id, i)]
+
+
+class _Absent:
+    """A row that is not there."""
+
+    state = ABSENT
+
+
+def violations(
+    workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]
+) -> Iterator[Violation]:
+    """Every row on which a state invariant does not hold, and every counter that is not what it counts."""
+    program = standard_program()
+    whole = Whole(workflows, tasks, deliveries)
+    rows: dict[str, list[Any]] = {"workflow": workflows, "task": tasks, "delivery": deliveries}
+    for prop in program.spec.properties:
+        if prop.nature in (Nature.STATE, Nature.LIVENESS):
+            holds = function(prop.body, {})
+            for row in rows[prop.on]:
+                try:
+                    broken = not holds(row, {})
+                except (AttributeError, KeyError):
+                    broken = True  # a linked row is missing
+                if broken:
+                    yield Violation(prop.id, *_place(row), prop.text)
+    for row in workflows:
+        if row.state not in program.spec.kinds["workflow"].terminal:
+            yield from recount(row, whole)
+
+
+def _place(row: Any) -> tuple[str, int, str]:
+    if isinstance(row, WorkflowRow):
+        return row.id, row.run, ""
+    return row.workflow, row.run, row.ref if isinstance(row, TaskRow) else row.topic
+
+
+def recount(row: WorkflowRow, whole: Whole) -> Iterator[Violation]:
+    """Counters of a live workflow and of its tasks against a recount."""
+    program = standard_program()
+    own = whole.own[row.id, row.run]
+    for counter in program.counters:
+        counts = function(counter.body, {})
+        if counter.owner == "workflow":
+            real = sum(1 for t in own if counts(t, {}))
+            if row.counts[counter.place] != real:
+                yield Violation("COUNTER", row.id, row.run, "", f"{counter.name} is {row.counts[counter.place]}, not {real}")
+            continue
+        before = row.prepared.definition.predecessors
+        by_no = {t.no: t for t in own}
+        for task in own:
+            real = sum(1 for no in before[task.no] if no in by_no and counts(by_no[no], {}))
+            if task.counts[counter.place] != real:
+                yield Violation(
+                    "COUNTER", row.id, row.run, task.ref, f"{counter.name} is {task.counts[counter.place]}, not {real}")

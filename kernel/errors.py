@@ -35,9 +35,8 @@ class KernelError(Exception):
 
     def __str__(self) -> str:
         parts = [self.asked]
-        for label, text in (
-            ("stands", self.stands), ("why", self.why), ("allowed", ", ".join(self.allowed)), ("try", self.hint)
-        ):
+        allowed = ", ".join(self.allowed) or ("nothing" if isinstance(self, Refused) else "")
+        for label, text in (("stands", self.stands), ("why", self.why), ("allowed", allowed), ("try", self.hint)):
             if text:
                 parts.append(f"  {label + ':':<9}{text}")
         return "\n".join(parts)

@@ -23,16 +23,12 @@ FORMAT = "kernel-archive/1"
 PAGE = 500
 
 
-def _loaded(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
-
-
 def _workflow(transaction: Transaction, row: WorkflowRow) -> dict[str, Any]:
     source = row.prepared.definition.source
     return {
         "id": row.id, "run": row.run, "state": row.state, "name": source.name, "definition_version": source.version,
         "definition": row.prepared.digest, "parent": row.parent or None, "started": row.started, "ended": row.changed,
-        "reason": row.reason, "input": _loaded(transaction.payload(row.id, row.run, OWN, "input")),
+        "reason": row.reason, "input": reading.loaded(transaction.payload(row.id, row.run, OWN, "input")) or {},
     }
 
 
@@ -41,12 +37,15 @@ def _task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> dict[st
         "ref": row.facts.ref, "type": row.facts.type, "mode": row.facts.mode, "state": row.state, "attempt": row.attempt,
         "handouts": row.handouts, "changed": row.changed, "worker": row.worker, "reason": row.reason,
         "input": reading.task_input(transaction, row, owner),
-        "output": _loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
+        "output": reading.loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
     }
 
 
 def _line(line: HistoryRecord) -> dict[str, Any]:
-    return {k: v for k, v in line._asdict().items() if k not in ("seq", "workflow", "run")}
+    shown = line._asdict()
+    for name in ("seq", "workflow", "run"):
+        del shown[name]
+    return {**shown, "count": shown.pop("rows")}
 
 
 def _rows(store: Store, workflow_id: str, run: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -56,7 +55,8 @@ def _rows(store: Store, workflow_id: str, run: int) -> Iterator[tuple[str, list[
         if owner is None:
             raise StoreCorrupt(f"the document of {workflow_id} run {run}", why="its rows are gone",
                                hint="kernel audit shows what else is missing")
-        yield "workflow", [_workflow(transaction, owner)]
+        head = _workflow(transaction, owner)
+    yield "workflow", [head]
     after = OWN
     while True:
         with store.transaction(write=False) as transaction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernel.core.decide import choices, presented
 from kernel.core.plan import Command, Refusal, Subject
 from kernel.core.program import Program
-from kernel.core.records import Record, TaskRow, WorkflowRow
+from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
 from kernel.core.view import View
 from kernel.errors import Fenced, GuardRefused, NoSuchTransition, NotFound, Refused, quoted
@@ -36,8 +36,7 @@ def not_found(subject: Subject, asked: str = "") -> NotFound:
 def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -> Refused:
     """A refusal as the error that the caller gets."""
     command = refusal.command
-    tree = snapshot.tree()
-    assert tree is not None
+    tree = snapshot.tree() or TreeRow(command.subject.workflow, 1, 0, now, 0)
     view = View(program, snapshot, Command(command.name, command.subject), tree, now)
     row = row_of(view, command.subject)
     allowed: tuple[str, ...] = ()
@@ -81,4 +80,4 @@ def _hint(refusal: Refusal, row: Record | None) -> str:
         return "choose another id; the same id with the same definition and input gives the workflow that exists"
     if isinstance(row, WorkflowRow) and row.parent and refusal.command.name == "RESUME":
         return f"kernel resume {row.parent}"
-    return ""
+    return f"kernel show {refusal.command.subject.workflow}"

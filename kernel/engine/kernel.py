@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from kernel.core.checks import canonical, check_json, check_name
 from kernel.core.decide import Choice, choices, decide, presented
 from kernel.core.definitions import WorkflowDef, compile_definition, flatten
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
-from kernel.core.records import OWN, root_of
+from kernel.core.records import OWN, WorkflowRow, root_of
 from kernel.core.view import View
 from kernel.engine import reading
 from kernel.engine.clock import SystemClock
@@ -28,6 +28,14 @@ from kernel.spec.vocabulary import ENDED
 
 PAGE = 1000
 REASON_MAX = 2000
+
+
+class Options(TypedDict, total=False):
+    """What every mutating call takes: the caller's idempotency key, the reason and the actor that history keeps."""
+
+    command_id: str
+    reason: str
+    actor: str
 
 
 class Kernel:
@@ -81,23 +89,28 @@ class Kernel:
 
     def commit(self, command: Command) -> Applied:
         """Decide and write, in one transaction. Raises Refused, NotFound, or an error of the store."""
-        root = root_of(command.subject.workflow)
         with self.store.transaction(write=True) as transaction:
-            if command.digest:
-                known = transaction.recorded(root, command.id)
-                if known is not None:
-                    return _again(command, known)
-            applied = self.apply(transaction, command)[0]
-            if command.digest:
-                transaction.record(root, command.id, Recorded(
-                    command.digest, applied.version, applied.ended, applied.canceled, applied.deliveries, applied.why))
+            applied = self._do(transaction, command)
             self.faults(FaultPoint.BEFORE_COMMIT, command.name)
         self.faults(FaultPoint.AFTER_COMMIT, command.name)
         return applied
 
+    def _do(self, transaction: Transaction, command: Command) -> Applied:
+        """Apply a command once: when the caller chose its id and it came before, give the first outcome."""
+        if not command.digest:
+            return self.apply(transaction, command)[0]
+        root = root_of(command.subject.workflow)
+        known = transaction.recorded(root, command.id)
+        if known is not None:
+            return _again(command, known)
+        applied = self.apply(transaction, command)[0]
+        transaction.record(root, command.id, Recorded(
+            command.digest, applied.version, applied.ended, applied.canceled, applied.deliveries, applied.why))
+        return applied
+
     def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
         """Decide and write inside a transaction that is under way."""
-        snapshot = transaction.snapshot(root_of(command.subject.workflow))
+        snapshot = transaction.snapshot(command.subject)
         now = self.clock.now()
         answer = decide(self.program, snapshot, command, now)
         if answer is None:
@@ -114,7 +127,7 @@ class Kernel:
             no_op=bool(answer.no_op), why=answer.no_op,
         ), answer
 
-    # ---- definitions and workflows -----------------------------------------------------------------------------------------
+    # ---- definitions and workflows ---------------------------------------------------------------------------------------
     def register(self, *definitions: WorkflowDef) -> None:
         """Keep definitions. The same name and version with other content is refused; again with the same is no change."""
         plain = [compile_definition(each) for definition in definitions for each in flatten(definition)]
@@ -134,29 +147,35 @@ class Kernel:
         workflow_id: str | None = None, command_id: str | None = None, reason: str = "", actor: str | None = None,
     ) -> Workflow:
         """Start a workflow. The same id with the same definition and input gives the workflow that exists."""
-        if workflow_id is None:
-            workflow_id = f"wf-{self.chance.getrandbits(96):024x}"
-        check_name(workflow_id, what="the workflow id", error=InvalidInput)
+        workflow_id = check_name(self._new_id(command_id) if workflow_id is None else workflow_id, what="the workflow id",
+                                 error=InvalidInput)
         if input is not None and not isinstance(input, Mapping):
             raise InvalidInput("the input of a workflow", why=f"it is {quoted(input)}, not an object with keys")
         text = check_json(dict(input or {}), what="the input of the workflow")
         with self.store.transaction(write=True) as transaction:
-            prepared = transaction.definition(name, version)
-            if prepared is None:
-                raise self._unknown_definition(transaction, name, version)
             existing = transaction.workflow(workflow_id, 1)
             if existing is None:
-                command = self.command("START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor,
-                                       prepared=prepared, input=text)
-                self.apply(transaction, command)
+                prepared = transaction.definition(name, version)
+                if prepared is None:
+                    raise self._unknown_definition(transaction, name, version)
+                self._do(transaction, self.command(
+                    "START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor, prepared=prepared,
+                    input=None if text == "{}" else text))
                 self.faults(FaultPoint.BEFORE_COMMIT, "START")
             else:
-                self._check_same(transaction, workflow_id, prepared.digest, text)
+                _check_same(transaction, existing, name, version, text)
             tree, row = reading.workflow_row(transaction, workflow_id)
             found = reading.workflow(transaction, row, tree.version)
         if existing is None:
             self.faults(FaultPoint.AFTER_COMMIT, "START")
         return found
+
+    def _new_id(self, command_id: str | None) -> str:
+        """An id for a workflow: by chance, or from the command's, so that the same command starts the same workflow."""
+        if command_id is None:
+            return f"wf-{self.chance.getrandbits(96):024x}"
+        check_name(command_id, what="the command id", error=InvalidInput)
+        return f"wf-{hashlib.sha256(command_id.encode()).hexdigest()[:24]}"
 
     def _unknown_definition(self, transaction: Transaction, name: str, version: int | None) -> NotFound:
         names = transaction.names()
@@ -165,41 +184,30 @@ class Kernel:
         return NotFound(asked, stands=f"{len(names)} definitions are registered" + (f": {known}" if known else ""),
                         why="it is not registered in this store", hint="k.register(definition) first")
 
-    def _check_same(self, transaction: Transaction, workflow_id: str, digest: str, text: str) -> None:
-        """A second START of an id: the same content gives the workflow that exists, any other is refused."""
-        row = transaction.workflow(workflow_id, 1)
-        assert row is not None
-        if row.prepared.digest != digest or transaction.payload(workflow_id, 1, OWN, "input") != text:
-            raise GuardRefused(
-                f"START of workflow {quoted(workflow_id)}", guard="id unused",
-                stands=f"a workflow of this id was started from {quoted(row.prepared.definition.source.name)}",
-                why="it was started from another definition or with another input",
-                hint="choose another id; the same id and content again gives the workflow that exists")
-
-    # ---- operators -----------------------------------------------------------------------------------------------------------
-    def _on_workflow(self, name: str, workflow_id: str, options: dict[str, Any]) -> Applied:
+    # ---- operators -------------------------------------------------------------------------------------------------------
+    def _on_workflow(self, name: str, workflow_id: str, options: Options) -> Applied:
         given = {"origin": workflow_id} if name in ("PAUSE", "RESUME") else None
         return self.commit(self.command(name, Subject(_id(workflow_id)), given=given, **options))
 
-    def pause(self, workflow_id: str, **options: Any) -> Applied:
+    def pause(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
         """Hand out and start nothing more, here and below, until resume. What is under way may end."""
         return self._on_workflow("PAUSE", workflow_id, options)
 
-    def resume(self, workflow_id: str, **options: Any) -> Applied:
+    def resume(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
         """Undo a pause, here and below, and do what waited for it."""
         return self._on_workflow("RESUME", workflow_id, options)
 
-    def terminate(self, workflow_id: str, **options: Any) -> Applied:
+    def terminate(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
         """End a workflow now: it, every descendant, every open task, history and outbox, in one commit."""
         return self._on_workflow("TERMINATE", workflow_id, options)
 
-    def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Any) -> Applied:
+    def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Complete a waiting task; a signal that comes early is kept."""
         with self.store.transaction(write=False) as transaction:
             no = reading.position(reading.workflow_row(transaction, _id(workflow_id))[1], task)
         return self.commit(self.command("SIGNAL", Subject(workflow_id, no), payload=_payload(output), **options))
 
-    # ---- workers ----------------------------------------------------------------------------------------------------------------
+    # ---- workers ---------------------------------------------------------------------------------------------------------
     def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
         """Take up to `limit` tasks of a type, each with a lease, in one commit."""
         _text(worker, "the worker", 200)
@@ -212,19 +220,22 @@ class Kernel:
         self.faults(FaultPoint.AFTER_COMMIT, "POLL")
         return leases
 
-    def _on_lease(self, name: str, lease: Lease, options: dict[str, Any], **given: int) -> Command:
+    def _on_lease(
+        self, name: str, lease: Lease, options: Options, *, output: Any = None, **given: int
+    ) -> Command:
+        if not isinstance(lease, Lease):
+            raise InvalidInput(f"{name} with {quoted(lease)}", why="it is not a lease", hint="k.poll(type) gives leases")
         return self.command(
-            name, Subject(lease.workflow_id, lease.position), worker=lease.worker,
+            name, Subject(lease.workflow_id, lease.position), worker=lease.worker, payload=_payload(output),
             given={"run": lease.run, "handouts": lease.handouts, **given}, **options)
 
-    def complete(self, lease: Lease, *, output: Any = None, **options: Any) -> Applied:
+    def complete(self, lease: Lease, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """The task is done. A stale lease raises Fenced and changes nothing."""
-        return self.commit(self._on_lease("COMPLETE", lease, {"payload": _payload(output), **options}))
+        return self.commit(self._on_lease("COMPLETE", lease, options, output=output))
 
-    def fail(self, lease: Lease, *, reason: str = "", retryable: bool = True, output: Any = None, **options: Any) -> Applied:
+    def fail(self, lease: Lease, *, retryable: bool = True, output: Any = None, **options: Unpack[Options]) -> Applied:
         """The attempt failed: another one follows while the definition allows it. A stale lease raises Fenced."""
-        options = {"payload": _payload(output), "reason": reason, **options}
-        return self.commit(self._on_lease("FAIL", lease, options, retryable=int(bool(retryable))))
+        return self.commit(self._on_lease("FAIL", lease, options, output=output, retryable=int(bool(retryable))))
 
     def heartbeat(self, lease: Lease) -> Lease:
         """Hold the task for another lease time. A stale lease raises Fenced: stop working."""
@@ -236,7 +247,7 @@ class Kernel:
         self.faults(FaultPoint.AFTER_COMMIT, "HEARTBEAT")
         return found
 
-    # ---- clock and outbox --------------------------------------------------------------------------------------------------------
+    # ---- clock and outbox ------------------------------------------------------------------------------------------------
     def tick(self, *, limit: int = 10_000) -> Ticked:
         """Do what the clock has to do: retries that are due, expired leases, workflow time-outs. Each its own commit."""
         return tick(self, _limit(limit))
@@ -245,11 +256,11 @@ class Kernel:
         """One pass of the relay: claim what is due, deliver it outside any transaction, confirm it or try later."""
         return self._relay.deliver(_limit(limit))
 
-    def redrive(self, delivery_id: str, **options: Any) -> Applied:
+    def redrive(self, delivery_id: str, **options: Unpack[Options]) -> Applied:
         """Try a DEAD delivery again, with all its attempts."""
         return self.commit(self.command("REDRIVE", reading.delivery_subject(delivery_id), **options))
 
-    # ---- reading --------------------------------------------------------------------------------------------------------------------
+    # ---- reading ---------------------------------------------------------------------------------------------------------
     def get(self, workflow_id: str, *, run: int | None = None) -> Workflow:
         """One workflow, in its tree's present run or in an earlier one."""
         with self.store.transaction(write=False) as transaction:
@@ -294,9 +305,8 @@ class Kernel:
         with self.store.transaction(write=False) as transaction:
             tree, row = reading.workflow_row(transaction, _id(workflow_id))
             subject = Subject(workflow_id, None if task is None else reading.position(row, task))
-            view = View(self.program, transaction.snapshot(tree.root), Command("", subject), tree, max(now, tree.clock))
-            found = row_of(view, subject)
-            assert found is not None
+            view = View(self.program, transaction.snapshot(subject), Command("", subject), tree, max(now, tree.clock))
+            found = row_of(view, subject) or row
             view.given = presented(found, view.now)
             return list(choices(view, found))
 
@@ -317,6 +327,18 @@ class Kernel:
             return reading.report(transaction)
 
 
+def _check_same(transaction: Transaction, row: WorkflowRow, name: str, version: int | None, text: str) -> None:
+    """A second START of an id: the same content gives the workflow that exists, any other is refused."""
+    source = row.prepared.definition.source
+    same = source.name == name and version in (None, source.version)
+    if not same or (transaction.payload(row.id, 1, OWN, "input") or "{}") != text:
+        raise GuardRefused(
+            f"START of workflow {quoted(row.id)}", guard="id unused",
+            stands=f"a workflow of this id was started from {quoted(source.name)} version {source.version}",
+            why="it was started from another definition or with another input",
+            hint="choose another id; the same id and content again gives the workflow that exists")
+
+
 def _again(command: Command, known: Recorded) -> Applied:
     """The first outcome of a command that came again."""
     if known.digest != command.digest:
@@ -326,7 +348,7 @@ def _again(command: Command, known: Recorded) -> Applied:
     return Applied(command.id, known.version, known.ended, known.canceled, known.deliveries, bool(known.no_op), known.no_op)
 
 
-def _id(workflow_id: str) -> str:
+def _id(workflow_id: object) -> str:
     """A workflow's id as callers give it; ids of sub-workflows are paths of names."""
     if not isinstance(workflow_id, str) or not workflow_id or len(workflow_id) > 4000 or not workflow_id.isprintable():
         raise InvalidInput(f"the workflow id {quoted(workflow_id)}", why="it is not a printable text of 1 to 4,000 characters")
@@ -337,13 +359,13 @@ def _payload(value: Any) -> str | None:
     return None if value is None else check_json(value, what="the output of a task")
 
 
-def _limit(limit: int) -> int:
+def _limit(limit: object) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 1_000_000:
         raise InvalidInput(f"the limit {quoted(limit)}", why="it is not a whole number from 1 to 1,000,000")
     return limit
 
 
-def _text(text: str, what: str, longest: int) -> str:
+def _text(text: object, what: str, longest: int) -> str:
     """Text that is written down: printable (line breaks and tabs too), bounded."""
     if not isinstance(text, str) or len(text) > longest or not all(c.isprintable() or c in "\n\t" for c in text):
         raise InvalidInput(f"{what} {quoted(text)}", why=f"it is not a printable text of at most {longest} characters")

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from kernel.core.definitions import Definition
 from kernel.core.plan import Plan, Subject, Tally
-from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow
+from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
 
 
@@ -27,7 +27,7 @@ class Recorded:
 
 
 class HistoryRecord(NamedTuple):
-    """One line of history as stored; times in microseconds."""
+    """One line of history as stored; `seq` counts the lines of one tree, times are in microseconds."""
 
     seq: int
     version: int
@@ -40,7 +40,7 @@ class HistoryRecord(NamedTuple):
     source: str
     target: str
     attempt: int
-    count: int
+    rows: int
     by: str
     actor: str
     reason: str
@@ -67,8 +67,8 @@ class Violation(NamedTuple):
 class Transaction(Protocol):
     """What happens between BEGIN and COMMIT. Leaving it with an exception undoes everything that it wrote."""
 
-    def snapshot(self, root: str) -> Snapshot:
-        """The rows of one tree, for a decision. In a writing transaction nobody else can change them."""
+    def snapshot(self, subject: Subject) -> Snapshot:
+        """The rows of the subject's tree, for a decision on it. In a writing transaction nobody else can change them."""
 
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""
@@ -141,6 +141,8 @@ class Store(Protocol):
     name: str
     id: str
     """Chosen at random when the store is made: part of the key of every delivery."""
+    policy: Policy
+    """How deliveries are tried."""
     durability: str
     """What an acknowledged command survives, in words."""
 

@@ -54,17 +54,16 @@ def workflow(transaction: Transaction, row: WorkflowRow, version: int) -> Workfl
         id=row.id, run=row.run, state=WorkflowState(row.state), name=source.name, definition_version=source.version,
         parent=row.parent or None, root=root_of(row.id), started=moment(row.started), changed=moment(row.changed),
         deadline=moment_or_none(row.deadline), paused_by=row.paused_by or None, reason=row.reason, version=version,
-        input=loaded(transaction.payload(row.id, row.run, OWN, "input")),
+        input=loaded(transaction.payload(row.id, row.run, OWN, "input")) or {},
     )
 
 
 def task_input(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Any:
     """The input of a task: as it was resolved, or as the definition gives it."""
-    text = transaction.payload(row.workflow, row.run, row.no, "input")
-    if text is not None:
-        return json.loads(text)
     definition = owner.prepared.definition
-    return None if definition.templated[row.no] else definition.source.tasks[row.no].input
+    if definition.templated[row.no]:
+        return loaded(transaction.payload(row.workflow, row.run, row.no, "input"))
+    return definition.source.tasks[row.no].input
 
 
 def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
@@ -73,7 +72,8 @@ def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
         workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, mode=row.facts.mode, state=TaskState(row.state),
         attempt=row.attempt, not_before=moment_or_none(row.not_before),
         expires=moment_or_none(row.expires) if row.state in ("SCHEDULED", "IN_PROGRESS") else None,
-        changed=moment(row.changed), worker=row.worker, reason=row.reason, input=task_input(transaction, row, owner),
+        changed=moment(row.changed), worker=row.worker,
+        reason=row.reason or (owner.reason if row.state == "CANCELED" else ""), input=task_input(transaction, row, owner),
         output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
     )
 
@@ -97,7 +97,7 @@ def delivery(row: DeliveryRow) -> Delivery:
     )
 
 
-def delivery_subject(text: str) -> Subject:
+def delivery_subject(text: object) -> Subject:
     """The delivery that an id names. Raises InvalidInput."""
     head, hash_sign, rest = text.rpartition("#") if isinstance(text, str) else ("", "", "")
     run, colon, topic = rest.partition(":")
@@ -112,7 +112,7 @@ def history_row(record: HistoryRecord) -> HistoryRow:
     return HistoryRow(
         seq=record.seq, version=record.version, run=record.run, at=moment(record.at), kind=record.kind,
         workflow_id=record.workflow, subject=record.subject, event=record.event, source=record.source,
-        target=record.target, attempt=record.attempt, count=record.count, by=record.by, actor=record.actor,
+        target=record.target, attempt=record.attempt, count=record.rows, by=record.by, actor=record.actor,
         reason=record.reason, command_id=record.command_id,
     )
 
@@ -128,7 +128,8 @@ def node(transaction: Transaction, workflow_id: str, run: int, version: int) -> 
         mine = sorted(children.get(row.id, ()), key=lambda n: order.get(ref_of(n.workflow.id), 0))
         found = Node(workflow(transaction, row, version), tasks, tuple(mine))
         children.setdefault(row.parent, []).append(found)
-    assert found is not None, workflow_id
+    if found is None:
+        raise not_found(Subject(workflow_id))
     return found
 
 

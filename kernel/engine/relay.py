@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @frozen
 class RelayOptions:
     """How patiently deliveries are tried; seconds. A delivery waits `first * 2**(attempt-1)`, at most `longest`, and of that
-    between half and all, by chance. `timeout` is how long a sink may take."""
+    between half and all, by chance. `timeout` is how long a sink may take.
+    """
 
     timeout: float = 10.0
     first: float = 0.2
@@ -37,6 +38,8 @@ class Outcome:
     id: str
     state: str
     proof: str = ""
+    place: str = ""
+    """Where the copy is, or the receipt, in the sink's words."""
     error: str = ""
     retry_in: float = 0.0
 
@@ -92,7 +95,7 @@ class Relay:
             for subject in transaction.claimable(self.courier.topics, kernel.clock.now(), most):
                 plan = kernel.apply(transaction, kernel.command("CLAIM", subject, actor="relay"))[1]
                 claimed += plan.deliveries
-                if (len(claimed) + 1) * self.options.timeout * MICROSECONDS > claimed[0].lease:
+                if (len(claimed) + 1) * self.options.timeout * MICROSECONDS > kernel.store.policy.lease:
                     break
             kernel.faults(FaultPoint.BEFORE_COMMIT, "CLAIM")
         kernel.faults(FaultPoint.AFTER_COMMIT, "CLAIM")
@@ -117,7 +120,7 @@ class Relay:
         try:
             if isinstance(result, Delivered):
                 kernel.commit(kernel.command("CONFIRM", subject, given={**held, "proof": result.proof}, actor="relay"))
-                return Outcome(name, "DELIVERED", proof=result.proof)
+                return Outcome(name, "DELIVERED", proof=result.proof, place=result.place)
             if row.attempt < row.sends:
                 delay = self._delay(row.attempt)
                 kernel.commit(kernel.command(

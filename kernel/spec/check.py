@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 
 from kernel.errors import InvalidDefinition
-from kernel.spec.language import YES, Expr, F, Fire, Guard, Lock, Op, Q, Row, Spec, Step, both, lt, plus
-from kernel.spec.logic import facts, over, quantifiers, reads, satisfiable, truth, valuations, walk
+from kernel.spec.language import YES, Expr, F, Fire, Guard, Lock, Op, Row, Spec, Step, both, lt, plus
+from kernel.spec.logic import facts, over, quantifiers, reads, satisfiable, truth, valuations
 from kernel.spec.names import answers, entering, fired, named, reached, where
 from kernel.spec.vocabulary import ABSENT
 
@@ -129,7 +129,7 @@ def total_cascades(spec: Spec) -> Iterator[str]:
     It is declared for every terminal state, reaches everything further down, and is total and unguarded on open states.
     """
     for enter, step in zip(spec.on_enter, entering(spec), strict=True):
-        same = [e for e in spec.on_enter if e.kind == enter.kind and e.cascade == enter.cascade]
+        same = [e for e in spec.on_enter if e.cascade == enter.cascade]
         for state in spec.kinds[enter.kind].terminal:
             if not any(state in e.states for e in same):
                 yield f"{step.name}: {enter.kind} {state} is entered without this cascade"
@@ -170,11 +170,28 @@ def creation(spec: Spec, step: Step, fire: Fire) -> bool:
 
 
 def cascades(spec: Spec) -> Iterator[str]:
-    """A Fire over a set link is set-based or a creation."""
-    for step, fire in fires(spec):
-        several = fire.at != "self" and not spec.links[fire.at].one
-        if several and not set_based(spec, step, fire) and not creation(spec, step, fire):
-            yield f"{step.name}: {fire.event} over {fire.at!r} is neither set-based nor a creation"
+    """A Fire over a set link is set-based or a creation, and set-based ones can be put in an order.
+
+    Every part of a step reads what was before the step. So of two set-based ones each of which reads what the other
+    changes, neither can go first; and one that reads over a link what it changes itself cannot be one statement.
+    """
+    for step in (*spec.commands, *spec.progress, *entering(spec)):
+        sets = [fire for fire in step.do if set_based(spec, step, fire)]
+        for fire in step.do:
+            several = fire.at != "self" and not spec.links[fire.at].one
+            if several and fire not in sets and not creation(spec, step, fire):
+                yield f"{step.name}: {fire.event} over {fire.at!r} is neither set-based nor a creation"
+        for a, b in combinations_with_replacement(sets, 2):
+            if _reads_changed(spec, step, a, b) and _reads_changed(spec, step, b, a):
+                yield f"{step.name}: {a.event} over {a.at!r} and {b.event} over {b.at!r} read what the other changes"
+
+
+def _reads_changed(spec: Spec, step: Step, reader: Fire, writer: Fire) -> bool:
+    """Whether a Fire reads, over a link, a field that another one changes."""
+    parts = (reader.where, *(value for row in fired(spec, step, reader) for _, value in row.set))
+    far = {(spec.links[f.via[-1]].target, f.name) for part in parts for f in reads(part) if f.via}
+    changed = {"state", *(name for row in fired(spec, step, writer) for name, _ in row.set)}
+    return any((reached(spec, step, writer).kind.name, name) in far for name in changed)
 
 
 # ---- absent links ----------------------------------------------------------------------------------------------------
@@ -182,7 +199,7 @@ def _unguarded(spec: Spec, expr: Expr, known: tuple[Expr, ...]) -> Iterator[str]
     """Readings over a link that may be absent, where neither `known` nor what is read before says that it is there.
 
     `and` and `or` are read from left to right and no further than needed: what follows in an `and` is read where the
-    parts before it hold, what follows in an `or` where they do not.
+    parts before it hold, what follows in an `or` where they do not. The condition of a quantifier reads over no link.
     """
     if isinstance(expr, F):
         for i, link in enumerate(spec.links[name] for name in expr.via):
@@ -193,9 +210,6 @@ def _unguarded(spec: Spec, expr: Expr, known: tuple[Expr, ...]) -> Iterator[str]
             yield from _unguarded(spec, arg, known)
             if expr.op in ("and", "or"):
                 known += facts(arg, expr.op == "and")
-    elif isinstance(expr, Q):
-        for flaw in _unguarded(spec, expr.body.holds, ()):
-            yield f"{expr.body.name}: {flaw}"
 
 
 def present(spec: Spec) -> Iterator[str]:
@@ -244,7 +258,9 @@ def descending(spec: Spec) -> Iterator[str]:
             for row in fired(spec, rule, fire):
                 guards = [g.holds for g in row.guards] + [g.holds for g in rule.guards if fire.at == "self"]
                 place = f"{rule.name}: {where(table, row)}"
-                again = FURTHER in row.set and LEFT in facts(both(*guards)) and row.target != ABSENT
+                again = FURTHER in row.set and LEFT in facts(both(*guards))
+                if row.target == ABSENT:
+                    yield f"{place} takes a row back to ABSENT"
                 for state in row.source:
                     if not satisfiable(*guards, given={STATE: state}):
                         continue
@@ -257,14 +273,8 @@ def descending(spec: Spec) -> Iterator[str]:
 # ---- what may run side by side ---------------------------------------------------------------------------------------
 def kinds_read(spec: Spec, kind: str, expr: Expr) -> set[str]:
     """The kinds of the rows that an expression is read from, when it is read from a row of this kind."""
-    found = set[str]()
-    for part in walk(expr):
-        if isinstance(part, F):
-            found.add(spec.links[part.via[-1]].target if part.via else kind)
-    for q in quantifiers(expr):
-        target = spec.links[q.link].target
-        found |= {target} | kinds_read(spec, target, q.body.holds)
-    return found
+    own = {spec.links[f.via[-1]].target if f.via else kind for f in reads(expr)}
+    return own | {spec.links[q.link].target for q in quantifiers(expr)}
 
 
 def footprint(spec: Spec, step: Step) -> set[str]:

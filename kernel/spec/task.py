@@ -7,7 +7,7 @@ exclude each other, which a static check proves.
 
 from __future__ import annotations
 
-from kernel.spec.language import F, Guard, Lit, NoOp, Param, Refusal, Row, Table, plus
+from kernel.spec.language import Expr, F, Guard, Lit, NoOp, Param, Refusal, Row, Table, plus
 from kernel.spec.vocabulary import (
     ABSENT,
     CLOSED,
@@ -47,7 +47,7 @@ from kernel.spec.vocabulary import (
 
 UNSTARTED = ("PENDING", "SCHEDULED")
 BEYOND = ("IN_PROGRESS", *CLOSED)
-lease_clock = {"expires": plus(now, F("lease"))}
+lease_clock: dict[str, Expr] = {"expires": plus(now, F("lease"))}
 
 
 def ends(event: str, guards: tuple[Guard, ...], retry: Guard, final: Guard, badly: str) -> tuple[Row, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kernel.spec.language import (
     NEVER,
+    Expr,
     F,
     Field,
     Guard,
@@ -66,7 +67,7 @@ TASK_KIND = Kind(
     terminal=CLOSED,
     fields=(
         Field("attempt", Sort.COUNT, "1, then +1 with each retry"),
-        Field("handouts", Sort.COUNT, "how often it was handed to a worker: with the run of its workflow, the token of the lease"),
+        Field("handouts", Sort.COUNT, "how often it was handed to a worker: with its workflow's run, the token of the lease"),
         Field("not_before", Sort.TIME, "when it is due"),
         Field("expires", Sort.TIME, "SCHEDULED: its poll time-out; IN_PROGRESS: the end of its lease"),
         Field("signalled", Sort.FLAG, "a signal came before it was launched"),
@@ -244,12 +245,12 @@ proven = Guard("proven", no(eq(Param("proof"), "")), "the sink gave no proof: no
 due_delivery = Guard("due", no(lt(now, F("due"))), "it is not due yet")
 
 # ---- what rows set ----------------------------------------------------------------------------------------------------
-poll_clock = {"expires": plus(now, F("poll_timeout"))}
-next_try = {
+poll_clock: dict[str, Expr] = {"expires": plus(now, F("poll_timeout"))}
+next_try: dict[str, Expr] = {
     "attempt": plus(F("attempt"), 1),
     "not_before": plus(now, F("retry_delay")),
     "expires": plus(plus(now, F("retry_delay")), F("poll_timeout")),
     "signalled": Lit(0),
 }
-no_clock = {"expires": Lit(NEVER)}
+no_clock: dict[str, Expr] = {"expires": Lit(NEVER)}
 paused_for = minus(now, F("paused_at", ("wf",)))

@@ -5,7 +5,7 @@ Why an event is refused is part of the table: every state x event cell is a row,
 
 from __future__ import annotations
 
-from kernel.spec.language import F, Guard, Linked, Lit, NoOp, Param, Refusal, Row, Table, plus
+from kernel.spec.language import Expr, F, Guard, Linked, Lit, NoOp, Param, Refusal, Row, Table, plus
 from kernel.spec.vocabulary import (
     ABSENT,
     ENDED,
@@ -23,8 +23,8 @@ from kernel.spec.vocabulary import (
     subs_ended,
 )
 
-begin = {"deadline": plus(now, F("timeout"))}
-next_run = {"run": plus(F("run"), 1), **begin}
+begin: dict[str, Expr] = {"deadline": plus(now, F("timeout"))}
+next_run: dict[str, Expr] = {"run": plus(F("run"), 1), **begin}
 chosen_task = Guard("chosen task exists", Linked("tree", "from_task"), "the chosen task is not in its tree")
 
 ROWS = (

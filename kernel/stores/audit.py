@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.engine.ports import Violation
 from kernel.stores.statements import statements
@@ -19,15 +19,16 @@ BATCH = 200
 def violations(transaction: SqliteTransaction) -> Iterator[Violation]:
     """Every row that breaks an invariant; damage of the file itself comes first."""
     connection = transaction.connection
-    for (text,) in connection.execute("PRAGMA quick_check(10)").fetchall():
-        if text != "ok":
-            yield Violation("STORE", "", 0, "", text)
+    for (damage,) in connection.execute("PRAGMA quick_check(10)").fetchall():
+        if damage != "ok":
+            yield Violation("STORE", "", 0, "", str(damage))
     for table, rowid, target, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
         yield Violation("STORE", "", 0, "", f"row {rowid} of {table} refers to a row of {target} that does not exist")
     for name, sql in statements().items():
         if name.startswith(AUDIT):
             invariant = name.removeprefix(AUDIT).partition("_")[0]
-            for workflow, run, no, text in connection.execute(sql).fetchall():
+            found: list[Any] = connection.execute(sql).fetchall()
+            for workflow, run, no, text in found:
                 yield Violation(invariant, workflow, run, _ref(transaction, workflow, run, no), text)
     yield from _counters(transaction)
 

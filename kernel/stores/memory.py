@@ -11,7 +11,6 @@ from typing import Any
 from kernel.core.definitions import Definition
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.records import (
-    OWN,
     Change,
     DeliveryRow,
     Policy,
@@ -52,7 +51,6 @@ class MemoryStore:
         self.lines: dict[str, list[HistoryRecord]] = {}
         self.records: dict[tuple[str, str], Recorded] = {}
         self.definitions: dict[tuple[str, int], Prepared] = {}
-        self.lines_written = 0
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[MemoryTransaction]:
@@ -173,9 +171,9 @@ class MemoryTransaction:
             self._drop(self.store.open, key)
 
     # ---- writing a plan -------------------------------------------------------------------------------------------------
-    def snapshot(self, root: str) -> MemorySnapshot:
-        """The rows of one tree, for a decision."""
-        return MemorySnapshot(self.store, root)
+    def snapshot(self, subject: Subject) -> MemorySnapshot:
+        """The rows of the subject's tree, for a decision on it."""
+        return MemorySnapshot(self.store, root_of(subject.workflow))
 
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""
@@ -215,9 +213,8 @@ class MemoryTransaction:
         lines = store.lines.setdefault(plan.tree.root, [])
         self.appended.append((plan.tree.root, len(lines)))
         for change in changes:
-            store.lines_written += 1
             lines.append(HistoryRecord(
-                store.lines_written, plan.tree.version, plan.tree.run, plan.now, change.kind, change.workflow,
+                len(lines) + 1, plan.tree.version, plan.tree.run, plan.now, change.kind, change.workflow,
                 change.subject, change.event, change.source, change.target, change.attempt, change.count, change.by,
                 command.actor, change.reason, command.id))
 
@@ -234,7 +231,7 @@ class MemoryTransaction:
             for name, value in values:
                 setattr(copy, name, value)
             copy.state, copy.changed = cascade.line.target, plan.now
-            if cascade.reason:
+            if cascade.reason and isinstance(copy, WorkflowRow):
                 copy.reason = cascade.reason
             owner = copy.id if isinstance(copy, WorkflowRow) else copy.workflow
             found[owner, row.state] = found.get((owner, row.state), 0) + 1
@@ -262,7 +259,7 @@ class MemoryTransaction:
         return rows
 
     def _emit(self, workflow_id: str, run: int, plan: Plan) -> list[Change]:
-        topics = self.store.workflows[workflow_id, run].prepared.topics
+        topics = sorted(self.store.workflows[workflow_id, run].prepared.topics)
         policy = self.store.policy
         for topic in topics:
             self._put(self.store.outbox, (workflow_id, run, topic), DeliveryRow(

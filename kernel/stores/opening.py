@@ -21,9 +21,10 @@ def open(url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", 
     `relay` (RelayOptions) and `faults` can be given too. Raises InvalidInput for a URL that is none of these, and StoreError
     when the store cannot be used.
     """
-    if url == "memory://":
+    text: object = url
+    if text == "memory://":
         return Kernel(MemoryStore(), sinks=sinks, actor=actor, **options)
-    if isinstance(url, str) and url.startswith(SQLITE) and len(url) > len(SQLITE):
-        return Kernel(SqliteStore(url[len(SQLITE):]), sinks=sinks, actor=actor, **options)
+    if isinstance(text, str) and text.startswith(SQLITE) and len(text) > len(SQLITE):
+        return Kernel(SqliteStore(text.removeprefix(SQLITE)), sinks=sinks, actor=actor, **options)
     raise InvalidInput(f"the store {quoted(url)}", why="no store of this kind exists", allowed=("sqlite:///FILE", "memory://"),
                        hint="sqlite:///orders.db keeps everything in the file orders.db")

@@ -49,6 +49,7 @@ PRAGMAS = (
     ("trusted_schema", "OFF", 0),
     ("cell_size_check", "ON", 1),
     ("temp_store", "MEMORY", 2),
+    ("cache_size", "-32000", -32000),
 )
 WAITS = (0.0005, 0.02)
 """Seconds: the shortest and the longest pause of the busy handler."""
@@ -56,7 +57,8 @@ WAITS = (0.0005, 0.02)
 
 class SqliteStore:
     """Keeps trees in one SQLite file of mode 0600. Survives the death of the process and, as far as the disk keeps its
-    promises, a power cut."""
+    promises, a power cut.
+    """
 
     name = "sqlite"
     durability = "a crash of the process, and a power cut where the disk does what fsync says"
@@ -100,6 +102,8 @@ class SqliteStore:
             return True
 
         connection.set_busy_handler(wait)
+        # Otherwise SQLite prepares a statement anew with every new value that a partial index might depend on: 8 times slower.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for name, value, wanted in PRAGMAS:
             if self.read_only and name == "journal_mode":
                 continue
@@ -212,7 +216,7 @@ class SqliteStore:
 
     def _check_schema(self, connection: apsw.Connection) -> None:
         """A process that outlived a migration must not write by the old rules."""
-        version = connection.pragma("user_version")
+        ((version,),) = connection.execute("PRAGMA user_version").fetchall()
         if version != migrations()[-1][0]:
             raise SchemaMismatch(
                 f"writing {quoted(self.path)}", stands=f"its schema is number {version} now",
@@ -258,7 +262,7 @@ class SqliteStore:
         found = self._prepared.get(key)
         if found is None:
             ((content,),) = connection.execute(statements()["definition_by_key"], (key,)).fetchall()
-            found = self._prepared[key] = prepare(compile_definition(from_content(loaded(content))))
+            found = self._prepared[key] = prepare(compile_definition(from_content(loaded(str(content)))))
         return found
 
 

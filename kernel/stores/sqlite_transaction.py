@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
@@ -11,7 +11,7 @@ from kernel.core.checks import canonical
 from kernel.core.definitions import Definition, to_content
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
-from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.core.records import Change, DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
@@ -21,13 +21,10 @@ from kernel.stores.statements import statements
 if TYPE_CHECKING:
     from kernel.stores.sqlite import SqliteStore
 
-SCOPES = {
-    "tasks": {"own": 1, "below": 0, "near": 0},
-    "all_tasks": {"own": 1, "below": 1, "near": 0},
-    "subs": {"own": 0, "below": 1, "near": 0},
-    "children": {"own": 0, "below": 1, "near": 1},
-}
-"""Which workflows a set link reaches: the one itself, those below, of these only the nearest."""
+OWN_TASKS = ("tasks", "all_tasks")
+"""The links that reach a workflow's own tasks."""
+BELOW = ("all_tasks", "subs", "children")
+"""The links that reach what is below; `children` only one level down."""
 
 
 def _maybe(value: int) -> int | None:
@@ -41,9 +38,9 @@ def _never(value: int | None) -> int:
 class SqliteSnapshot:
     """The rows of one tree in its present run. Every answer is made anew from the database."""
 
-    def __init__(self, transaction: SqliteTransaction, root: str) -> None:
-        self.transaction, self.root, self.policy = transaction, root, transaction.store.policy
-        self.row = transaction.tree(root)
+    def __init__(self, transaction: SqliteTransaction, subject: Subject) -> None:
+        self.transaction, self.policy = transaction, transaction.store.policy
+        self.row = transaction.read_ahead(subject) or transaction.tree(root_of(subject.workflow))
         self.run = 1 if self.row is None else self.row.run
 
     def tree(self) -> TreeRow | None:
@@ -90,6 +87,8 @@ class SqliteTransaction:
     def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
         self.store, self.connection, self.sql = store, connection, statements()
         self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
+        self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
+        self.line = 0
         self.wrote = False
         self.command_id = ""
 
@@ -110,9 +109,23 @@ class SqliteTransaction:
         return str(value)
 
     # ---- rows from the database ------------------------------------------------------------------------------------------
-    def snapshot(self, root: str) -> SqliteSnapshot:
-        """The rows of one tree, for a decision."""
-        return SqliteSnapshot(self, root)
+    def snapshot(self, subject: Subject) -> SqliteSnapshot:
+        """The rows of the subject's tree, for a decision on it."""
+        return SqliteSnapshot(self, subject)
+
+    def read_ahead(self, subject: Subject) -> TreeRow | None:
+        """Read a task, its workflow and its tree with one statement; the first who asks for these rows gets them."""
+        self.ahead.clear()
+        if subject.no is None:
+            return None
+        rows = self._rows("subject", (subject.workflow, subject.no, root_of(subject.workflow)))
+        if not rows:
+            return None
+        row = rows[0]
+        workflow = self._workflow(row[5:29])
+        self.ahead[workflow.id, workflow.run] = workflow
+        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[29:])
+        return TreeRow(*row[:5])
 
     def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
@@ -127,6 +140,9 @@ class SqliteTransaction:
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow of a run."""
+        ahead = self.ahead.pop((workflow_id, run), None)
+        if ahead is not None:
+            return cast(WorkflowRow, ahead)
         rows = self._rows("workflow", (workflow_id, run))
         return self._workflow(rows[0]) if rows else None
 
@@ -143,15 +159,18 @@ class SqliteTransaction:
         if known is None:
             return []
         key, prepared = known
-        return [
-            TaskRow(workflow_id, no, run, state, attempt, handouts, not_before, _never(expires), signalled, changed, worker,
-                    reason, [missing], prepared.facts[no])
-            for no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, missing
-            in self._rows(name, (key, *values))
-        ]
+        return [self._task(workflow_id, run, prepared, row) for row in self._rows(name, (key, *values))]
+
+    def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
+        no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, missing = row
+        return TaskRow(workflow_id, no, run, state, attempt, handouts, not_before, _never(expires), signalled, changed, worker,
+                       reason, [missing], prepared.facts[no])
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""
+        ahead = self.ahead.pop((workflow_id, run, no), None)
+        if ahead is not None:
+            return cast(TaskRow, ahead)
         rows = self.task_rows("task", workflow_id, run, no)
         return rows[0] if rows else None
 
@@ -282,15 +301,26 @@ class SqliteTransaction:
             self._run("insert_tree", (tree.root, tree.run, tree.version, tree.clock, tree.tasks))
         elif plan.raises:
             self._run("update_tree", (tree.run, tree.version, tree.clock, tree.tasks, tree.root))
+        self.ahead.clear()
+        ((self.line,),) = self._rows("last_line", (tree.root,)) if plan.changes or plan.first else ((0,),)
         tallies = [self._cascade(cascade, plan) for cascade in plan.first]
         self._write_rows(plan)
-        command, run = plan.command, tree.run
-        if plan.changes:
-            head, tail = (tree.root, tree.version, run, plan.now), command.id
-            self._run_many("insert_history", [(*head, *change[:9], command.actor, change.reason, tail)
-                                              for change in plan.changes])
+        self._write_lines(plan, plan.changes)
         tallies += [self._cascade(cascade, plan) for cascade in plan.last]
         return Tally(*(sum(column) for column in zip(*tallies, strict=True))) if tallies else Tally()
+
+    def _write_lines(self, plan: Plan, changes: Sequence[Change]) -> None:
+        tree, command = plan.tree, plan.command
+        root, version, run, now, actor, name = tree.root, tree.version, tree.run, plan.now, command.actor, command.id
+        self._run_many("insert_history", [
+            (root, line, version, run, now, *change[:9], actor, change.reason, name)
+            for line, change in enumerate(changes, self.line + 1)])
+        self.line += len(changes)
+
+    def _insert_lines(self, name: str, values: dict[str, Any]) -> None:
+        """Lines of history that a statement makes."""
+        self._run(name, {**values, "line": self.line})
+        self.line += self.connection.changes()
 
     def _write_rows(self, plan: Plan) -> None:
         run = plan.tree.run
@@ -329,24 +359,41 @@ class SqliteTransaction:
 
     def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:
         """Move every row behind the link: history, the outbox, then the rows. Gives (ended, canceled, deliveries)."""
-        row, policy = cascade.line.row, self.store.policy
-        values = {
-            "root": plan.tree.root, "version": plan.tree.version, "run": plan.tree.run, "now": plan.now, "id": cascade.workflow,
-            "event": cascade.event, "sources": canonical(list(row.source)), "target": row.target, "by": cascade.by,
-            "reason": cascade.reason, "actor": plan.command.actor, "command": plan.command.id,
-            "origin": cascade.given.get("origin", ""), "sends": policy.sends, "lease": policy.lease, **SCOPES[cascade.link],
-        }
-        special = f"cascade_{cascade.kind}_{cascade.event.lower()}"
-        if row.source != (row.target,):
-            self._run(f"cascade_{cascade.kind}_history", values)
-        deliveries = 0
-        if cascade.emits:
-            self._run("cascade_workflow_delivery_history", values)
-            self._run("cascade_workflow_deliveries", values)
-            deliveries = self.connection.changes()
-        self._run(special if special in self.sql else f"cascade_{cascade.kind}", values)
-        moved = self.connection.changes()
-        ended = cascade.kind == "workflow" and row.target in standard_program().spec.kinds["workflow"].terminal
+        row = cascade.line.row
+        kind, special = cascade.kind, f"cascade_{cascade.kind}_{cascade.event.lower()}"
+        moved = deliveries = 0
+        if special not in self.sql and cascade.link in OWN_TASKS:
+            moved = self._cascade_own(cascade, plan)
+        if cascade.link in BELOW:
+            values = self._values(cascade, plan)
+            if row.source != (row.target,):
+                self._insert_lines(f"cascade_{kind}_history", values)
+            if cascade.emits:
+                self._insert_lines("cascade_workflow_delivery_history", values)
+                self._run("cascade_workflow_deliveries", values)
+                deliveries = self.connection.changes()
+            self._run(special if special in self.sql else f"cascade_{kind}", values)
+            moved += self.connection.changes()
+        ended = kind == "workflow" and row.target in standard_program().spec.kinds["workflow"].terminal
         return moved if ended else 0, moved if row.target == "CANCELED" else 0, deliveries
 
+    def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
+        """Move the anchor's own tasks; gives how many."""
+        row, key = cascade.line.row, self.keys[cascade.workflow, plan.tree.run][0]
+        sources = (*sorted(row.source), "", "")[:3]
+        (counts,) = self._rows("cascade_task_count", (*sources, key))
+        self._write_lines(plan, [
+            Change("task", cascade.workflow, "", cascade.event, source, row.target, 0, count, cascade.by, cascade.reason)
+            for source, count in zip(sources, counts, strict=True) if count])
+        self._run("cascade_task_own", (row.target, plan.now, key, *sources))
+        return self.connection.changes()
 
+    def _values(self, cascade: Cascade, plan: Plan) -> dict[str, Any]:
+        row, policy = cascade.line.row, self.store.policy
+        return {
+            "root": plan.tree.root, "version": plan.tree.version, "run": plan.tree.run, "now": plan.now,
+            "id": cascade.workflow, "event": cascade.event, "sources": canonical(list(row.source)), "target": row.target,
+            "by": cascade.by, "reason": cascade.reason, "actor": plan.command.actor, "command": plan.command.id,
+            "origin": cascade.given.get("origin", ""), "sends": policy.sends, "lease": policy.lease,
+            "near": cascade.link == "children",
+        }

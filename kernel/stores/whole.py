@@ -1,18 +1,21 @@
 """The state invariants of the specification evaluated on whole trees in memory: the audit of the memory store, and the judge
-of every other store's audit."""
+of every other store's audit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
-from kernel.core.program import standard_program
+from kernel.core.program import Counter, standard_program
 from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, child_id
 from kernel.core.view import in_scope
 from kernel.engine.ports import Violation
-from kernel.spec.evaluate import function
-from kernel.spec.language import NEVER, Nature
-from kernel.spec.vocabulary import ABSENT
+from kernel.spec import SPEC
+from kernel.spec.evaluate import Function, function
+from kernel.spec.language import NEVER, Nature, Property
+from kernel.spec.vocabulary import ABSENT, LIVE
 
 
 class Whole:
@@ -66,25 +69,33 @@ class _Absent:
     state = ABSENT
 
 
+@cache
+def _properties() -> tuple[tuple[Property, Function], ...]:
+    """The properties that can be read from one state."""
+    return tuple((p, function(p.body, {})) for p in SPEC.properties if p.nature in (Nature.STATE, Nature.LIVENESS))
+
+
+@cache
+def _counters() -> tuple[tuple[Counter, Function], ...]:
+    return tuple((c, function(c.body, {})) for c in standard_program().counters)
+
+
 def violations(
     workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]
 ) -> Iterator[Violation]:
     """Every row on which a state invariant does not hold, and every counter that is not what it counts."""
-    program = standard_program()
     whole = Whole(workflows, tasks, deliveries)
     rows: dict[str, list[Any]] = {"workflow": workflows, "task": tasks, "delivery": deliveries}
-    for prop in program.spec.properties:
-        if prop.nature in (Nature.STATE, Nature.LIVENESS):
-            holds = function(prop.body, {})
-            for row in rows[prop.on]:
-                try:
-                    broken = not holds(row, {})
-                except (AttributeError, KeyError):
-                    broken = True  # a linked row is missing
-                if broken:
-                    yield Violation(prop.id, *_place(row), prop.text)
+    for prop, holds in _properties():
+        for row in rows[prop.on]:
+            try:
+                broken = not holds(row, {})
+            except (AttributeError, KeyError):
+                broken = True  # a linked row is missing
+            if broken:
+                yield Violation(prop.id, *_place(row), prop.text)
     for row in workflows:
-        if row.state not in program.spec.kinds["workflow"].terminal:
+        if row.state in LIVE:
             yield from recount(row, whole)
 
 
@@ -96,10 +107,8 @@ def _place(row: Any) -> tuple[str, int, str]:
 
 def recount(row: WorkflowRow, whole: Whole) -> Iterator[Violation]:
     """Counters of a live workflow and of its tasks against a recount."""
-    program = standard_program()
     own = whole.own[row.id, row.run]
-    for counter in program.counters:
-        counts = function(counter.body, {})
+    for counter, counts in _counters():
         if counter.owner == "workflow":
             real = sum(1 for t in own if counts(t, {}))
             if row.counts[counter.place] != real:

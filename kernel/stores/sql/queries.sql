@@ -3,6 +3,15 @@
 -- name: tree
 SELECT root, run, version, clock, tasks FROM tree WHERE root = ?
 
+-- name: subject
+SELECT t.root, t.run, t.version, t.clock, t.tasks, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
+       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
+       w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
+       w.tasks_badly, w.tasks_not_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires, k.signalled, k.changed,
+       k.worker, k.reason, k.after_not_passed
+  FROM tree t CROSS JOIN workflow w ON w.id = ? AND w.run = t.run CROSS JOIN task k ON k.workflow = w.key AND k.no = ?
+ WHERE t.root = ?
+
 -- name: insert_tree
 INSERT INTO tree (root, run, version, clock, tasks) VALUES (?, ?, ?, ?, ?)
 
@@ -111,10 +120,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 UPDATE delivery SET state = ?, attempt = ?, claims = ?, due = ?, expires = ?, proof = ?, error = ?, changed = ?
  WHERE workflow = ? AND topic = ?
 
+-- name: last_line
+SELECT coalesce(max(seq), 0) FROM history WHERE root = ?
+
 -- name: insert_history
-INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
        command)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: history
 SELECT seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason, command
@@ -184,49 +196,48 @@ SELECT d.expires, w.id, w.run, d.topic
 -- name: sizes
 SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT count(*) FROM delivery)
 
--- ---- cascades: a fixed number of statements, whatever the number of rows. :own, :below and :near say which workflows they
--- ---- reach: the one itself, those under it, of these only the nearest. They read and write the rows as they were before.
+-- ---- cascades: a fixed number of statements, whatever the number of rows. A workflow's own tasks are reached by its key, for
+-- ---- which SQLite needs one pass only; everything below by the path of its id (:near: only one level down).
+
+-- name: cascade_task_count
+SELECT sum(state = ?), sum(state = ?), sum(state = ?) FROM task WHERE workflow = ?
+
+-- name: cascade_task_own
+UPDATE task SET state = ?, changed = ? WHERE workflow = ? AND state IN (?, ?, ?)
 
 -- name: cascade_task_history
-WITH scope (key, id) AS (
-    SELECT key, id FROM workflow WHERE :own AND id = :id AND run = :run
-    UNION ALL
-    SELECT key, id FROM workflow
-     WHERE :below AND id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id))
-INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
-       command)
-SELECT :root, :version, :run, :now, 'task', scope.id, '', :event, t.state, :target, 0, count(*), :by, :actor, :reason, :command
-  FROM scope CROSS JOIN task t ON t.workflow = scope.key
- WHERE t.state IN (SELECT value FROM json_each(:sources))
- GROUP BY scope.id, t.state
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+       reason, command)
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run, :now, 'task', w.id, '', :event, t.state, :target, 0, count(*), :by,
+       :actor, :reason, :command
+  FROM workflow w CROSS JOIN task t ON t.workflow = w.key
+ WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
+       AND t.state IN (SELECT value FROM json_each(:sources))
+ GROUP BY w.id, t.state
 
 -- name: cascade_task
-WITH scope (key) AS (
-    SELECT key FROM workflow WHERE :own AND id = :id AND run = :run
-    UNION ALL
-    SELECT key FROM workflow
-     WHERE :below AND id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id))
-UPDATE task SET state = :target, changed = :now, reason = CASE :reason WHEN '' THEN reason ELSE :reason END
- WHERE workflow IN (SELECT key FROM scope) AND state IN (SELECT value FROM json_each(:sources))
+UPDATE task SET state = :target, changed = :now
+ WHERE workflow IN (SELECT key FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run
+                           AND (NOT :near OR parent = :id))
+       AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_task_shift
 WITH scope (key, gap) AS (
-    SELECT key, :now - paused_at FROM workflow WHERE :own AND id = :id AND run = :run AND state = 'PAUSED' AND paused_by = :origin
+    SELECT key, :now - paused_at FROM workflow WHERE id = :id AND run = :run AND state = 'PAUSED' AND paused_by = :origin
     UNION ALL
     SELECT key, :now - paused_at FROM workflow
-     WHERE :below AND id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
+     WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
 UPDATE task SET state = :target, changed = :now,
        not_before = not_before + (SELECT gap FROM scope WHERE scope.key = task.workflow)
  WHERE workflow IN (SELECT key FROM scope) AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_history
-INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
-       command)
-SELECT :root, :version, :run, :now, 'workflow', id, '', :event, state, :target, 0, 1, :by, :actor, :reason, :command
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+       reason, command)
+SELECT :root, :line + row_number() OVER (ORDER BY id), :version, :run, :now, 'workflow', id, '', :event, state, :target, 0, 1, :by, :actor, :reason, :command
   FROM workflow
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
-       AND state IN (SELECT value FROM json_each(:sources)) AND (:origin = '' OR state = 'RUNNING' OR paused_by = :origin)
- ORDER BY id
+       AND state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR paused_by = :origin)
 
 -- name: cascade_workflow_deliveries
 INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
@@ -236,13 +247,12 @@ SELECT w.key, t.topic, 'PENDING', 0, 0, :now, NULL, '', '', :now, :sends, :lease
        AND w.state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_delivery_history
-INSERT INTO history (root, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
-       command)
-SELECT :root, :version, :run, :now, 'delivery', w.id, t.topic, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+       reason, command)
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.topic), :version, :run, :now, 'delivery', w.id, t.topic, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
   FROM workflow w JOIN topic t ON t.definition = w.definition
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND w.state IN (SELECT value FROM json_each(:sources))
- ORDER BY w.id, t.topic
 
 -- name: cascade_workflow
 UPDATE workflow SET state = :target, changed = :now, reason = CASE :reason WHEN '' THEN reason ELSE :reason END
@@ -262,6 +272,12 @@ UPDATE workflow SET state = :target, changed = :now, paused_by = '', paused_at =
        AND state IN (SELECT value FROM json_each(:sources)) AND paused_by = :origin
 
 -- ---- the audit: every row that breaks an invariant, set by set -----------------------------------------------------------
+
+-- name: audit_STORE_task_state
+SELECT w.id, w.run, t.no, 'unknown state ' || t.state
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state NOT IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'SKIPPED', 'FAILED',
+       'FAILED_WITH_TERMINAL_ERROR', 'TIMED_OUT', 'CANCELED')
 
 -- name: audit_INV-01_open_task
 SELECT w.id, w.run, t.no, t.state || ' under ' || w.state

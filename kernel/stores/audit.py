@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kernel.engine.ports import Violation
+from kernel.spec.vocabulary import LIVE
 from kernel.stores.statements import statements
 from kernel.stores.whole import Whole, recount
 
@@ -40,9 +41,10 @@ def _ref(transaction: SqliteTransaction, workflow: str, run: int, no: int | None
 
 def _counters(transaction: SqliteTransaction) -> Iterator[Violation]:
     """The counters of live workflows, a batch of workflows at a time."""
-    after = ""
-    while rows := transaction.workflow_rows("live_workflows", (after, BATCH)):
-        for row in rows:
-            whole = Whole([row], list(transaction.tasks(row.id, row.run)), [])
-            yield from recount(row, whole)
-        after = rows[-1].id
+    for state in LIVE:
+        after = ""
+        while rows := transaction.workflow_rows("workflows_in_state", (state, after, BATCH)):
+            for row in rows:
+                whole = Whole([row], list(transaction.tasks(row.id, row.run)), [])
+                yield from recount(row, whole)
+            after = rows[-1].id

@@ -102,6 +102,7 @@ class SqliteStore:
             return True
 
         connection.set_busy_handler(wait)
+        self._check_ours(connection)
         # Otherwise SQLite prepares a statement anew with every new value that a partial index might depend on: 8 times slower.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for name, value, wanted in PRAGMAS:
@@ -114,14 +115,18 @@ class SqliteStore:
                     hint="the file must be on a local disk that supports shared memory; network disks do not")
         return connection
 
+    def _check_ours(self, connection: apsw.Connection) -> None:
+        """Refuse the file of another program before anything is set in it. Who sees tables of ours sees the mark, too."""
+        ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        mark = connection.pragma("application_id")
+        if mark != APPLICATION and (tables or mark):
+            raise SchemaMismatch(f"opening {quoted(self.path)}", why="it is a SQLite database of another program",
+                                 hint="name another file")
+
     def _migrate(self, connection: apsw.Connection) -> None:
         """Bring the schema up to date, each step and its record in one transaction."""
         known = migrations()
-        mark, version = connection.pragma("application_id"), connection.pragma("user_version")
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
-        if tables and mark != APPLICATION:
-            raise SchemaMismatch(f"opening {quoted(self.path)}", why="it is a SQLite database of another program",
-                                 hint="name another file")
+        version = connection.pragma("user_version")
         if version > known[-1][0]:
             raise SchemaMismatch(
                 f"opening {quoted(self.path)}", stands=f"its schema is number {version}; this program knows {known[-1][0]}",
@@ -153,12 +158,24 @@ class SqliteStore:
             raise
         connection.execute("COMMIT")
 
-    def _take(self) -> apsw.Connection:
+    def _check_usable(self) -> None:
         if self.closed:
             raise StoreUnavailable(f"using {quoted(self.path)}", why="the kernel was closed", hint="open it again")
         if os.getpid() != self._process:
             raise StoreUnavailable(f"using {quoted(self.path)}", why="it was opened by the parent process before a fork",
                                    hint="open a kernel of its own in each process")
+
+    @contextmanager
+    def connection(self) -> Iterator[apsw.Connection]:
+        """A connection of this process, for one transaction or one PRAGMA."""
+        connection = self._take()
+        try:
+            yield connection
+        finally:
+            self._put_back(connection)
+
+    def _take(self) -> apsw.Connection:
+        self._check_usable()
         try:
             return self._idle.pop()
         except IndexError:
@@ -171,15 +188,12 @@ class SqliteStore:
         if write and self.read_only:
             raise StoreReadOnly(f"writing {quoted(self.path)}", why="it was opened read-only",
                                 hint="open it without ?mode=ro")
+        self._check_usable()
         if write and not self._writer.acquire(timeout=self.patience):
             raise self._busy()
         try:
-            with self._mapped("writing" if write else "reading"):
-                connection = self._take()
-                try:
-                    yield from self._within(connection, write)
-                finally:
-                    self._put_back(connection)
+            with self._mapped("writing" if write else "reading"), self.connection() as connection:
+                yield from self._within(connection, write)
         finally:
             if write:
                 self._writer.release()
@@ -201,11 +215,12 @@ class SqliteStore:
         self._commit(connection, transaction)
 
     def _commit(self, connection: apsw.Connection, transaction: SqliteTransaction) -> None:
-        """COMMIT. When it fails otherwise than by a lock, nobody knows yet whether it happened."""
+        """COMMIT. When it fails otherwise than by a lock or a full disk, nobody knows yet whether it happened."""
         try:
             connection.execute("COMMIT")
-        except apsw.BusyError:
-            connection.execute("ROLLBACK")
+        except (apsw.BusyError, apsw.FullError):  # nothing was applied: SQLite had no lock, or no room for all of it
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
         except apsw.Error as error:
             connection.close(True)
@@ -278,7 +293,11 @@ MEANINGS: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
 
 def _path(path: str) -> tuple[str, bool]:
     name, _, query = path.partition("?")
-    options = parse_qs(query, strict_parsing=True) if query else {}
+    try:
+        os.fsencode(name).decode()
+        options = parse_qs(query, strict_parsing=True) if query else {}
+    except ValueError:
+        options = {"": []}
     if not name or "\0" in name or options not in ({}, {"mode": ["ro"]}):
         raise InvalidInput(f"the store {quoted(path)}", why="it is not a path, with ?mode=ro or nothing behind it",
                            hint="sqlite:///orders.db, or sqlite:///orders.db?mode=ro")

@@ -191,8 +191,9 @@ class SqliteTransaction:
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:
         """Outbox entries by (workflow, run, topic)."""
-        found = self._rows("deliveries", {"state": state, "workflow": workflow_id, "id": after[0], "run": after[1],
-                                          "topic": after[2], "limit": limit})
+        values = {"state": state, "id": after[0], "run": after[1], "topic": after[2], "limit": limit}
+        found = self._rows("deliveries", values) if workflow_id is None else self._rows(
+            "deliveries_of", {**values, "workflow": workflow_id})
         return [self._delivery(row) for row in found]
 
     def tree(self, root: str) -> TreeRow | None:
@@ -267,8 +268,9 @@ class SqliteTransaction:
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
         """Deliveries of these topics that are due, those due first first."""
-        found = self._rows("claimable", (canonical(sorted(topics)), now, limit))
-        return [Subject(workflow, topic=topic, run=run) for workflow, run, topic in found]
+        found = [row for topic in sorted(set(topics)) for row in self._rows("claimable", (topic, now, limit))]
+        found.sort(key=lambda row: row[0])
+        return [Subject(workflow, topic=topic, run=run) for _, workflow, run, topic in found[:limit]]
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
@@ -380,13 +382,15 @@ class SqliteTransaction:
     def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
         """Move the anchor's own tasks; gives how many."""
         row, key = cascade.line.row, self.keys[cascade.workflow, plan.tree.run][0]
-        sources = (*sorted(row.source), "", "")[:3]
-        (counts,) = self._rows("cascade_task_count", (*sources, key))
-        self._write_lines(plan, [
-            Change("task", cascade.workflow, "", cascade.event, source, row.target, 0, count, cascade.by, cascade.reason)
-            for source, count in zip(sources, counts, strict=True) if count])
-        self._run("cascade_task_own", (row.target, plan.now, key, *sources))
-        return self.connection.changes()
+        lines = []
+        for source in sorted(row.source):
+            self._run("cascade_task_own", (row.target, plan.now, key, source))
+            count = self.connection.changes()
+            if count:
+                lines.append(Change("task", cascade.workflow, "", cascade.event, source, row.target, 0, count, cascade.by,
+                                    cascade.reason))
+        self._write_lines(plan, lines)
+        return sum(line.count for line in lines)
 
     def _values(self, cascade: Cascade, plan: Plan) -> dict[str, Any]:
         row, policy = cascade.line.row, self.store.policy

@@ -50,11 +50,11 @@ SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
   FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
  WHERE w.state = :state AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
--- name: live_workflows
+-- name: workflows_in_state
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
        tasks_not_closed, tasks_badly, tasks_not_well
-  FROM workflow WHERE state IN ('RUNNING', 'PAUSED') AND id > ? ORDER BY id LIMIT ?
+  FROM workflow WHERE state = ? AND id > ? ORDER BY id LIMIT ?
 
 -- name: insert_workflow
 INSERT INTO workflow (id, run, root, state, parent, parent_no, slot, depth, definition, started, changed, deadline, paused_by,
@@ -107,10 +107,16 @@ SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error
 -- name: deliveries
 SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
        w.run
-  FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE (w.id, w.run, d.topic) > (:id, :run, :topic) AND (:state IS NULL OR d.state = :state)
-       AND (:workflow IS NULL OR w.id = :workflow)
+  FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
+ WHERE w.id >= :id AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (:state IS NULL OR d.state = :state)
  ORDER BY w.id, w.run, d.topic LIMIT :limit
+
+-- name: deliveries_of
+SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
+       w.run
+  FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
+ WHERE w.id = :workflow AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (:state IS NULL OR d.state = :state)
+ ORDER BY w.run, d.topic LIMIT :limit
 
 -- name: insert_delivery
 INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
@@ -165,9 +171,9 @@ SELECT w.id, t.no
  ORDER BY t.not_before LIMIT ?
 
 -- name: claimable
-SELECT w.id, w.run, d.topic
+SELECT d.due, w.id, w.run, d.topic
   FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE d.state = 'PENDING' AND d.topic IN (SELECT value FROM json_each(?)) AND d.due <= ?
+ WHERE d.state = 'PENDING' AND d.topic = ? AND d.due <= ?
  ORDER BY d.due LIMIT ?
 
 -- name: expired_tasks
@@ -183,7 +189,7 @@ SELECT t.not_before, w.id, t.no
  ORDER BY t.not_before LIMIT ?
 
 -- name: passed_deadlines
-SELECT deadline, id FROM workflow
+SELECT deadline, id FROM workflow INDEXED BY workflow_by_deadline
  WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED') AND deadline <= ?
  ORDER BY deadline LIMIT ?
 
@@ -199,11 +205,8 @@ SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT cou
 -- ---- cascades: a fixed number of statements, whatever the number of rows. A workflow's own tasks are reached by its key, for
 -- ---- which SQLite needs one pass only; everything below by the path of its id (:near: only one level down).
 
--- name: cascade_task_count
-SELECT sum(state = ?), sum(state = ?), sum(state = ?) FROM task WHERE workflow = ?
-
 -- name: cascade_task_own
-UPDATE task SET state = ?, changed = ? WHERE workflow = ? AND state IN (?, ?, ?)
+UPDATE task SET state = ?, changed = ? WHERE workflow = ? AND state = ?
 
 -- name: cascade_task_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
@@ -320,12 +323,12 @@ SELECT p.id, p.run, t.no, t.state || ' although its sub-workflow ' || w.id || ' 
     OR (w.state = 'TERMINATED' AND t.state NOT IN ('CANCELED', 'COMPLETED_WITH_ERRORS'))
 
 -- name: audit_INV-09_no_child
+WITH child (parent, run, no, slot) AS MATERIALIZED (
+    SELECT parent, run, parent_no, slot FROM workflow WHERE parent <> '' AND state IN ('RUNNING', 'PAUSED'))
 SELECT w.id, w.run, t.no, 'IN_PROGRESS without a live sub-workflow'
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.state = 'IN_PROGRESS' AND t.mode = 'WORKFLOW' AND NOT EXISTS (
-       SELECT 1 FROM workflow c
-        WHERE c.id > w.id || '/' AND c.id < w.id || '0' AND c.run = w.run AND c.parent = w.id AND c.parent_no = t.no
-              AND c.slot = t.attempt AND c.state IN ('RUNNING', 'PAUSED'))
+  LEFT JOIN child c ON c.parent = w.id AND c.run = w.run AND c.no = t.no AND c.slot = t.attempt
+ WHERE t.state = 'IN_PROGRESS' AND t.mode = 'WORKFLOW' AND c.no IS NULL
 
 -- name: audit_INV-10_stuck
 SELECT w.id, w.run, NULL, 'RUNNING, but no task of it can move'

@@ -142,7 +142,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 def placed(error: KernelError, place: str) -> InvalidDefinition:
     """The same complaint about a definition, with the place where it was found in front."""
     return InvalidDefinition(
-        f"{place}: {error.asked}", stands=error.stands, why=error.why, allowed=error.allowed, hint=error.hint
+        f"{place}, {error.asked}", stands=error.stands, why=error.why, allowed=error.allowed, hint=error.hint
     )
 
 

@@ -14,14 +14,16 @@ from attrs import frozen
 
 from kernel.core.plan import Command, Plan, Refusal
 from kernel.core.program import Action, Line, Program
-from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, WorkflowRow
+from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, WorkflowRow, child_id
 from kernel.core.snapshot import Snapshot
 from kernel.core.view import Move, View
+from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import Lock, Table
-from kernel.spec.vocabulary import ABSENT
+from kernel.spec.vocabulary import ABSENT, ENDED_BADLY, held
 
 Blocked = tuple[str, str, str, str]
 """The event, the state, the guard that is false (empty: no row), and why."""
+Enabled = tuple[Action, list[Move]]
 
 
 @frozen
@@ -34,11 +36,40 @@ class Choice:
     reason: str
 
 
+# ---- what is enabled ----------------------------------------------------------------------------------------------------
 def pick(program: Program, row: Record, event: str, given: Mapping[str, Any]) -> Line | None:
     """The line of the table that the event takes from where the row stands; None when no guard lets it."""
     for line in program.cells[row.kind].get((row.state, event), ()):
         if line.holds(row, given):
             return line
+    return None
+
+
+def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
+    """The rows that an action moves one by one, each with its line; None when one cannot move. All reads the state before."""
+    moves: list[Move] = []
+    for part in action.moves:
+        target: Record = getattr(row, part.link) if part.link else row
+        line = pick(view.program, target, part.event, view.given)
+        if line is None:
+            return None
+        moves.append((target, line))
+    return moves
+
+
+def enabled(view: View, row: WorkflowRow | TaskRow) -> Enabled | None:
+    """The first progress rule that is enabled on a row."""
+    given = view.given
+    agenda = view.program.agenda[row.kind][row.state, row.mode]
+    if not agenda.ways or not agenda.gate(row, given):
+        return None
+    for way in agenda.ways:
+        if way.holds(row, given):
+            if way.line is not None:
+                return way.action, [(row, way.line)]
+            moves = moves_of(view, way.action, row)
+            if moves is not None:
+                return way.action, moves
     return None
 
 
@@ -50,111 +81,120 @@ def declined(table: Table, state: str, event: str) -> tuple[bool, str]:
     return False, next(r.why for r in table.refusals if r.event == event and state in r.source)
 
 
-def blocked(program: Program, row: Record, event: str, given: Mapping[str, Any]) -> Blocked:
-    """Why no line of a cell is enabled: the first false guard of the line that came furthest."""
-    lines = program.cells[row.kind].get((row.state, event), ())
-    if not lines:
-        return event, row.state, "", declined(program.spec.tables[row.kind], row.state, event)[1]
-    furthest, name, why = -1, "", ""
-    for line in lines:
-        for depth, (guard, holds) in enumerate(line.guards):
-            if not holds(row, given):
-                if depth > furthest:
-                    furthest, name, why = depth, guard.name, guard.why
-                break
-    return event, row.state, name, why
-
-
-def moves_of(view: View, action: Action, row: Record) -> list[Move] | Blocked:
-    """The rows that an action moves one by one, each with its line; or what blocks it. Everything reads the state before."""
-    given = view.given
-    moves: list[Move] = []
-    for part in action.parts:
-        if not part.one or (part.creates and part.link):
-            continue
+def blocked(view: View, action: Action, row: Record) -> Blocked:
+    """Why a command is not enabled: the first false guard of the line that came furthest, or one of the command itself."""
+    for part in action.moves:
         target: Record = getattr(row, part.link) if part.link else row
-        line = pick(view.program, target, part.event, given)
-        if line is None:
-            return blocked(view.program, target, part.event, given)
-        moves.append((target, line))
-    return moves
+        if pick(view.program, target, part.event, view.given) is None:
+            return _blocked(view, target, part.event)
+    guard = next(guard for guard, holds in action.guards if not holds(row, view.given))
+    return action.step.name, row.state, guard.name, guard.why
 
 
+def _blocked(view: View, row: Record, event: str) -> Blocked:
+    lines = view.program.cells[row.kind].get((row.state, event), ())
+    if not lines:
+        return event, row.state, "", declined(view.program.spec.tables[row.kind], row.state, event)[1]
+    false = [
+        next((depth, guard) for depth, (guard, holds) in enumerate(line.guards) if not holds(row, view.given))
+        for line in lines
+    ]
+    _, furthest = max(false, key=lambda found: found[0])
+    return event, row.state, furthest.name, furthest.why
+
+
+# ---- what happens -------------------------------------------------------------------------------------------------------
 def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
-    """Take a step: move rows one by one, create rows that a definition gives, cascade over whole sets."""
-    name = action.step.name
-    births = [(p, _birth(view, row, p.link)) for p in action.parts if p.creates]
+    """Take a step: cascade over whole sets, move rows one by one, create rows that a definition gives."""
+    name, reason = action.step.name, ""
+    if action.index < 0:
+        reason = view.command.reason
+    elif action.step.on == "workflow":
+        reason = _why(view, action, moves)
+    for part in action.cascades:
+        if isinstance(row, WorkflowRow):
+            view.cascade(row, part, name, reason, ending=False)
     for target, line in moves:
-        if target.state == ABSENT and isinstance(target, WorkflowRow):
-            view.create_workflow(target, line, name)
+        if line.source == ABSENT and isinstance(target, WorkflowRow):
+            view.create_workflow(target, line, name, reason)
         else:
-            view.apply(target, line, name)
-            _enter(view, target, line, name)
-    for part, workflow in births:
-        if part.kind == "workflow" and part.link:
-            born = pick(view.program, workflow, part.event, view.given)
-            assert born is not None, part.event
-            view.create_workflow(workflow, born, name)
-        elif part.kind == "task":
-            view.create_tasks(workflow, view.program.cells["task"][ABSENT, part.event][0], name)
-    for part in action.parts:
-        if not part.one and not part.creates:
-            assert isinstance(row, WorkflowRow)
-            view.cascade(row, part, name, ending=False)
+            view.apply(target, line, name, reason)
+            if isinstance(target, WorkflowRow):
+                _enter(view, target, line, name, reason)
+    if action.births and not isinstance(row, DeliveryRow):
+        _bear(view, action, row)
 
 
-def _birth(view: View, row: Record, link: str) -> WorkflowRow:
-    """The workflow that is born, or whose tasks are."""
-    if isinstance(row, TaskRow):
-        return row.child
-    assert isinstance(row, WorkflowRow), link
-    return row
+def _why(view: View, action: Action, moves: list[Move]) -> str:
+    """Why a rule on a workflow is taken, in words: what went wrong below, or what the rule ends it for."""
+    if not view.cause and moves[0][1].target in ENDED_BADLY:
+        return action.step.guards[-1].name
+    return view.cause
 
 
-def _enter(view: View, row: Record, line: Line, by: str) -> None:
+def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:
+    """Create what a step brings into being: the tasks of the workflow that it is on, or a sub-workflow with its tasks."""
+    workflow = row if isinstance(row, WorkflowRow) else _child_to_be(view, row)
+    for part in action.births:
+        line = next(ln for ln in view.program.cells[part.kind][ABSENT, part.event] if ln.holds(workflow, view.given))
+        if part.kind == "workflow":
+            view.create_workflow(workflow, line, action.step.name)
+        else:
+            view.create_tasks(workflow, line, action.step.name)
+
+
+def _child_to_be(view: View, task: TaskRow) -> WorkflowRow:
+    prepared = view.judged(task).child
+    if prepared is None:
+        raise InvalidDefinition(f"starting {quoted(child_id(task))}", why="a sub-workflow starts only where its task is sound",
+                                hint="guard the row that launches it")
+    return view.fresh_workflow(child_id(task), prepared, task)
+
+
+def _enter(view: View, workflow: WorkflowRow, line: Line, by: str, reason: str) -> None:
     """What happens below a workflow that ended."""
-    entering = view.program.entering.get((row.kind, line.target))
-    if entering is None or not isinstance(row, WorkflowRow) or not view.anything_open(row):
-        return
-    for part in entering[0]:
-        view.cascade(row, part, by, ending=True)
-
-
-def enabled(view: View, row: Record) -> tuple[Action, list[Move]] | None:
-    """The first progress rule that is enabled on a row."""
-    given = view.given
-    for action in view.program.rules[row.kind][row.state]:
-        if action.holds(row, given):
-            moves = moves_of(view, action, row)
-            if isinstance(moves, list):
-                return action, moves
-    return None
+    entering = view.program.entering.get(("workflow", line.target))
+    if entering is not None and view.anything_open(workflow):
+        for part in entering[0]:
+            view.cascade(workflow, part, by, reason, ending=True)
 
 
 def settle(view: View) -> None:
-    """Run progress to its end."""
-    heap: list[tuple[int, str, int, int, Record, Action]] = []
-    woken, pushed = view.woken, 0
+    """Run progress to its end: the first rule in the order of the table, on the first row by workflow and position.
+
+    Only rows that were woken can have one. What a step did not wake can have become impossible by it, never possible; so what
+    stands in line is looked at again when its turn comes.
+    """
+    heap: list[tuple[int, str, int, int, WorkflowRow | TaskRow, Enabled]] = []
+    woken, serial, fresh = view.woken, 0, 0
     while True:
         while woken:
-            row = woken.popitem()[0]
+            row, _ = woken.popitem()
             found = enabled(view, row)
-            if found is not None:
-                pushed += 1
-                owner, no = (row.workflow, row.no) if isinstance(row, TaskRow) else (row.id, OWN)  # type: ignore[union-attr]
-                heappush(heap, (found[0].index, owner, no, pushed, row, found[0]))
+            if found is None:
+                continue
+            if not woken and not heap:
+                perform(view, found[0], row, found[1])  # the only one: no need to stand in line
+                continue
+            serial += 1
+            owner, no = (row.workflow, row.no) if isinstance(row, TaskRow) else (row.id, OWN)
+            heappush(heap, (found[0].index, owner, no, serial, row, found))
         if not heap:
             return
-        _, _, _, _, row, action = heappop(heap)
-        found = enabled(view, row)
-        if found is None:
-            continue
-        if found[0] is not action:
-            woken[row] = None
-            continue
-        perform(view, action, row, found[1])
+        index, _, _, pushed, row, found = heappop(heap)
+        if pushed <= fresh:
+            again = enabled(view, row)
+            if again is None:
+                continue
+            if again[0].index != index:
+                woken[row] = None
+                continue
+            found = again
+        fresh = serial
+        perform(view, found[0], row, found[1])
 
 
+# ---- commands -----------------------------------------------------------------------------------------------------------
 def subject_of(view: View, command: Command) -> Record | None:
     """The row that a command is on."""
     subject = command.subject
@@ -169,14 +209,14 @@ def subject_of(view: View, command: Command) -> Record | None:
     return found
 
 
-def refuse(view: View, action: Action, row: Record, why: Blocked) -> Plan | Refusal:
+def refuse(view: View, action: Action, row: Record) -> Plan | Refusal:
     """The answer to a command that is not enabled: a declared no-op, or a refusal."""
-    event, state, guard, reason = why
+    event, state, guard, why = blocked(view, action, row)
     if not guard and declined(view.program.spec.tables[row.kind], state, event)[0]:
-        plan = view.plan(born=False, raises=False)
-        plan.no_op = reason
-        return plan
-    return Refusal(view.command, event, state, guard, reason, fenced="handouts" in action.step.params)
+        view.plan.no_op = why
+        return view.close()
+    fenced = "handouts" in action.step.params and guard in ("", held.name)
+    return Refusal(view.command, event, state, guard, why, fenced)
 
 
 def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> Plan | Refusal | None:
@@ -196,35 +236,33 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     if row is None:
         return None
     moves = moves_of(view, action, row)
-    if not isinstance(moves, list):
-        return refuse(view, action, row, moves)
-    if not action.holds(row, view.given):
-        guard = next(g for g, holds in action.guards if not holds(row, view.given))
-        return refuse(view, action, row, (command.name, row.state, guard.name, guard.why))
-    lock = action.step.lock
+    if moves is None or (action.guards and not action.holds(row, view.given)):
+        return refuse(view, action, row)
     perform(view, action, row, moves)
     view.annotate(row)
-    if not action.parts:
-        view.woken[row] = None
-    if action.step.on != "delivery":
+    if not isinstance(row, DeliveryRow):
+        if not action.parts:
+            view.woken[row] = None
         settle(view)
-    return view.plan(born=born, raises=lock is Lock.TREE and bool(view.changes))
+    plan, lock = view.plan, action.step.lock
+    plan.born = born
+    if lock is Lock.ROW:
+        plan.changes.clear()  # it changes no state
+    elif lock is Lock.TREE and (plan.changes or plan.first):
+        plan.raises = True
+        tree.version += 1
+        tree.clock = now
+    return view.close()
 
 
 def choices(view: View, row: Record) -> tuple[Choice, ...]:
     """Every command that exists for a row, and whether the one who may give it could give it now."""
     found = []
     for name, action in view.program.commands.items():
-        if action.step.on != row.kind or name in ("START", "WAKE"):
-            continue
-        why: Blocked | None = None
-        moves = moves_of(view, action, row)
-        if not isinstance(moves, list):
-            why = moves
-        elif not action.holds(row, view.given):
-            guard = next(g for g, holds in action.guards if not holds(row, view.given))
-            why = (name, row.state, guard.name, guard.why)
-        found.append(Choice(name, why is None, why[2] if why else "", why[3] if why else ""))
+        if action.step.on == row.kind and name not in ("START", "WAKE"):
+            allowed = moves_of(view, action, row) is not None and action.holds(row, view.given)
+            _, _, guard, why = ("", "", "", "") if allowed else blocked(view, action, row)
+            found.append(Choice(name, allowed, guard, why))
     return tuple(found)
 
 
@@ -235,6 +273,6 @@ def presented(row: Record, now: int) -> dict[str, Any]:
         given |= {"run": row.wf.run, "handouts": row.handouts, "origin": row.workflow}
     elif isinstance(row, WorkflowRow):
         given |= {"origin": row.id}
-    elif isinstance(row, DeliveryRow):
+    else:
         given |= {"claims": row.claims}
     return given

@@ -125,9 +125,9 @@ class TaskDef:
         if self.kind == TaskKind.WORKER and self.workflow is not None:
             object.__setattr__(self, "kind", TaskKind.WORKFLOW)
         _check_task(self)
-        if self.input:  # a copy of its own, so that nobody changes a definition that has been checked
-            text = check_json(self.input, what=f"task {quoted(self.ref)}, field 'input'", error=InvalidDefinition)
-            object.__setattr__(self, "input", json.loads(text))
+        what = f"task {quoted(self.ref)}, field 'input'"
+        own = json.loads(check_json(self.input, what=what, error=InvalidDefinition)) if self.input else {}
+        object.__setattr__(self, "input", own)  # which the caller cannot change behind the definition's back
 
     @property
     def mode(self) -> Mode:
@@ -335,7 +335,7 @@ def inline(definition: WorkflowDef) -> Iterator[WorkflowDef]:
 
 def flatten(definition: WorkflowDef) -> list[WorkflowDef]:
     """The definition with names in the place of inline ones, followed by these, themselves flattened."""
-    children = {child.name: child for child in inline(definition)}
+    children = list(inline(definition))
     if not children:
         return [definition]
     tasks = tuple(
@@ -343,7 +343,7 @@ def flatten(definition: WorkflowDef) -> list[WorkflowDef]:
         if isinstance(task.workflow, WorkflowDef) else task
         for task in definition.tasks
     )
-    return [attrs.evolve(definition, tasks=tasks), *(plain for child in children.values() for plain in flatten(child))]
+    return [attrs.evolve(definition, tasks=tasks), *(plain for child in children for plain in flatten(child))]
 
 
 def to_content(definition: WorkflowDef) -> dict[str, Any]:
@@ -367,20 +367,23 @@ def _converter() -> Converter:
     converter.register_unstructure_hook(
         TaskDef, make_dict_unstructure_fn(TaskDef, converter, _cattrs_omit_if_default=True, input=json_as_is)
     )
-    tasks = override(struct_hook=lambda tasks, _: [converter.structure(task, TaskDef) for task in tasks])
-    child = override(
-        struct_hook=lambda child, _: converter.structure(child, WorkflowDef) if isinstance(child, dict) else child
-    )
-    converter.register_structure_hook(TaskDef, _reader(converter, TaskDef, {"workflow": child}))
-    converter.register_structure_hook(WorkflowDef, _reader(converter, WorkflowDef, {"tasks": tasks}))
+
+    def tasks(given: object, _: Any) -> object:
+        return [converter.structure(each, TaskDef) for each in given] if isinstance(given, list) else given
+
+    def child(given: object, _: Any) -> object:
+        return converter.structure(given, WorkflowDef) if isinstance(given, dict) else given
+
+    converter.register_structure_hook(TaskDef, _reader(converter, TaskDef, workflow=child))
+    converter.register_structure_hook(WorkflowDef, _reader(converter, WorkflowDef, tasks=tasks))
     return converter
 
 
-def _reader(converter: Converter, kind: type[Any], hooks: dict[str, Any]) -> Callable[[object, Any], Any]:
-    """Reads an object into `kind`: its keys must be fields; values go in as they are, for the class to check."""
+def _reader(converter: Converter, kind: type[Any], **hooks: Callable[[object, Any], object]) -> Callable[..., Any]:
+    """Reads an object into `kind`. Its keys must be fields; values go in as they are, for the class to check."""
     fields = attrs.fields_dict(kind)
-    hooks = dict.fromkeys(fields, override(struct_hook=lambda value, _: value)) | hooks
-    build = make_dict_structure_fn(kind, converter, _cattrs_detailed_validation=False, **hooks)
+    given: dict[str, Any] = {name: override(struct_hook=hooks.get(name, lambda value, _: value)) for name in fields}
+    build = make_dict_structure_fn(kind, converter, _cattrs_detailed_validation=False, **given)
 
     def read(content: object, _: Any) -> Any:
         if not isinstance(content, dict):

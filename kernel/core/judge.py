@@ -66,6 +66,8 @@ class Scope:
 
 def _limits(view: View, task: TaskRow, child: Prepared, name: str) -> str:
     """Which limit the sub-workflow would pass; empty when it passes none."""
+    if view.child(task) is not None:
+        return f"workflow {quoted(child_id(task))} is there already"
     if task.wf.depth + 1 >= DEPTH_MAX:
         return f"sub-workflows nest deeper than {DEPTH_MAX} levels"
     if view.tree.tasks + len(child.facts) > TREE_TASKS_MAX:

@@ -77,18 +77,18 @@ class Plan:
     tree: TreeRow
     born: bool
     """The tree is new."""
-    raises: bool
+    raises: bool = False
     """The tree's version rises; `tree.version` is the one that the history of this commit carries."""
-    first: list[Cascade]
-    created_workflows: list[WorkflowRow]
-    created_tasks: list[TaskRow]
-    created_deliveries: list[DeliveryRow]
-    workflows: list[WorkflowRow]
-    tasks: list[TaskRow]
-    deliveries: list[DeliveryRow]
-    last: list[Cascade]
-    payloads: list[Payload]
-    changes: list[Change]
+    first: list[Cascade] = field(factory=list)
+    created_workflows: list[WorkflowRow] = field(factory=list)
+    created_tasks: list[TaskRow] = field(factory=list)
+    created_deliveries: list[DeliveryRow] = field(factory=list)
+    workflows: list[WorkflowRow] = field(factory=list)
+    tasks: list[TaskRow] = field(factory=list)
+    deliveries: list[DeliveryRow] = field(factory=list)
+    last: list[Cascade] = field(factory=list)
+    payloads: list[Payload] = field(factory=list)
+    changes: list[Change] = field(factory=list)
     no_op: str = ""
     """Why the command changes nothing, when it does not."""
 

@@ -1,45 +1,66 @@
 """The tables, compiled once: what the decision runs on.
 
-`compile_program(SPEC)` reads the `transitions` Machines of the lifecycles and builds a flat dispatch table; it derives the
-counters from the quantifiers of the progress rules, and from what each rule reads which rows a transition wakes.
+`compile_program(SPEC)` reads the `transitions` Machines of the lifecycles and builds a flat dispatch table; the counters, what
+moves them and who wakes whom are derived from the same tables (`kernel.core.derive`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import product
 from operator import attrgetter
-from types import SimpleNamespace
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
+from kernel.core.derive import (
+    NEVER_HOLDS,
+    Counter,
+    Deltas,
+    derive_counters,
+    derive_deltas,
+    derive_wakes,
+    established,
+    fold,
+    signature,
+)
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC, Lifecycle, Spec
-from kernel.spec.check import possible
 from kernel.spec.evaluate import Function, function
-from kernel.spec.language import Expr, F, Fire, Guard, Lit, Op, Q, Row, Sort, Step, both, no
-from kernel.spec.logic import quantifiers, reads
-from kernel.spec.machine import Condition, rows_of
+from kernel.spec.language import YES, Expr, F, Fire, Guard, Q, Row, Step, both, no
+from kernel.spec.logic import facts, quantifiers, reads
+from kernel.spec.machine import rows_of
 from kernel.spec.vocabulary import ABSENT, closed
+
+__all__ = ["Action", "Agenda", "Counter", "Deltas", "Line", "Part", "Program", "Way", "compile_program", "standard_program"]
+
+STATE, MODE = F("state"), F("mode")
+
+Guarded = tuple[tuple[Guard, Function], ...]
 
 
 @frozen(eq=False)
 class Line:
-    """One row of a table, ready to run."""
+    """One row of a table in one of its source states, ready to run."""
 
     event: str
+    source: str
     target: str
     holds: Function
-    guards: tuple[tuple[Guard, Function], ...]
+    guards: Guarded
     sets: tuple[tuple[str, Function], ...]
     row: Row
+    deltas: Mapping[tuple[Any, ...], Deltas]
+    """For a task, by its signature: the counters that this transition moves."""
+    wakes: tuple[str, ...]
+    looks: frozenset[str]
+    """The modes of a row that can have a rule enabled where the transition leads."""
 
 
 @frozen(eq=False)
 class Part:
-    """One Fire of a step, ready to run; `link` is empty for self."""
+    """One Fire of a step, ready to run; `link` is empty for self. `line` is what moves a whole set."""
 
     event: str
     link: str
@@ -49,33 +70,55 @@ class Part:
     where: Function
     wakes: bool
     fire: Fire
+    line: Line | None = None
 
 
 @frozen(eq=False)
 class Action:
-    """A command or rule, ready to run."""
+    """A command or rule, ready to run: its parts, and the same parts by how they are done."""
 
     index: int
     step: Step
     holds: Function
-    guards: tuple[tuple[Guard, Function], ...]
+    guards: Guarded
     parts: tuple[Part, ...]
+    moves: tuple[Part, ...] = field(init=False)
+    """Rows moved one by one: self, and those behind single links that exist."""
+    births: tuple[Part, ...] = field(init=False)
+    """Rows that begin to exist, other than self."""
+    cascades: tuple[Part, ...] = field(init=False)
+    """Whole sets. Tasks come before workflows: a task may read its workflow, and all is read as it was before."""
+
+    def __attrs_post_init__(self) -> None:
+        births = tuple(p for p in self.parts if p.creates and p.link)
+        cascades = [p for p in self.parts if not p.one and not p.creates]
+        object.__setattr__(self, "moves", tuple(p for p in self.parts if p.one and p not in births))
+        object.__setattr__(self, "births", births)
+        object.__setattr__(self, "cascades", tuple(sorted(cascades, key=lambda p: p.kind == "workflow")))
 
 
-@frozen
-class Counter:
-    """How many rows behind `link` satisfy `body` (against `every`: do not). Lives on the row that asks, at `place`."""
+@frozen(eq=False)
+class Way:
+    """How a rule can be enabled on a row: only where `holds`.
 
-    name: str
-    owner: str
-    link: str
-    kind: str
-    place: int
-    body: Expr
+    Where `line` is given, that is all there is to it: the rule moves nothing but the row itself, by this line.
+    """
+
+    action: Action
+    line: Line | None
+    holds: Function
 
 
-Deltas = tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
-"""For each link: which counters of the rows that ask over it move, and by how much."""
+@frozen(eq=False)
+class Agenda:
+    """The rules that can be enabled on a row of one state and mode, in order; none unless `gate` holds, which all share."""
+
+    gate: Function
+    ways: tuple[Way, ...]
+
+
+Cells = Mapping[tuple[str, str], tuple[Line, ...]]
+Ending = tuple[tuple[Part, ...], tuple[Part, ...]]
 
 
 @frozen(eq=False)
@@ -83,16 +126,17 @@ class Program:
     """The specification, ready to run."""
 
     spec: Spec
-    cells: Mapping[str, Mapping[tuple[str, str], tuple[Line, ...]]]
+    cells: Mapping[str, Cells]
+    """For each kind, (state, event) -> the lines of the cell."""
     commands: Mapping[str, Action]
-    rules: Mapping[str, Mapping[str, tuple[Action, ...]]]
+    agenda: Mapping[str, Mapping[tuple[str, str], Agenda]]
+    """For each kind, (state, mode) -> which rules can be enabled there; the mode of a workflow is empty."""
     counters: tuple[Counter, ...]
     places: Mapping[Q, int]
-    signature: Mapping[str, Any]
-    deltas: Mapping[str, Mapping[tuple[Any, str, str], Deltas]]
-    wakes: Mapping[tuple[str, str, str, str], tuple[str, ...]]
-    entering: Mapping[tuple[str, str], tuple[tuple[Part, ...], tuple[Part, ...]]]
-
+    signature: Callable[[Any], tuple[Any, ...]]
+    """The attributes of a task that decide whether it counts."""
+    entering: Mapping[tuple[str, str], Ending]
+    """What happens on entering a state of a kind: the cascades, and what is emitted."""
     open_tasks: int | None
     """The counter of a workflow's tasks that are not closed, when the rules count them."""
 
@@ -101,214 +145,157 @@ class Program:
         return tuple(c for c in self.counters if c.owner == kind)
 
 
-def slug(text: str) -> str:
-    """A guard's name as part of a counter's name."""
-    return text.lower().replace(" ", "_")
+def _signature(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """A reader of these attributes as a tuple, whatever their number."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda row: tuple(getattr(row, name) for name in names)
 
 
-def derive_counters(spec: Spec) -> tuple[tuple[Counter, ...], dict[Q, int]]:
-    """One counter for each quantifier of the progress rules and of the rows that they fire."""
-    counters: dict[tuple[str, Expr], Counter] = {}
-    places: dict[Q, int] = {}
-    for rule in spec.progress:
-        conditions = [(rule.on, g.holds) for g in rule.guards]
-        for fire in rule.do:
-            kind = rule.on if fire.at == "self" else spec.links[fire.at].target
-            conditions += [(kind, g.holds) for r in spec.tables[kind].rows if r.event == fire.event for g in r.guards]
-        for owner, condition in conditions:
-            for q in quantifiers(condition):
-                body = no(q.body) if q.op == "every" else q.body.holds
-                link = spec.links[q.link]
-                if (q.link, body) not in counters:
-                    name = f"{q.link}_{'not_' if q.op == 'every' else ''}{slug(q.body.name)}"
-                    place = sum(1 for c in counters.values() if c.owner == owner)
-                    counters[q.link, body] = Counter(name, owner, q.link, link.target, place, body)
-                places[q] = counters[q.link, body].place
-    return tuple(counters.values()), places
+class _Compiler:
+    """Builds a program from a specification, part by part."""
 
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.counters, self.places = derive_counters(spec)
+        self.names = signature(spec, self.counters)
+        self.deltas = derive_deltas(spec, self.counters, self.names)
+        self.wakes = derive_wakes(spec)
+        self.cells: dict[str, Cells] = {}
+        for kind in spec.tables:
+            self.cells[kind] = self.cells_of(kind)
 
-def derive_deltas(spec: Spec, counters: tuple[Counter, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """By how much each transition changes whether its row counts: for each kind a reader of the attributes that matter, and
-    a table (those attributes, source, target) -> deltas."""
-    signature: dict[str, Any] = {}
-    deltas: dict[str, Any] = {}
-    for kind in {c.kind for c in counters}:
-        mine = [c for c in counters if c.kind == kind]
-        declared = {a.name: (a.choices if a.sort is Sort.CHOICE else (0, 1)) for a in spec.kinds[kind].attributes}
-        read = sorted({f.name for c in mine for f in reads(c.body)} - {"state"})
-        for name in read:
-            if name not in declared:
-                raise InvalidDefinition(f"a counter over {kind} rows", why=f"it reads {name!r}, which is not an attribute",
-                                        hint="read the state and attributes of the far row only")
-        signature[kind] = attrgetter(*read) if len(read) > 1 else (lambda row, names=tuple(read): tuple(
-            getattr(row, n) for n in names))
-        counts = [(c, function(c.body, {})) for c in mine]
-        table: dict[tuple[Any, str, str], Deltas] = {}
-        for values in product(*(declared[n] for n in read)):
-            row = SimpleNamespace(**dict(zip(read, values, strict=True)))
+    def function(self, expr: Expr) -> Function:
+        """An expression as a function, counted quantifiers as counters."""
+        return function(expr, self.places)
 
-            def counted(state: str, row: Any = row, counts: Any = counts) -> list[int]:
-                row.state = state
-                return [int(state != ABSENT and f(row, {})) for _, f in counts]
+    def modes(self, kind: str) -> tuple[str, ...]:
+        """The modes that rows of a kind can have."""
+        return next((a.choices for a in self.spec.kinds[kind].attributes if a.name == "mode"), ("",))
 
-            vectors = {s: counted(s) for s in spec.kinds[kind].states}
-            for source, target in product(spec.kinds[kind].states, repeat=2):
-                moved: dict[str, list[tuple[int, int]]] = {}
-                for (c, _), a, b in zip(counts, vectors[source], vectors[target], strict=True):
-                    if a != b:
-                        moved.setdefault(c.link, []).append((c.place, b - a))
-                table[values, source, target] = tuple((link, tuple(ds)) for link, ds in moved.items())
-        deltas[kind] = table
-    return signature, deltas
+    def openings(self, kind: str, known: Mapping[Expr, object]) -> Iterator[tuple[int, tuple[Row, ...], list[Expr]]]:
+        """The rules that can be enabled on a row of which something is known.
 
+        For each its index, the rows of the table that can then move the row, and conditions that must hold for any of them.
+        """
+        for index, rule in enumerate(self.spec.progress):
+            if rule.on != kind:
+                continue
+            guards = [g.holds for g in rule.guards]
+            own = [f.event for f in rule.do if f.at == "self"]
+            rows = self.spec.tables[kind].rows_for(own[0], str(known[STATE])) if own else ()
+            cases = [(row, facts(fold(both(*guards, *row.guards), known))) for row in rows]
+            cases = [(row, needed) for row, needed in cases if NEVER_HOLDS not in needed]
+            if own and cases:
+                shared = [c for c in cases[0][1] if len(cases) == 1 or self.common(c, [needed for _, needed in cases])]
+                yield index, tuple(row for row, _ in cases), shared
+            elif not own and (condition := fold(both(*guards), known)) != NEVER_HOLDS:
+                yield index, (), list(facts(condition))
 
-REVERSE = {("wf",): "tasks", ("up",): "child", ("up", "wf"): "children"}
-"""Which rows read a changed row over a path: the tasks of a workflow, the child of a task, the children of a workflow."""
+    def looks(self, kind: str, row: Row) -> frozenset[str]:
+        """The modes in which a rule can be enabled on a row that this row of the table has moved."""
+        told = established(self.spec, kind, row)
+        return frozenset(
+            mode for mode in self.modes(kind)
+            if told.get(MODE, mode) == mode and any(self.openings(kind, {**told, MODE: mode, STATE: row.target}))
+        )
 
-
-def _atoms(expr: Expr) -> tuple[Expr, ...]:
-    """The conjuncts of a condition."""
-    return sum((_atoms(a) for a in expr.args), ()) if isinstance(expr, Op) and expr.op == "and" else (expr,)
-
-
-def _over(path: tuple[str, ...], expr: Expr) -> Expr:
-    """The expression as read from the row at the start of the path."""
-    if isinstance(expr, F):
-        return F(expr.name, path + expr.via, expr.then)
-    return Op(expr.op, tuple(_over(path, a) for a in expr.args)) if isinstance(expr, Op) else expr
-
-
-def readings(spec: Spec, rule: Step) -> tuple[Expr, ...]:
-    """Everything that a rule needs, as conjuncts read from the row that it is on."""
-    found = [a for g in rule.guards for a in _atoms(g.holds)]
-    for fire in rule.do:
-        if fire.at != "self" and not spec.links[fire.at].one:
-            continue
-        path = () if fire.at == "self" else (fire.at,)
-        kind = rule.on if fire.at == "self" else spec.links[fire.at].target
-        rows = [r for r in spec.tables[kind].rows if r.event == fire.event]
-        states = tuple(dict.fromkeys(s for r in rows for s in r.source))
-        found.append(_over(path, Op("or", tuple(Op("eq", (F("state"), Lit(s))) for s in states))))
-        shared = set.intersection(*({a for g in r.guards for a in _atoms(g.holds)} for r in rows))
-        found += [_over(path, a) for a in shared]
-    return tuple(found)
-
-
-def _states(atom: Expr, path: tuple[str, ...]) -> set[str] | None:
-    """The states that the atom asks of the row at the end of the path, when that is all it asks."""
-    if not isinstance(atom, Op) or atom.op not in ("eq", "or") or any(f != F("state", path) for f in reads(atom)):
-        return None
-    comparisons = (atom,) if atom.op == "eq" else atom.args
-    if not comparisons or not all(isinstance(c, Op) and c.op == "eq" for c in comparisons):
-        return None
-    return {c.args[1].value for c in comparisons if isinstance(c, Op) and hasattr(c.args[1], "value")}
-
-
-def derive_wakes(spec: Spec) -> dict[tuple[str, str, str, str], tuple[str, ...]]:
-    """Which rows to look at after a transition, besides the row itself: those that read it over a path of links, when the
-    transition can make true something that their rules need."""
-    wakes: dict[tuple[str, str, str, str], dict[str, None]] = {}
-    needs = [(rule, path, [a for a in readings(spec, rule) if any(f.via == path for f in reads(a))])
-             for rule in spec.progress for path in REVERSE]
-    for table in spec.tables.values():
-        for row in table.rows:
-            changed = {name for name, _ in row.set} | {"state"}
-            for source in row.source:
-                found = wakes.setdefault((table.kind.name, row.event, source, row.target), {})
-                for _rule, path, atoms in needs:
-                    end = spec.links[path[-1]].target
-                    if not atoms or end != table.kind.name:
-                        continue
-                    asked = [s for a in atoms if (s := _states(a, path)) is not None]
-                    possible_now = all(row.target in s for s in asked)
-                    turned = any(source not in s for s in asked)
-                    others = any(f.via == path and f.name in changed - {"state"} for a in atoms for f in reads(a))
-                    if possible_now and (turned or others):
-                        found[REVERSE[path]] = None
-    return {key: tuple(links) for key, links in wakes.items()}
-
-
-def _compile_cells(lifecycle: Lifecycle, places: Mapping[Q, int]) -> dict[tuple[str, str], tuple[Line, ...]]:
-    cells: dict[tuple[str, str], list[Line]] = {}
-    lines: dict[int, Line] = {}
-    for event, source, target, row, conditions in rows_of(lifecycle.machine(places)):
-        if id(row) not in lines:
-            lines[id(row)] = Line(
-                event, target, _all(conditions), tuple((c.guard, c.function) for c in conditions),
-                tuple((name, function(value, places)) for name, value in row.set), row,
+    def cells_of(self, kind: str) -> Cells:
+        """The flat dispatch table of a lifecycle, from its Machine."""
+        cells: dict[tuple[str, str], list[Line]] = {}
+        looks = {id(row): self.looks(kind, row) for row in self.spec.tables[kind].rows}
+        for row in self.spec.tables[kind].rows:
+            self.check_fields(row)
+        for event, source, target, row, conditions in rows_of(Lifecycle(self.spec.tables[kind]).machine(self.places)):
+            line = Line(
+                event, source, target, self.function(both(*(c.guard for c in conditions))),
+                tuple((c.guard, c.function) for c in conditions),
+                tuple((name, self.function(value)) for name, value in row.set), row,
+                self.deltas[source, target] if kind == "task" else {},
+                self.wakes.get((kind, event, source, target), ()), looks[id(row)],
             )
-        cells.setdefault((source, event), []).append(lines[id(row)])
-    return {key: tuple(found) for key, found in cells.items()}
+            cells.setdefault((source, event), []).append(line)
+        return {key: tuple(lines) for key, lines in cells.items()}
 
+    def part(self, on: str, fire: Fire) -> Part:
+        """One Fire of a step on a kind."""
+        own = fire.at == "self"
+        kind = on if own else self.spec.links[fire.at].target
+        one = own or self.spec.links[fire.at].one
+        lines = [line for cell in self.cells[kind].values() for line in cell if line.event == fire.event]
+        creates = all(line.source == ABSENT for line in lines)
+        cascades = not one and not creates
+        if cascades:
+            self.check_set(fire, [fire.where, *(value for line in lines for _, value in line.row.set)])
+        return Part(
+            fire.event, "" if own else fire.at, kind, one, creates, self.function(fire.where),
+            cascades and kind == "workflow" and any(line.looks for line in lines), fire, lines[0] if cascades else None,
+        )
 
-def _all(conditions: tuple[Condition, ...]) -> Function:
-    functions = [c.function for c in conditions]
-    if not functions:
-        return lambda row, given: True
-    if len(functions) == 1:
-        return functions[0]
-    if len(functions) == 2:
-        first, second = functions
-        return lambda row, given: first(row, given) and second(row, given)
-    first, second, rest = functions[0], functions[1], tuple(functions[2:])
+    def check_fields(self, row: Row) -> None:
+        """Fields are set one after the other, though all are to be read before: so none may be read after it was set."""
+        for i, (name, _) in enumerate(row.set):
+            if any(F(name) in reads(value) for _, value in row.set[i + 1:]):
+                raise InvalidDefinition(f"{row.event} sets {name!r} and then reads it", why="fields are read before any is set",
+                                        hint=f"set {name!r} last")
 
-    def every(row: Any, given: Mapping[str, Any]) -> bool:
-        if not (first(row, given) and second(row, given)):
-            return False
-        return all(f(row, given) for f in rest)
+    def check_set(self, fire: Fire, read: list[Expr]) -> None:
+        """A whole set is moved by one statement, which sees each row and its workflow and nothing else."""
+        for expr in read:
+            if quantifiers(expr) or any(f.via not in ((), ("wf",)) for f in reads(expr)):
+                raise InvalidDefinition(f"{fire.event} over {fire.at!r}", why="it reads further than a row and its workflow",
+                                        hint="read fields of the row, and of its workflow over 'wf'")
 
-    return every
+    def step(self, index: int, step: Step) -> Action:
+        """A command, or the rule with this index."""
+        guards = tuple((g, self.function(g.holds)) for g in step.guards)
+        return Action(index, step, self.function(both(*step.guards)), guards, tuple(self.part(step.on, f) for f in step.do))
 
+    def agenda(self, kind: str, rules: list[Action]) -> Iterator[tuple[tuple[str, str], Agenda]]:
+        """For each state and mode of a kind the rules that can be enabled."""
+        lines = {(line.source, id(line.row)): line for cell in self.cells[kind].values() for line in cell}
+        for state, mode in product(self.spec.kinds[kind].states, self.modes(kind)):
+            openings = list(self.openings(kind, {STATE: state, MODE: mode}))
+            shared = openings[0][2] if len(openings) > 1 else []
+            gate = [c for c in shared if self.common(c, [needed for _, _, needed in openings])]
+            yield (state, mode), Agenda(self.function(both(*gate)), tuple(
+                Way(rules[index],
+                    lines[state, id(rows[0])] if len(rows) == 1 and len(rules[index].moves) == 1 else None,
+                    self.function(both(*(c for c in needed if c not in gate))))
+                for index, rows, needed in openings
+            ))
 
-def _compile_part(spec: Spec, on: str, fire: Fire, places: Mapping[Q, int]) -> Part:
-    own = fire.at == "self"
-    kind = on if own else spec.links[fire.at].target
-    rows = [r for r in spec.tables[kind].rows if r.event == fire.event]
-    targets = {r.target for r in rows}
-    return Part(
-        fire.event, "" if own else fire.at, kind, own or spec.links[fire.at].one, all(r.source == (ABSENT,) for r in rows),
-        function(fire.where, places),
-        kind == "workflow" and any(possible(rule, t) for rule in spec.progress if rule.on == kind for t in targets), fire,
-    )
+    def common(self, condition: Expr, cases: Iterable[Iterable[Expr]]) -> bool:
+        """Whether a condition may be checked once for all cases: each of them needs it.
 
+        It must read over no link that may be absent, so that no other condition need be checked before it.
+        """
+        readable = all(self.spec.links[name].present == YES for f in reads(condition) for name in f.via)
+        return readable and all(condition in case for case in cases)
 
-def _compile_step(spec: Spec, index: int, step: Step, places: Mapping[Q, int]) -> Action:
-    guards = tuple((g, function(g.holds, places)) for g in step.guards)
-    return Action(index, step, function(both(*step.guards), places), guards,
-                  tuple(_compile_part(spec, step.on, f, places) for f in step.do))
-
-
-def _rules_of(spec: Spec, kind: str, state: str, actions: list[Action]) -> tuple[Action, ...]:
-    """The rules that a row in this state can enable, in order."""
-    return tuple(
-        a for a in actions
-        if a.step.on == kind and possible(a.step, state) and (
-            a.step.do[0].at != "self" or spec.tables[kind].rows_for(a.step.do[0].event, state))
-    )
+    def program(self) -> Program:
+        """The whole program."""
+        spec = self.spec
+        rules = [self.step(i, s) for i, s in enumerate(spec.progress)]
+        return Program(
+            spec=spec,
+            cells=self.cells,
+            commands={s.name: self.step(-1, s) for s in spec.commands},
+            agenda={kind: dict(self.agenda(kind, rules)) for kind in spec.kinds},
+            counters=self.counters,
+            places=self.places,
+            signature=_signature(self.names),
+            entering={
+                (e.kind, s): (tuple(self.part(e.kind, f) for f in e.cascade), tuple(self.part(e.kind, f) for f in e.emit))
+                for e in spec.on_enter for s in e.states
+            },
+            open_tasks=next((c.place for c in self.counters if c.link == "tasks" and c.body == no(closed)), None),
+        )
 
 
 def compile_program(spec: Spec) -> Program:
     """Compile a specification: flat dispatch, derived counters, derived wake-ups."""
-    counters, places = derive_counters(spec)
-    signature, deltas = derive_deltas(spec, counters)
-    rules = [_compile_step(spec, i, s, places) for i, s in enumerate(spec.progress)]
-    return Program(
-        spec=spec,
-        open_tasks=next((c.place for c in counters if c.link == "tasks" and c.body == no(closed)), None),
-        cells={k: _compile_cells(Lifecycle(t), places) for k, t in spec.tables.items()},
-        commands={s.name: _compile_step(spec, -1, s, places) for s in spec.commands},
-        rules={k: {s: _rules_of(spec, k, s, rules) for s in t.kind.states} for k, t in spec.tables.items()},
-        counters=counters,
-        places=places,
-        signature=signature,
-        deltas=deltas,
-        wakes=derive_wakes(spec),
-        entering={
-            (e.kind, s): (tuple(_compile_part(spec, e.kind, f, places) for f in e.cascade),
-                          tuple(_compile_part(spec, e.kind, f, places) for f in e.emit))
-            for e in spec.on_enter for s in e.states
-        },
-    )
+    return _Compiler(spec).program()
 
 
 @cache

@@ -15,7 +15,7 @@ from kernel.core.definitions import Definition, TaskDef
 from kernel.spec.language import NEVER
 
 if TYPE_CHECKING:
-    from kernel.core.view import View
+    from kernel.core.judge import Judged
 
 MICROSECONDS = 1_000_000
 OWN = -1
@@ -73,7 +73,7 @@ class Prepared:
 
 
 def prepare(definition: Definition) -> Prepared:
-    """Make a definition ready to run. Tasks with equal facts share them."""
+    """Make a definition ready to run."""
     return Prepared(definition, tuple(facts_of(t) for t in definition.source.tasks), microseconds(definition.source.timeout))
 
 
@@ -101,6 +101,7 @@ class WorkflowRow:
     """One workflow of one run."""
 
     kind: ClassVar[str] = "workflow"
+    mode: ClassVar[str] = ""
 
     id: str
     run: int
@@ -117,7 +118,10 @@ class WorkflowRow:
     paused_at: int
     reason: str
     counts: list[int]
-    view: View = field(default=None, repr=False)
+    view: Any = field(default=None, repr=False)
+    """What finds the rows that it is linked to: the View of a decision, or all rows of an audit."""
+    touched: bool = field(default=False, repr=False)
+    """Whether the decision that it was read for writes it."""
 
     @property
     def root(self) -> int:
@@ -142,11 +146,13 @@ class WorkflowRow:
     @property
     def up(self) -> TaskRow:
         """The parent's task that started it."""
-        return self.view.task(self.parent, self.parent_no)
+        up: TaskRow = self.view.task(self.parent, self.parent_no)
+        return up
 
     def behind(self, link: str) -> Iterable[Any]:
         """The rows behind a set link that has no counter."""
-        return self.view.behind(self, link)
+        rows: Iterable[Any] = self.view.behind(self, link)
+        return rows
 
     def copy(self) -> WorkflowRow:
         """A private copy."""
@@ -177,7 +183,11 @@ class TaskRow:
     counts: list[int]
     facts: Facts
     wf: WorkflowRow = field(default=None, repr=False)
-    view: View = field(default=None, repr=False)
+    view: Any = field(default=None, repr=False)
+    """What finds the rows that it is linked to: the View of a decision, or all rows of an audit."""
+    verdict: Judged | None = field(default=None, repr=False)
+    touched: bool = field(default=False, repr=False)
+    """Whether the decision that it was read for writes it."""
 
     @property
     def ref(self) -> str:
@@ -231,13 +241,15 @@ class TaskRow:
 
     @property
     def sound(self) -> int:
-        """1 when it can be prepared; judged by the view."""
-        return self.view.judged(self).sound
+        """1 when it can be prepared; judged once in a decision."""
+        verdict: Judged = self.verdict or self.view.judged(self)
+        return verdict.sound
 
     @property
-    def child(self) -> WorkflowRow:
-        """The sub-workflow of its present attempt; its state is ABSENT before it starts."""
-        return self.view.child(self)
+    def child(self) -> WorkflowRow | None:
+        """The sub-workflow of its present attempt, once it has started."""
+        child: WorkflowRow | None = self.view.child(self)
+        return child
 
     def copy(self) -> TaskRow:
         """A private copy."""
@@ -288,7 +300,7 @@ class Change(NamedTuple):
     source: str
     target: str
     attempt: int
-    count: int
+    count: int  # type: ignore[assignment]  # nobody counts in a line of history
     by: str
     reason: str
 

@@ -26,8 +26,10 @@ class Snapshot(Protocol):
         """Several tasks of one workflow, by position."""
 
     def ready(self, workflow_id: str) -> Iterable[TaskRow]:
-        """The tasks that progress may move once the workflow is RUNNING: PENDING with nothing missing, SCHEDULED ones that no
-        worker polls, IN_PROGRESS ones that were signalled early."""
+        """The tasks that progress may move once the workflow is RUNNING.
+
+        PENDING with nothing missing, SCHEDULED ones that no worker polls, IN_PROGRESS ones that were signalled early.
+        """
 
     def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
         """The descendants that this workflow's PAUSE paused."""

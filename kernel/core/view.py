@@ -22,9 +22,9 @@ from kernel.core.records import (
     child_id,
 )
 from kernel.core.snapshot import Snapshot
-from kernel.errors import quoted
-from kernel.spec.language import NEVER, YES
-from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY
+from kernel.errors import InvalidDefinition, StoreCorrupt, quoted
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, ENDED_BADLY
 
 Move = tuple[Record, Line]
 
@@ -33,94 +33,71 @@ class View:
     """Loads rows as they are needed, links them, and keeps what changed. One view serves one decision."""
 
     __slots__ = (
-        "born", "cause", "changes", "command", "created_deliveries", "created_tasks", "created_workflows", "deliveries",
-        "first", "given", "last", "now", "payloads", "program", "recorded", "seen", "snapshot", "tasks", "tree", "verdicts",
-        "woken", "workflows", "written",
+        "before", "cause", "command", "given", "now", "plan", "program", "snapshot", "tasks", "tree", "woken", "workflows",
     )
 
     def __init__(self, program: Program, snapshot: Snapshot, command: Command, tree: TreeRow, now: int) -> None:
+        """`now` is in microseconds; `given` is what the command's guards and fields read."""
         self.program, self.snapshot, self.command, self.tree, self.now = program, snapshot, command, tree, now
+        self.plan = Plan(command, now, tree, False)
         self.given: Mapping[str, Any] = {**command.given, "now": now}
-        self.born = self.recorded = False
         self.cause = ""
+        """Why the next end up the tree happens, in words."""
         self.workflows: dict[str, WorkflowRow] = {}
         self.tasks: dict[tuple[str, int], TaskRow] = {}
-        self.deliveries: list[DeliveryRow] = []
-        self.written: dict[Record, None] = {}
-        self.created_workflows: list[WorkflowRow] = []
-        self.created_tasks: list[TaskRow] = []
-        self.created_deliveries: list[DeliveryRow] = []
-        self.seen: set[Record] = set()
-        self.changes: list[Change] = []
-        self.payloads: list[Payload] = []
-        self.first: list[Cascade] = []
-        self.last: list[Cascade] = []
-        self.woken: dict[Record, None] = {}
-        self.verdicts: dict[TaskRow, Judged] = {}
+        self.before: dict[str, WorkflowRow] = {}
+        self.woken: dict[WorkflowRow | TaskRow, None] = {}
 
     # ---- loading ------------------------------------------------------------------------------------------------------
     def workflow(self, workflow_id: str) -> WorkflowRow | None:
         """A workflow of the tree, with what this decision did to it."""
         row = self.workflows.get(workflow_id)
-        return row or self.keep_workflow(self.snapshot.workflow(workflow_id))
+        if row is None:
+            found = self.snapshot.workflow(workflow_id)
+            row = None if found is None else self.keep_workflow(found)
+        return row
 
-    def keep_workflow(self, row: WorkflowRow | None) -> WorkflowRow | None:
+    def keep_workflow(self, row: WorkflowRow) -> WorkflowRow:
         """Take a freshly read workflow into the view, unless it is there."""
-        if row is None or row.id in self.workflows:
-            return row and self.workflows[row.id]
+        known = self.workflows.get(row.id)
+        if known is not None:
+            return known
         row.view = self
         self.workflows[row.id] = row
-        self._catch_up(row)
+        if self.plan.first or self.plan.last:
+            self._catch_up(row)
         return row
 
     def task(self, workflow_id: str, no: int) -> TaskRow:
-        """A task of the tree, with what this decision did to it. It must exist."""
+        """A task of the tree, with what this decision did to it. Raises StoreCorrupt when it is not there."""
         row = self.tasks.get((workflow_id, no))
         if row is None:
             found = self.snapshot.task(workflow_id, no)
-            assert found is not None, (workflow_id, no)
+            if found is None:
+                raise missing(f"task number {no} of workflow {quoted(workflow_id)}")
             row = self.keep_task(found)
         return row
 
     def keep_task(self, row: TaskRow) -> TaskRow:
-        """Take a freshly read task into the view, unless it is there."""
+        """Take a freshly read task into the view, unless it is there. Raises StoreCorrupt when its workflow is not there."""
         known = self.tasks.get((row.workflow, row.no))
         if known is not None:
             return known
         workflow = self.workflow(row.workflow)
-        assert workflow is not None, row.workflow
-        row.wf = workflow
-        row.view = self
-        self.tasks[row.workflow, row.no] = row
-        if self.first or self.last:
-            self._catch_up(row)
+        if workflow is None:
+            raise missing(f"workflow {quoted(row.workflow)}")
+        self._link(row, workflow)
         return row
 
-    def _catch_up(self, row: WorkflowRow | TaskRow) -> None:
-        """Do to a row that was read just now what the cascades of this decision do to it in the store."""
-        for cascade in self.first:
-            if self._reached(cascade, row):
-                for name, value in [(n, f(row, cascade.given)) for n, f in cascade.line.sets]:
-                    setattr(row, name, value)
-                row.state, row.changed = cascade.line.target, self.now
-        for cascade in self.last:
-            if self._reached(cascade, row):
-                self.apply(row, cascade.line, cascade.by)
+    def _link(self, row: TaskRow, workflow: WorkflowRow) -> None:
+        row.wf, row.view = workflow, self
+        self.tasks[row.workflow, row.no] = row
+        if self.plan.first or self.plan.last:
+            self._catch_up(row)
 
-    def _reached(self, cascade: Cascade, row: WorkflowRow | TaskRow) -> bool:
-        if row.kind != cascade.kind or row.state not in cascade.line.row.source:
-            return False
-        owner = row.id if isinstance(row, WorkflowRow) else row.workflow
-        return in_scope(cascade.link, cascade.workflow, owner) and bool(cascade.where(row, cascade.given))
-
-    def child(self, task: TaskRow) -> WorkflowRow:
-        """The sub-workflow of the task's present attempt; a row in state ABSENT before it starts."""
-        found = self.workflow(child_id(task))
-        if found is not None and found.run == task.run:
-            return found
-        prepared = self.judged(task).child
-        assert prepared is not None
-        return self.fresh_workflow(child_id(task), prepared, task)
+    def child(self, task: TaskRow) -> WorkflowRow | None:
+        """The sub-workflow of the task's present attempt."""
+        return self.workflow(child_id(task))
 
     def fresh_workflow(self, workflow_id: str, prepared: Prepared, up: TaskRow | None) -> WorkflowRow:
         """A workflow that does not exist yet."""
@@ -129,179 +106,258 @@ class View:
             up.wf.depth + 1 if up else 0, prepared, self.now, self.now, NEVER, "", 0, "",
             [0] * len(self.program.counters_of("workflow")),
         )
-        row.view = self
+        row.view, row.touched = self, True
         self.workflows[workflow_id] = row
         return row
 
     def judged(self, task: TaskRow) -> Judged:
         """The verdict on a task, once per decision."""
-        verdict = self.verdicts.get(task)
+        verdict = task.verdict
         if verdict is None:
-            verdict = self.verdicts[task] = judge(self, task)
+            verdict = task.verdict = judge(self, task)
         return verdict
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text, the ones of this decision included."""
-        for payload in reversed(self.payloads):
+        for payload in reversed(self.plan.payloads):
             if payload[:3] == (workflow_id, no, what):
                 return payload.text
         return self.snapshot.payload(workflow_id, no, what)
 
-    def askers(self, link: str, row: TaskRow) -> Iterable[Record]:
-        """The rows that count this one over a link."""
-        if link == "tasks":
-            return (row.wf,)
-        nos = row.wf.prepared.definition.successors[row.no]
-        missing = [n for n in nos if (row.workflow, n) not in self.tasks]
-        if missing:
-            for found in self.snapshot.tasks(row.workflow, missing):
-                self.keep_task(found)
-        return [self.tasks[row.workflow, n] for n in nos]
-
-    def readers(self, link: str, row: Record) -> Iterable[Record]:
-        """The rows that read this one and may be enabled by what happened to it."""
-        if link == "tasks" and isinstance(row, WorkflowRow):
-            return [self.keep_task(t) for t in self.snapshot.ready(row.id)]
-        if link == "child" and isinstance(row, TaskRow) and row.mode == "WORKFLOW":
-            return [w] if (w := self.workflow(child_id(row))) is not None else []
-        return ()
+    def successors(self, task: TaskRow) -> list[TaskRow]:
+        """The tasks that come directly after a task."""
+        workflow, rows, absent = task.workflow, [], []
+        for no in task.wf.prepared.definition.successors[task.no]:
+            row = self.tasks.get((workflow, no))
+            if row is None:
+                absent.append(no)
+            else:
+                rows.append(row)
+        if absent:
+            found = list(self.snapshot.tasks(workflow, absent))
+            if len(found) < len(absent):
+                raise missing(f"a task of workflow {quoted(workflow)}")
+            for row in found:
+                self._link(row, task.wf)
+            rows += found
+        return rows
 
     # ---- changing -----------------------------------------------------------------------------------------------------
-    def apply(self, row: Record, line: Line, by: str) -> None:
+    def apply(self, row: Record, line: Line, by: str, reason: str = "") -> None:
         """Move one row by one line of its table: fields, state, history, counters, and who must look again."""
-        source, target = row.state, line.target
+        source = row.state
         if line.sets:
             given = self.given
-            for name, value in [(name, read(row, given)) for name, read in line.sets]:
-                setattr(row, name, value)
-        row.state = target
-        row.changed = self.now
-        if row not in self.seen:
-            self.written[row] = None
-        kind = row.kind
+            for name, read in line.sets:
+                setattr(row, name, read(row, given))
+        row.state, row.changed = line.target, self.now
         if isinstance(row, TaskRow):
-            self._settle_task(row, source, target, line.event, by)
+            self._moved_task(row, line, by, reason)
         elif isinstance(row, WorkflowRow):
-            self._settle_workflow(row, source, target, line.event, by)
+            self._moved_workflow(row, line, by, reason)
         else:
-            self.changes.append(Change(kind, row.workflow, row.topic, line.event, source, target, row.attempt, 1, by, ""))
-        if source != ABSENT:
-            for link in self.program.wakes.get((kind, line.event, source, target), ()):
-                self.woken.update(dict.fromkeys(self.readers(link, row)))
+            self.plan.deliveries.append(row)
+            self.plan.changes.append(
+                Change("delivery", row.workflow, row.topic, line.event, source, line.target, row.attempt, 1, by, ""))
 
-    def _settle_task(self, row: TaskRow, source: str, target: str, event: str, by: str) -> None:
-        program = self.program
-        reason = self.command.reason if by == self.command.name else ""
-        if event == "REJECT":
+    def _moved_task(self, row: TaskRow, line: Line, by: str, reason: str) -> None:
+        if not row.touched:
+            self._write(row)
+        if line.event == "REJECT":
             reason = self.judged(row).why
         if reason:
             row.reason = reason
-        self.changes.append(Change("task", row.workflow, row.facts.ref, event, source, target, row.attempt, 1, by, reason))
-        for link, moved in program.deltas["task"][program.signature["task"](row.facts), source, target]:
-            for asker in self.askers(link, row):
-                for place, by_how_much in moved:
-                    asker.counts[place] += by_how_much  # type: ignore[union-attr]
-                self._touch(asker)
-        self.woken[row] = None
-        if event == "SCHEDULE" and (text := self.judged(row).input) is not None:
-            self.payloads.append(Payload(row.workflow, row.no, "input", text))
-        if target in CLOSED_BADLY:
-            self.cause = f"task {quoted(row.facts.ref)} {target}" + (f": {row.reason}" if row.reason else "")
+        self.plan.changes.append(
+            Change("task", row.workflow, row.facts.ref, line.event, line.source, line.target, row.attempt, 1, by, reason))
+        if line.deltas:
+            self._count(row, line)
+        if row.facts.mode in line.looks:
+            self.woken[row] = None
+        if "child" in line.wakes and row.facts.mode == "WORKFLOW" and (child := self.child(row)) is not None:
+            self.woken[child] = None
+        if line.event == "SCHEDULE" and (text := self.judged(row).input) is not None:
+            self.plan.payloads.append(Payload(row.workflow, row.no, "input", text))
+        self.cause = ""
+        if line.target in CLOSED_BADLY:
+            self.cause = f"task {quoted(row.facts.ref)} {line.target}{': ' if reason else ''}{reason}"
 
-    def _settle_workflow(self, row: WorkflowRow, source: str, target: str, event: str, by: str) -> None:
-        reason = self.command.reason if by == self.command.name else self.cause if by.startswith("END") else ""
+    def _count(self, row: TaskRow, line: Line) -> None:
+        """Take what a transition changes to the counters of those who count the task.
+
+        They look again when a counter begins or ceases to be 0: that is all that a rule reads of it.
+        """
+        for link, moved in line.deltas.get(self.program.signature(row.facts), ()):
+            for owner in (row.wf,) if link == "tasks" else self.successors(row):
+                counts = owner.counts
+                for place, by_how_much in moved:
+                    before = counts[place]
+                    counts[place] = after = before + by_how_much
+                    if not before or not after:
+                        self.woken[owner] = None
+                if not owner.touched:
+                    self._write(owner)
+
+    def _write(self, row: WorkflowRow | TaskRow) -> None:
+        """Let the plan write the row, once."""
+        row.touched = True
+        if isinstance(row, TaskRow):
+            self.plan.tasks.append(row)
+        else:
+            self.plan.workflows.append(row)
+
+    def _moved_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str) -> None:
+        if not row.touched:
+            self._write(row)
         if reason:
             row.reason = reason
-        self.changes.append(Change("workflow", row.id, "", event, source, target, row.slot, 1, by, reason))
-        self.woken[row] = None
-        entering = self.program.entering.get(("workflow", target))
-        if entering is not None and self.program.entering.get(("workflow", source)) is None:
-            for part in entering[1]:
-                self.emit(row, part)
+        self.plan.changes.append(
+            Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason))
+        if line.looks:
+            self.woken[row] = None
+        if "tasks" in line.wakes:
+            self.wake_tasks(row)
+        self.cause = ""
+        if line.target in ENDED_BADLY:
+            self.cause = f"sub-workflow {quoted(row.id)} {line.target}{': ' if reason else ''}{reason}"
+        self._emit(row, line)
 
-    def _touch(self, row: Record) -> None:
-        """A counter of the row moved: write it, and let it look again."""
-        if row not in self.seen:
-            self.written[row] = None
-        self.woken[row] = None
+    def wake_tasks(self, workflow: WorkflowRow) -> None:
+        """Look again at the tasks of a workflow that progress may move now."""
+        for task in self.snapshot.ready(workflow.id):
+            self.woken[self.keep_task(task)] = None
 
-    def emit(self, workflow: WorkflowRow, part: Part) -> None:
-        """Write the deliveries of a workflow's run."""
-        (line,) = self.program.cells["delivery"][ABSENT, part.event]
-        for topic in workflow.prepared.topics:
-            row = DeliveryRow(
-                workflow.id, workflow.run, topic, ABSENT, 0, 0, 0, NEVER, "", "", self.now, self.snapshot.policy.sends,
-                self.snapshot.policy.lease,
-            )
-            self.seen.add(row)
-            self.created_deliveries.append(row)
-            self.apply(row, line, part.event)
+    def _emit(self, workflow: WorkflowRow, line: Line) -> None:
+        """Write the deliveries of a workflow's run, when it enters a state that has some."""
+        entering = self.program.entering
+        if ("workflow", line.target) not in entering or ("workflow", line.source) in entering:
+            return
+        for part in entering["workflow", line.target][1]:
+            (create,) = self.program.cells["delivery"][ABSENT, part.event]
+            for topic in workflow.prepared.topics:
+                self.create_delivery(workflow, topic, create)
 
-    def create_workflow(self, row: WorkflowRow, line: Line, by: str) -> None:
+    # ---- beginning ----------------------------------------------------------------------------------------------------
+    def create_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str = "") -> None:
         """Start a workflow that does not exist yet."""
-        self.seen.add(row)
-        self.created_workflows.append(row)
-        self.apply(row, line, by)
+        self.plan.created_workflows.append(row)
+        self.apply(row, line, by, reason)
         if row.parent:
             text = self.judged(row.up).input
-            self.payloads.append(Payload(row.id, OWN, "input", text or "{}"))
-            self.payloads.append(Payload(row.parent, row.parent_no, "output", canonical({"subWorkflowId": row.id})))
+            self.plan.payloads.append(Payload(row.id, OWN, "input", text or "{}"))
+            self.plan.payloads.append(Payload(row.parent, row.parent_no, "output", canonical({"subWorkflowId": row.id})))
         elif self.command.input is not None:
-            self.payloads.append(Payload(row.id, OWN, "input", self.command.input))
+            self.plan.payloads.append(Payload(row.id, OWN, "input", self.command.input))
 
     def create_tasks(self, workflow: WorkflowRow, line: Line, by: str) -> None:
         """Create all tasks of a workflow; one line of history for all of them."""
-        program, prepared, now = self.program, workflow.prepared, self.now
+        prepared, now, signature = workflow.prepared, self.now, self.program.signature
         sets = [(name, read(None, self.given)) for name, read in line.sets]
-        signature, deltas = program.signature["task"], program.deltas["task"]
-        counts = workflow.counts
+        width = len(self.program.counters_of("task"))
+        born = [dict(line.deltas.get(signature(facts), ())) for facts in prepared.facts]
         for no, (facts, before) in enumerate(zip(prepared.facts, prepared.definition.predecessors, strict=True)):
-            row = TaskRow(workflow.id, no, workflow.run, line.target, 0, 0, 0, NEVER, 0, now, "", "", [len(before)], facts,
-                          workflow, self)
+            counts = [0] * width
+            for place, by_how_much in (move for other in before for move in born[other].get("after", ())):
+                counts[place] += by_how_much
+            row = TaskRow(
+                workflow.id, no, workflow.run, line.target, 0, 0, 0, NEVER, 0, now, "", "", counts, facts, workflow, self)
             for name, value in sets:
                 setattr(row, name, value)
+            row.touched = True
             self.tasks[workflow.id, no] = row
-            self.created_tasks.append(row)
-            self.seen.add(row)
+            self.plan.created_tasks.append(row)
             self.woken[row] = None
-            for link, moved in deltas[signature(facts), ABSENT, line.target]:
-                if link == "tasks":
-                    for place, by_how_much in moved:
-                        counts[place] += by_how_much
+            for place, by_how_much in born[no].get("tasks", ()):
+                workflow.counts[place] += by_how_much
         self.tree.tasks += len(prepared.facts)
-        self.changes.append(
+        self.plan.changes.append(
             Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, len(prepared.facts), by, ""))
 
-    def cascade(self, anchor: WorkflowRow, part: Part, by: str, *, ending: bool) -> None:
-        """Reach every row behind a set link: the rows in the view now, the rest in the store with one statement."""
-        (line,) = {id(ls[0]): ls[0] for (_, event), ls in self.program.cells[part.kind].items() if event == part.event}.values()
-        cascade = Cascade(
-            part.event, part.kind, part.link, anchor.id, line, part.where if part.fire.where != YES else _anywhere,
-            self.given, ("workflow", line.target) in self.program.entering and part.kind == "workflow", by,
-            self.command.reason if by == self.command.name else self.cause,
-        )
-        (self.last if ending else self.first).append(cascade)
-        loaded: list[WorkflowRow | TaskRow] = [*self.workflows.values(), *self.tasks.values()]
-        reached = [row for row in loaded if row is not anchor and self._reached(cascade, row)]
-        for row in reached:
-            if ending:
-                self.apply(row, line, by)
-            else:
-                for name, value in [(n, f(row, self.given)) for n, f in line.sets]:
-                    setattr(row, name, value)
-                row.state, row.changed = line.target, self.now
+    def create_delivery(self, workflow: WorkflowRow, topic: str, line: Line) -> None:
+        """Write what one topic is to be told of a workflow's run."""
+        policy = self.snapshot.policy
+        row = DeliveryRow(
+            workflow.id, workflow.run, topic, line.target, 0, 0, 0, NEVER, "", "", self.now, policy.sends, policy.lease)
+        for name, read in line.sets:
+            setattr(row, name, read(row, self.given))
+        self.plan.created_deliveries.append(row)
+        self.plan.changes.append(
+            Change("delivery", workflow.id, topic, line.event, ABSENT, line.target, 0, 1, line.event, ""))
+
+    # ---- whole sets ---------------------------------------------------------------------------------------------------
+    def cascade(self, anchor: WorkflowRow, part: Part, by: str, reason: str, *, ending: bool) -> None:
+        """Reach every row behind a set link: the rows in the view now, the rest in the store with one statement.
+
+        Without `ending` nothing of the step has happened yet; with it, `anchor` has just ended.
+        """
+        line = part.line
+        if line is None:
+            raise InvalidDefinition(f"{part.event} over {part.link!r}", why="it does not move a set of rows that exist")
+        emits = part.kind == "workflow" and ("workflow", line.target) in self.program.entering
+        cascade = Cascade(part.event, part.kind, part.link, anchor.id, line, part.where, self.given, emits, by, reason)
+        (self.plan.last if ending else self.plan.first).append(cascade)
+        loaded: Iterable[WorkflowRow | TaskRow] = (self.workflows if part.kind == "workflow" else self.tasks).values()
+        for row in [row for row in loaded if row is not anchor and self._reached(cascade, row)]:
+            self._reach(cascade, row, ending=ending)
         if part.wakes and not ending:
-            # An ending wakes nobody: every row that it moves lies below an ended workflow, and every rule asks for a live one.
-            for row in [*self.snapshot.paused_by(anchor.id)]:
-                kept = self.keep_workflow(row)
-                self.woken[kept] = None  # type: ignore[index]
-                self.woken.update(dict.fromkeys(self.readers("tasks", kept)))  # type: ignore[arg-type]
+            for found in self.snapshot.paused_by(anchor.id):
+                workflow = self.keep_workflow(found)
+                self.woken[workflow] = None
+                self.wake_tasks(workflow)
+
+    def _reached(self, cascade: Cascade, row: WorkflowRow | TaskRow) -> bool:
+        if row.kind != cascade.kind or row.state not in cascade.line.row.source:
+            return False
+        owner = row.id if isinstance(row, WorkflowRow) else row.workflow
+        return in_scope(cascade.link, cascade.workflow, owner) and bool(cascade.where(row, cascade.given))
+
+    def _reach(self, cascade: Cascade, row: WorkflowRow | TaskRow, *, ending: bool) -> None:
+        """Do to one row what a cascade does to it in the store.
+
+        A cascade that comes first finds the row in the store, too, and writes it down there. One that comes last does not
+        find it any more. Below an ending no counter is kept and no rule is enabled, so nobody is told.
+        """
+        line, source = cascade.line, row.state
+        for name, read in line.sets:
+            setattr(row, name, read(row, cascade.given))
+        row.state, row.changed, row.reason = line.target, self.now, cascade.reason or row.reason
+        if ending:
+            owner, subject, number = (
+                (row.id, "", row.slot) if isinstance(row, WorkflowRow) else (row.workflow, row.ref, row.attempt))
+            if not row.touched:
+                self._write(row)
+            self.plan.changes.append(
+                Change(row.kind, owner, subject, line.event, source, line.target, number, 1, cascade.by, cascade.reason))
+            if isinstance(row, WorkflowRow):
+                self._emit(row, line)
+
+    def _catch_up(self, row: WorkflowRow | TaskRow) -> None:
+        """Do to a row that was read just now what the cascades of this decision do to it in the store."""
+        if isinstance(row, TaskRow) and self.plan.first:
+            present, row.wf = row.wf, self._before(row.wf)  # what comes first sees everything as it was before
+            self._reach_by(self.plan.first, row, ending=False)
+            row.wf = present
+        elif self.plan.first:
+            self._reach_by(self.plan.first, row, ending=False)
+        self._reach_by(self.plan.last, row, ending=True)
+
+    def _reach_by(self, cascades: list[Cascade], row: WorkflowRow | TaskRow, *, ending: bool) -> None:
+        for cascade in cascades:
+            if self._reached(cascade, row):
+                self._reach(cascade, row, ending=ending)
+
+    def _before(self, workflow: WorkflowRow) -> WorkflowRow:
+        """A workflow as it was when the decision began."""
+        found = self.before.get(workflow.id)
+        if found is None:
+            found = self.before[workflow.id] = self.snapshot.workflow(workflow.id) or workflow
+        return found
 
     def anything_open(self, workflow: WorkflowRow) -> bool:
         """Whether anything below may still be open. A live sub-workflow has an open task above it, so tasks tell."""
         place = self.program.open_tasks
         return place is None or workflow.counts[place] > 0
 
+    # ---- the end ------------------------------------------------------------------------------------------------------
     def annotate(self, row: Record) -> None:
         """Write down what is not decided on: who works on a task, what it gave, what went wrong with a delivery."""
         command = self.command
@@ -309,26 +365,23 @@ class View:
             if command.worker:
                 row.worker = command.worker
             if command.payload is not None:
-                self.payloads.append(Payload(row.workflow, row.no, "output", command.payload))
+                self.plan.payloads.append(Payload(row.workflow, row.no, "output", command.payload))
         elif isinstance(row, DeliveryRow) and command.name in ("RELEASE", "BURY"):
             row.error = command.reason
 
-    def plan(self, *, born: bool, raises: bool) -> Plan:
-        """Everything that this decision writes."""
-        written = self.written
-        if raises:
-            self.tree.version += 1
-            self.tree.clock = self.now
-        return Plan(
-            self.command, self.now, self.tree, born, raises, self.first, self.created_workflows, self.created_tasks,
-            self.created_deliveries, [r for r in written if isinstance(r, WorkflowRow)],
-            [r for r in written if isinstance(r, TaskRow)], [r for r in written if isinstance(r, DeliveryRow)], self.last,
-            self.payloads, self.changes,
-        )
+    def close(self) -> Plan:
+        """Everything that this decision writes. The rows forget the view, so that nothing is left that refers to itself."""
+        for workflow in self.workflows.values():
+            workflow.view = None
+        for task in self.tasks.values():
+            task.view = None
+        return self.plan
 
 
-def _anywhere(row: Any, given: Mapping[str, Any]) -> bool:
-    return True
+def missing(what: str) -> StoreCorrupt:
+    """A row that another one leads to is not there."""
+    return StoreCorrupt(f"reading {what}", why="its row is missing, though others lead to it",
+                        hint="kernel audit lists what is inconsistent; restore the store from a copy")
 
 
 def in_scope(link: str, anchor: str, owner: str) -> bool:

@@ -295,7 +295,7 @@ class Kernel:
         """Workflows by id, a page at a time: `after` is the `after` of the page before."""
         with self.store.transaction(write=False) as transaction:
             rows = transaction.find(state, name, after or "", _limit(limit) + 1)
-            versions = {root: t.version for root in {root_of(r.id) for r in rows} if (t := transaction.tree(root))}
+            versions = {root: reading.tree_of(transaction, root).version for root in {root_of(r.id) for r in rows}}
             items = tuple(reading.workflow(transaction, r, versions[root_of(r.id)]) for r in rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit else None)
 

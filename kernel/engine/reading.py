@@ -11,12 +11,20 @@ from kernel.engine.entities import Delivery, Finding, HistoryRow, Lease, Node, R
 from kernel.engine.explain import delivery_id, not_found
 from kernel.engine.ports import HistoryRecord, Transaction
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
-from kernel.errors import InvalidInput, quoted
+from kernel.errors import InvalidInput, StoreCorrupt, quoted
 
 
 def loaded(text: str | None) -> Any:
-    """A stored JSON text as a value; None where there is none."""
-    return None if text is None else json.loads(text)
+    """A stored JSON text as a value; None where there is none. Raises StoreCorrupt."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError as error:
+        raise damaged("a stored JSON text", f"it cannot be read: {error}") from error
+
+
+def damaged(what: str, why: str) -> StoreCorrupt:
+    """The error for what no program of ours has written."""
+    return StoreCorrupt(f"reading {what}", why=why, hint="restore a backup; keep the damaged file for analysis")
 
 
 def tree_of(transaction: Transaction, workflow_id: str) -> TreeRow:

@@ -1,12 +1,13 @@
 """Exhaustive exploration: from the empty store every command in every state, breadth first, with every invariant checked.
 
 Workers, relays and callers have no state here: anyone may give any command at any moment, with the stored lease or with
-another one. Time stands still; a timer that is due fires or does not.
+another one. Time stands still; a timer that is due fires or does not. Deliveries and the tree do not touch each other (a
+static check), so a delivery is only created here, unless the exploration is asked to move deliveries too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import product
 
 from attrs import define, field, frozen
@@ -17,8 +18,18 @@ from kernel.spec.language import Nature, Place, Spec, Step
 from kernel.spec.vocabulary import ABSENT
 
 NOW = 1_000
-LEASES = ("held", "stale", "foreign")
-"""What a worker presents: the stored lease, that of an earlier hand-out, that of another run."""
+"""The time that stands still."""
+AXES: tuple[tuple[str, tuple[tuple[str, str | int], ...]], ...] = (
+    ("handouts", (("lease", "held"), ("lease", "stale"), ("lease", "foreign"))),
+    ("claims", (("lease", "held"), ("lease", "stale"))),
+    ("retryable", (("retryable", 1), ("retryable", 0))),
+    ("proof", (("proof", "digest"), ("proof", ""))),
+)
+"""What can be presented for a parameter: of a lease the stored one, that of an earlier hand-out, that of another run."""
+SAID = {
+    ("retryable", 0): "for good", ("lease", "stale"): "with a stale lease", ("lease", "foreign"): "with a lease of another run",
+    ("proof", ""): "without a proof",
+}
 STATES = (Nature.STATE, Nature.LIVENESS)
 """Natures whose expressions are to hold in a state; that of a liveness property is about its measure."""
 
@@ -33,45 +44,43 @@ class Request:
 
     def label(self, tree: Tree) -> str:
         """The request as a counterexample names it."""
-        said = {("retryable", 0): "for good", ("lease", "stale"): "with a stale lease", ("lease", "foreign"): "with a lease of another run"}
-        words = [said[c] for c in self.choices if c in said]
+        words = [SAID[c] for c in self.choices if c in SAID]
         return " ".join((self.step.name, tree.places[self.row].id, *words))
 
     @property
-    def stale(self) -> bool:
-        """Whether the lease presented is not the stored one."""
-        return dict(self.choices).get("lease", "held") != "held"
+    def fenced(self) -> bool:
+        """Whether a worker presents a lease that is not the stored one, so that nothing may come of it."""
+        return self.step.on == "task" and dict(self.choices).get("lease", "held") != "held"
 
-    def given(self, oracle: Oracle, state: State) -> Given:
+    def given(self, oracle: Oracle, state: State, now: int = NOW) -> Given:
         """What is presented, where things stand in this state."""
-        chosen = dict(self.choices)
-        given: dict[str, Value] = {"now": NOW}
-        if "origin" in self.step.params:
+        chosen, named = dict(self.choices), self.step.params
+        given: dict[str, Value] = {"now": now, **{name: chosen[name] for name in named if name in chosen}}
+        if "origin" in named:
             given["origin"] = oracle.places[self.row].id
-        if "lease" in chosen:
-            workflow = oracle.follow(state, self.row, "wf")
-            run = int(oracle.value(state, workflow, "run"))
-            handouts = int(oracle.value(state, self.row, "handouts"))
-            given |= {"run": run + (chosen["lease"] == "foreign"), "handouts": handouts - (chosen["lease"] == "stale")}
-        if "retryable" in chosen:
-            given["retryable"] = chosen["retryable"]
+        if "delay" in named:
+            given["delay"] = 0
+        if "run" in named:
+            run = oracle.value(state, oracle.follow(state, self.row, "wf"), "run")
+            given["run"] = int(run) + (chosen["lease"] == "foreign")
+        for count in ("handouts", "claims"):
+            if count in named:
+                given[count] = int(oracle.value(state, self.row, count)) - (chosen["lease"] == "stale")
         return given
 
 
-def requests(spec: Spec, tree: Tree) -> tuple[Request, ...]:
-    """Every command on every row, with everything that can be presented. Deliveries are created, never moved."""
+def requests(spec: Spec, tree: Tree, kinds: Collection[str]) -> tuple[Request, ...]:
+    """Every command on every row of these kinds, with everything that can be presented. Only a root is started."""
     found = []
     for step in spec.commands:
-        if step.on == "delivery":
-            continue
-        axes: list[list[tuple[str, str | int]]] = []
-        if "handouts" in step.params:
-            axes.append([("lease", lease) for lease in LEASES])
-        if "retryable" in step.params:
-            axes.append([("retryable", 1), ("retryable", 0)])
+        axes = [choices for param, choices in AXES if param in step.params]
         rows = tree.rows[step.on] if step.name != "START" else tree.rows[step.on][:1]
-        found += [Request(step, row, choices) for row in rows for choices in product(*axes)]
+        found += [Request(step, row, choices) for row in rows for choices in product(*axes) if step.on in kinds]
     return tuple(found)
+
+
+Observer = Callable[[State, Request, State | Stuck], None]
+Within = Callable[[State], bool]
 
 
 @define
@@ -92,11 +101,13 @@ class Exploration:
 class Explorer:
     """Explores a specification on a shape."""
 
-    def __init__(self, spec: Spec, shape: Shape) -> None:
-        """Write the shape out and list the requests."""
-        self.spec, self.tree = spec, Tree(spec, shape)
+    def __init__(
+        self, spec: Spec, shape: Shape, *, kinds: Collection[str] = ("workflow", "task"), within: Within | None = None
+    ) -> None:
+        """Write the shape out and list the requests on rows of these kinds; go on only from states that are `within`."""
+        self.spec, self.tree, self.within = spec, Tree(spec, shape), within
         self.oracle = Oracle(spec, self.tree)
-        self.requests = requests(spec, self.tree)
+        self.requests = requests(spec, self.tree, kinds)
         self.seen = Exploration(self.tree, {self.tree.start: None})
 
     def wrong(self, state: State, *, mid: bool) -> Iterator[str]:
@@ -127,21 +138,23 @@ class Explorer:
         after = self.oracle.commit(request.step, request.row, given, state, watch)
         if isinstance(after, Stuck):
             return after
-        if request.stale:
+        if request.fenced:
             self.seen.broken += (f"INV-06 {self.tree.places[request.row].id}",)
         self.seen.broken += tuple(self.wrong_step(state, after))
         if after not in self.seen.found:
             self.seen.broken += tuple(self.wrong(after, mid=False))
         return after
 
-    def run(self) -> Exploration:
-        """Explore until there is nothing new, or something is broken."""
+    def run(self, observe: Observer | None = None) -> Exploration:
+        """Explore until there is nothing new, or something is broken. `observe` is shown every commit and every refusal."""
         seen, frontier = self.seen, [self.tree.start]
         while frontier:
             reached: list[State] = []
             for state in frontier:
                 for request in self.requests:
                     after = self.commit(request, state)
+                    if observe is not None:
+                        observe(state, request, after)
                     if seen.broken:
                         seen.trace = (*self.path(state), request.label(self.tree))
                         seen.broken = tuple(dict.fromkeys(seen.broken))
@@ -151,7 +164,8 @@ class Explorer:
                     seen.transitions += 1
                     if after not in seen.found:
                         seen.found[after] = (state, request)
-                        reached.append(after)
+                        if self.within is None or self.within(after):
+                            reached.append(after)
             frontier = reached
             seen.depth += bool(reached)
         return seen

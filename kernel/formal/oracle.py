@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from attrs import frozen
 
 from kernel.formal.shape import State, Tree, Value
-from kernel.spec.language import Expr, F, Fire, Linked, Lit, Op, Param, Q, Row, Spec, Step
+from kernel.spec.language import Enter, Expr, F, Fire, Linked, Lit, Op, Param, Q, Row, Spec, Step
 from kernel.spec.vocabulary import ABSENT
 
 Given = Mapping[str, Value]
@@ -129,7 +129,23 @@ class Oracle:
         return self.behind(state, row, fire.at)
 
     def apply(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
-        """Move rows together; then everything happens that entering their states brings with it."""
+        """Move rows together; then what entering their states brings with it: cascades, and what is emitted.
+
+        A cascade's links cover all that is below, so that what it moves has no cascade of its own; but it emits.
+        """
+        after = self.move(moves, given, state)
+        for enter in self.spec.on_enter:
+            entered = self.entered(enter, moves, state, after)
+            for row, fire in [(row, fire) for row in entered for fire in enter.cascade]:
+                before, fired = after, self.moves(Step("", enter.kind, (fire,)), row, given, after) or {}
+                after = self.move(fired, given, before)
+                entered += self.entered(enter, fired, before, after)
+            for row, fire in [(row, fire) for row in entered for fire in enter.emit]:
+                after = self.move(self.moves(Step("", enter.kind, (fire,)), row, given, after) or {}, given, after)
+        return after
+
+    def move(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
+        """Move rows together, each by its line: all is read before anything changes."""
         after = list(state)
         for row, line in moves.items():
             columns = self.tree.columns[self.places[row].kind]
@@ -139,17 +155,12 @@ class Oracle:
             values[columns["changed"]] = given["now"]
             values[0] = line.target
             after[row] = tuple(values)
-        return self._enter(moves, given, state, tuple(after))
+        return tuple(after)
 
-    def _enter(self, moves: Mapping[int, Row], given: Given, before: State, after: State) -> State:
-        for row in moves:
-            for enter in self.spec.on_enter:
-                if self.places[row].kind != enter.kind or after[row][0] not in enter.states or before[row][0] in enter.states:
-                    continue
-                for fire in (*enter.cascade, *enter.emit):
-                    fired = self.moves(Step("", enter.kind, (fire,)), row, given, after)
-                    after = self.apply(fired or {}, given, after)
-        return after
+    def entered(self, enter: Enter, moves: Mapping[int, Row], before: State, after: State) -> list[int]:
+        """The rows that these moves took into a state that brings something with it."""
+        kind, states = enter.kind, enter.states
+        return [r for r in moves if self.places[r].kind == kind and after[r][0] in states and before[r][0] not in states]
 
     # ---- commits ------------------------------------------------------------------------------------------------------
     def progress(self, state: State, given: Given) -> State | None:

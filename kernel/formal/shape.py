@@ -8,7 +8,6 @@ stands in the tree's places; what the lifecycles write is a `State`: for each pl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from attrs import define, evolve, field, frozen
 
@@ -39,19 +38,15 @@ class Task:
     asks: str = ""
     sound: int = 1
 
-    @classmethod
-    def nesting(cls, ref: str, sub: Shape, after: tuple[str, ...] = (), **given: Any) -> Task:
-        """A task that starts a sub-workflow."""
-        return cls(ref, after, "WORKFLOW", sub, **given)
-
 
 @frozen
 class Shape:
-    """A definition: its tasks, how long it may live, who hears of its end."""
+    """A definition: its tasks, how long it may live, who hears of its end and how long that may take at a time."""
 
     tasks: tuple[Task, ...]
     timeout: int = NEVER
     topics: tuple[str, ...] = ("archive",)
+    delivery_lease: int = NEVER
 
 
 @define
@@ -106,7 +101,8 @@ class Tree:
                     child = f"{name}/{task.ref}" if attempt == 1 else f"{name}/{task.ref}~{attempt}"
                     children[attempt] = self._workflow(task.sub, child, own[task.ref], attempt)
         for topic in shape.topics:
-            place = Place("delivery", f"{name}>{topic}", (name, len(shape.tasks)), {"run": 1, "sends": 2, "lease": NEVER})
+            place = Place("delivery", f"{name}>{topic}", (name, len(shape.tasks)), {
+                "run": 1, "sends": 2, "lease": shape.delivery_lease})
             place.one["of"] = here
             self._put(place)
         return here
@@ -163,4 +159,4 @@ def blank(kind: Kind) -> Row:
 def hurried(shape: Shape) -> Shape:
     """The same shape with every clock already run out, so that an enabled timer may fire at any moment."""
     tasks = tuple(evolve(t, lease=0, poll_timeout=0, sub=t.sub and hurried(t.sub)) for t in shape.tasks)
-    return evolve(shape, tasks=tasks, timeout=0)
+    return evolve(shape, tasks=tasks, timeout=0, delivery_lease=0)

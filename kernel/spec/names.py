@@ -103,7 +103,7 @@ def _shaped(expr: Expr, condition: bool) -> Iterator[str]:
         yield from _shaped(expr.body.holds, True)
 
 
-def _unknown(spec: Spec, kind: str, expr: Expr, *, then: bool = False) -> Iterator[str]:
+def _unknown(spec: Spec, kind: str, expr: Expr, *, then: bool) -> Iterator[str]:
     """What an expression that is read from a row of this kind names and is not declared."""
     for part in walk(expr):
         if isinstance(part, F):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kernel.engine.ports import Violation
+from kernel.errors import StoreCorrupt
 from kernel.spec.vocabulary import LIVE
 from kernel.stores.statements import statements
 from kernel.stores.whole import Whole, recount
@@ -45,6 +46,8 @@ def _counters(transaction: SqliteTransaction) -> Iterator[Violation]:
         after = ""
         while rows := transaction.workflow_rows("workflows_in_state", (state, after, BATCH)):
             for row in rows:
-                whole = Whole([row], list(transaction.tasks(row.id, row.run)), [])
-                yield from recount(row, whole)
+                try:
+                    yield from recount(row, Whole([row], list(transaction.tasks(row.id, row.run)), []))
+                except StoreCorrupt as error:
+                    yield Violation("STORE", row.id, row.run, "", error.why)
             after = rows[-1].id

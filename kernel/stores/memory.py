@@ -92,8 +92,8 @@ class MemorySnapshot:
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
-        rows = self.store.tasks[workflow_id, self.run]
-        return [rows[no].copy() for no in nos]
+        rows = self.store.tasks.get((workflow_id, self.run), {})
+        return [rows[no].copy() for no in nos if no in rows]
 
     def ready(self, workflow_id: str) -> Iterable[TaskRow]:
         """The tasks that progress may move once the workflow is RUNNING."""

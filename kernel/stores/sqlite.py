@@ -20,10 +20,11 @@ import apsw
 
 from kernel.core.definitions import compile_definition, from_content
 from kernel.core.records import Policy, Prepared, prepare
-from kernel.engine.reading import loaded
+from kernel.engine.reading import damaged, loaded
 from kernel.errors import (
     CommitUnknown,
     Conflict,
+    InvalidDefinition,
     InvalidInput,
     KernelError,
     SchemaMismatch,
@@ -205,9 +206,11 @@ class SqliteStore:
             if write:
                 self._check_schema(connection)
             yield transaction
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if isinstance(error, UNEXPECTED) and (found := _damage(connection)):
+                raise damaged(quoted(self.path), found) from error
             raise
         if not write or not transaction.wrote:
             connection.execute("ROLLBACK")
@@ -267,6 +270,8 @@ class SqliteStore:
             raise
         except apsw.BusyError as error:
             raise self._busy() from error
+        except UnicodeDecodeError as error:
+            raise damaged(quoted(self.path), "a text in it is not UTF-8") from error
         except apsw.Error as error:
             kind, hint = next((k, h) for of, k, h in MEANINGS if isinstance(error, of))
             raise kind(f"{doing} {quoted(self.path)}", why=str(error), stands="nothing was applied", hint=hint) from error
@@ -276,11 +281,19 @@ class SqliteStore:
         """The definition of a key, ready to run; definitions never change, so each is read once."""
         found = self._prepared.get(key)
         if found is None:
-            ((content,),) = connection.execute(statements()["definition_by_key"], (key,)).fetchall()
-            found = self._prepared[key] = prepare(compile_definition(from_content(loaded(str(content)))))
+            ((digest, content),) = connection.execute(statements()["definition_by_key"], (key,)).fetchall()
+            try:
+                definition = compile_definition(from_content(loaded(str(content))))
+            except InvalidDefinition as error:
+                raise damaged(f"definition number {key}", error.why) from error
+            if definition.digest != digest:
+                raise damaged(f"definition number {key}", "its content is not that of its digest")
+            found = self._prepared[key] = prepare(definition)
         return found
 
 
+UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a row that no program of ours wrote may lead to."""
 MEANINGS: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
     (apsw.FullError, StoreFull, "free some space on the disk; reads still work"),
     (apsw.ReadOnlyError, StoreReadOnly, "the file or its folder cannot be written by this user"),
@@ -302,6 +315,12 @@ def _path(path: str) -> tuple[str, bool]:
         raise InvalidInput(f"the store {quoted(path)}", why="it is not a path, with ?mode=ro or nothing behind it",
                            hint="sqlite:///orders.db, or sqlite:///orders.db?mode=ro")
     return os.path.abspath(name), bool(options)
+
+
+def _damage(connection: apsw.Connection) -> str:
+    """The first thing that SQLite itself finds wrong with the file; empty when it finds nothing."""
+    ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    return "" if found == "ok" else str(found)
 
 
 def _set(connection: apsw.Connection, name: str, value: str) -> object:

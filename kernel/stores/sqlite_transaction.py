@@ -13,8 +13,10 @@ from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
 from kernel.core.records import Change, DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation
+from kernel.engine.reading import damaged
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import ABSENT, KINDS
 from kernel.stores.audit import violations
 from kernel.stores.statements import statements
 
@@ -25,6 +27,9 @@ OWN_TASKS = ("tasks", "all_tasks")
 """The links that reach a workflow's own tasks."""
 BELOW = ("all_tasks", "subs", "children")
 """The links that reach what is below; `children` only one level down."""
+
+
+STATES = {kind.name: frozenset(kind.states) - {ABSENT} for kind in KINDS.values()}
 
 
 def _maybe(value: int) -> int | None:
@@ -131,6 +136,8 @@ class SqliteTransaction:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
         prepared = self.store.prepared(self.connection, definition)
         self.keys[id, run] = key, prepared
+        if state not in STATES["workflow"]:
+            raise damaged(f"workflow {quoted(id)}", f"its state is {quoted(state)}")
         return WorkflowRow(id, run, state, parent, parent_no, slot, depth, prepared, started, changed, _never(deadline),
                            paused_by, row[13], row[14], list(row[15:]))
 
@@ -163,6 +170,8 @@ class SqliteTransaction:
 
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
         no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, missing = row
+        if state not in STATES["task"] or not 0 <= no < len(prepared.facts):
+            raise damaged(f"task number {no} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
         return TaskRow(workflow_id, no, run, state, attempt, handouts, not_before, _never(expires), signalled, changed, worker,
                        reason, [missing], prepared.facts[no])
 
@@ -180,6 +189,8 @@ class SqliteTransaction:
 
     def _delivery(self, row: tuple[Any, ...]) -> DeliveryRow:
         topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, key, id, run = row
+        if state not in STATES["delivery"]:
+            raise damaged(f"delivery {quoted(topic)} of workflow {quoted(id)}", f"its state is {quoted(state)}")
         self.keys.setdefault((id, run), (key, None))  # type: ignore[arg-type]
         return DeliveryRow(id, run, topic, state, attempt, claims, due, _never(expires), proof, error, changed, sends, lease)
 

@@ -48,7 +48,8 @@ class Links:
 
     def child(self, task: TaskRow) -> Any:
         """The sub-workflow of the task's present attempt."""
-        return self.whole.workflows.get((child_id(task), self.run), _Absent())
+        found = self.whole.workflows.get((child_id(task), self.run))
+        return found if found is not None and (found.parent_no, found.slot) == (task.no, task.attempt) else _Absent()
 
     def behind(self, row: WorkflowRow, link: str) -> Iterable[Any]:
         """The rows behind a set link of a workflow."""
@@ -86,6 +87,9 @@ def violations(
     """Every row on which a state invariant does not hold, and every counter that is not what it counts."""
     whole = Whole(workflows, tasks, deliveries)
     rows: dict[str, list[Any]] = {"workflow": workflows, "task": tasks, "delivery": deliveries}
+    for kind, found in rows.items():
+        yield from _damage(kind, found, whole)
+    rows["task"] = [row for row in tasks if (row.workflow, row.run) in whole.workflows]
     for prop, holds in _properties():
         for row in rows[prop.on]:
             try:
@@ -97,6 +101,15 @@ def violations(
     for row in workflows:
         if row.state in LIVE:
             yield from recount(row, whole)
+
+
+def _damage(kind: str, rows: list[Any], whole: Whole) -> Iterator[Violation]:
+    """Rows that no command could have left: in no state of their kind, or of a workflow that is gone."""
+    for row in rows:
+        if row.state not in SPEC.kinds[kind].states:
+            yield Violation("STORE", *_place(row), f"unknown state {row.state}")
+        if kind != "workflow" and (row.workflow, row.run) not in whole.workflows:
+            yield Violation("STORE", *_place(row), f"a {kind} of a workflow that does not exist")
 
 
 def _place(row: Any) -> tuple[str, int, str]:

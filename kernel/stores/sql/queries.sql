@@ -147,7 +147,7 @@ SELECT digest, version, ended, canceled, deliveries, no_op FROM command WHERE ro
 INSERT INTO command (root, id, digest, version, ended, canceled, deliveries, no_op, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: definition_by_key
-SELECT content FROM definition WHERE key = ?
+SELECT digest, content FROM definition WHERE key = ?
 
 -- name: definition_of_version
 SELECT key, digest FROM definition WHERE name = ? AND version = ?

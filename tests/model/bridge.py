@@ -1,0 +1,227 @@
+"""Between the oracle's states and the rows that a decision works on; and one comparison of the two."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from kernel.core.decide import decide
+from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef, compile_definition
+from kernel.core.plan import Command, Plan, Refusal, Subject
+from kernel.core.program import Program
+from kernel.core.records import OWN, Change, DeliveryRow, Policy, Prepared, Record, TaskRow, TreeRow, WorkflowRow, prepare
+from kernel.formal.explore import NOW, Explorer, Request
+from kernel.formal.oracle import Stuck
+from kernel.formal.shape import Shape, State, Task, blank
+from kernel.spec.language import Lock
+from kernel.spec.vocabulary import ABSENT, ENDED
+from tests.model.world import World
+
+STALE = -99
+"""In place of the counters below an ended workflow: nothing may read them."""
+VERSION = 7
+
+
+# ---- definitions ------------------------------------------------------------------------------------------------------
+def too_deep() -> str:
+    """The input of every workflow: as deep as JSON may be, so that no task can take it in one level down."""
+    value: object = 1
+    for _ in range(99):
+        value = [value]
+    return json.dumps({"deep": value})
+
+
+def task_def(task: Task, name: str) -> TaskDef:
+    """A task of a shape as an author writes it. What cannot be prepared reads an input too deep, or has no known child."""
+    common: dict[str, Any] = {
+        "after": task.after, "retries": task.tries - 1, "optional": bool(task.optional), "permissive": bool(task.permissive),
+        "on_expiry": task.on_expiry,
+    }
+    if task.mode == "WORKFLOW":
+        return TaskDef(task.ref, workflow=f"{name}.{task.ref}" if task.sound else "nowhere", **common)
+    if not task.sound:
+        common["input"] = {"x": {"y": "${workflow.input.deep}"}}
+    if task.mode == "WORKER":
+        return TaskDef(task.ref, **common)
+    if task.mode == "WAIT":
+        return TaskDef(task.ref, kind=TaskKind.WAIT, **common)
+    return TaskDef(task.ref, kind=TaskKind.TERMINATE if task.asks else TaskKind.FORK, asks=task.asks or None, **common)
+
+
+def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]:
+    """The definitions of a shape by name, the root's first; with clocks as the shape has them, which an author cannot write."""
+    source = WorkflowDef(name, tasks=[task_def(t, name) for t in shape.tasks], topics=shape.topics)
+    plain = prepare(compile_definition(source))
+    facts = tuple(
+        evolve(f, retry_delay=t.retry_delay, lease=t.lease, poll_timeout=t.poll_timeout)
+        for f, t in zip(plain.facts, shape.tasks, strict=True)
+    )
+    yield name, Prepared(plain.definition, facts, shape.timeout)
+    for task in shape.tasks:
+        if task.sub is not None:
+            yield from definitions(task.sub, f"{name}.{task.ref}")
+
+
+# ---- states and worlds ------------------------------------------------------------------------------------------------
+@frozen
+class Bridge:
+    """An explored shape and its definitions."""
+
+    explorer: Explorer
+    program: Program
+    prepared: Mapping[str, Prepared]
+
+    @classmethod
+    def over(cls, explorer: Explorer, program: Program) -> Bridge:
+        """The bridge over what an explorer explores."""
+        return cls(explorer, program, dict(definitions(explorer.tree.shape)))
+
+    def stored(self, state: State, place: int) -> dict[str, Any]:
+        """The stored fields of a row, by name."""
+        return dict(zip(self.explorer.tree.columns[self.explorer.tree.places[place].kind], state[place], strict=True))
+
+    def world(self, state: State) -> World:
+        """The rows of a state, with exact counters where they are kept, and stale ones where they are not."""
+        tree = self.explorer.tree
+        world = World(definitions=self.prepared, policy=Policy(sends=2, lease=tree.shape.delivery_lease))
+        names = {0: "w"}
+        for i in tree.rows["workflow"]:
+            place = tree.places[i]
+            up = place.one.get("up")
+            if up is not None:
+                above = tree.places[up]
+                names[i] = f"{names[above.one['wf']]}.{above.id.rpartition('.')[2]}"
+            if state[i][0] != ABSENT:
+                self.put_workflow(world, state, i, self.prepared[names[i]])
+        if world.workflows:
+            world.root = TreeRow("w", 1, VERSION, NOW, len(world.own))
+        return world
+
+    def put_workflow(self, world: World, state: State, i: int, prepared: Prepared) -> None:
+        """Write a workflow, its tasks and its deliveries."""
+        tree = self.explorer.tree
+        place = tree.places[i]
+        name, up, kept = place.id, place.one.get("up"), state[i][0] not in ENDED
+        parent, parent_no = tree.places[up].order if up is not None else ("", OWN)
+        workflow = WorkflowRow(
+            id=name, parent=parent, parent_no=parent_no, slot=int(place.fixed["slot"]), depth=name.count("/"),
+            prepared=prepared, started=NOW, reason="",
+            counts=self.counts(state, i, "workflow") if kept else [STALE] * 9, **self.stored(state, i))
+        world.put(workflow)
+        for j in place.sets["tasks"]:
+            world.put(TaskRow(
+                workflow=name, no=tree.places[j].order[1], run=workflow.run, worker="", reason="",
+                counts=self.counts(state, j, "task") if kept else [STALE], facts=prepared.facts[tree.places[j].order[1]],
+                **self.stored(state, j)))
+        world.payloads[name, OWN, "input"] = too_deep()
+        for j in place.sets["outbox"]:
+            if state[j][0] != ABSENT:
+                topic = tree.places[j].id.rpartition(">")[2]
+                world.put(DeliveryRow(
+                    workflow=name, run=1, topic=topic, error="", sends=2, lease=world.policy.lease, **self.stored(state, j)))
+
+    def counts(self, state: State, i: int, kind: str) -> list[int]:
+        """The counters of a row, each a count of what is there."""
+        oracle, place = self.explorer.oracle, self.explorer.tree.places[i]
+        return [
+            sum(bool(oracle.evaluate(c.body, j, {}, state)) for j in place.sets[c.link] if state[j][0] != ABSENT)
+            for c in self.program.counters_of(kind)
+        ]
+
+    def state(self, world: World) -> State:
+        """The state that a world is in."""
+        tree = self.explorer.tree
+        rows: dict[str, Record] = {**world.workflows}
+        rows |= {f"{row.workflow}.{row.ref}": row for row in world.own.values()}
+        rows |= {f"{row.workflow}>{row.topic}": row for row in world.outbox.values()}
+        state = []
+        for place in tree.places:
+            row = rows.pop(place.id, None)
+            kind = self.explorer.spec.kinds[place.kind]
+            state.append(blank(kind) if row is None else tuple(getattr(row, name) for name in tree.columns[place.kind]))
+        assert not rows, f"rows that no shape has: {sorted(rows)}"
+        return tuple(state)
+
+    def command(self, request: Request, state: State, now: int) -> Command:
+        """A request as a command."""
+        place = self.explorer.tree.places[request.row]
+        subject = Subject(place.id) if place.kind == "workflow" else Subject(*place.order)
+        if place.kind == "delivery":
+            subject = Subject(place.order[0], topic=place.id.rpartition(">")[2], run=1)
+        born = request.step.name == "START"
+        return Command(
+            request.step.name, subject, given=request.given(self.explorer.oracle, state, now), reason="because",
+            prepared=self.prepared["w"] if born else None, input=too_deep() if born else None)
+
+    # ---- comparing ----------------------------------------------------------------------------------------------------
+    def differs(self, request: Request, state: State, world: World, expected: State | Stuck, now: int = NOW) -> str:
+        """What the decision does differently from the oracle; empty when it does the same."""
+        answer = decide(self.program, world, self.command(request, state, now), now)
+        if isinstance(expected, Stuck):
+            return self.refuses_otherwise(request, state, answer, expected)
+        if not isinstance(answer, Plan) or answer.no_op:
+            return f"the oracle does it, the decision answers {answer}"
+        after, lines = world.after(answer)
+        if self.state(after) != expected:
+            return f"goes to {self.explorer.tree.told(self.state(after))}, not {self.explorer.tree.told(expected)}"
+        return self.miscounted(after, expected) or self.misreported(request, answer, state, lines, expected)
+
+    def refuses_otherwise(self, request: Request, state: State, answer: Plan | Refusal | None, expected: Stuck) -> str:
+        """Whether a refusal or no-op is another one than the oracle's."""
+        if state[request.row][0] == ABSENT and request.step.name != "START":
+            return "" if answer is None else f"decides {answer} on a row that does not exist"
+        if expected.declared:
+            return "" if isinstance(answer, Plan) and answer.no_op == expected.declared else f"no no-op: {answer}"
+        if not isinstance(answer, Refusal):
+            return f"the oracle refuses, the decision answers {answer}"
+        if answer.state != state[request.row][0] or not answer.why:
+            return f"refuses without a reason: {answer}"
+        return ""
+
+    def miscounted(self, world: World, state: State) -> str:
+        """A counter of a live workflow or of one of its tasks that is not what it counts."""
+        for i in self.explorer.tree.rows["workflow"]:
+            place = self.explorer.tree.places[i]
+            if state[i][0] == ABSENT or state[i][0] in ENDED:
+                continue
+            if world.workflows[place.id].counts != self.counts(state, i, "workflow"):
+                return f"{place.id}: counters {world.workflows[place.id].counts}, not {self.counts(state, i, 'workflow')}"
+            for j in place.sets["tasks"]:
+                task = world.own[self.explorer.tree.places[j].order]
+                if task.counts != self.counts(state, j, "task"):
+                    return f"{self.explorer.tree.places[j].id}: counter {task.counts}, not {self.counts(state, j, 'task')}"
+        return ""
+
+    def misreported(self, request: Request, plan: Plan, before: State, lines: list[Change], after: State) -> str:
+        """History that does not replay, or a version that does not rise as the command's lock says."""
+        if plan.raises != (request.step.lock is Lock.TREE and bool(lines)):
+            return "the version rises although nothing changed, or the other way round"
+        if plan.raises and plan.tree.version != (VERSION + 1 if not plan.born else 1):
+            return f"the version is {plan.tree.version}"
+        if not lines and request.step.lock is not Lock.ROW and before != after:
+            return "a change without history"
+        return self.replayed(before, lines, after)
+
+    def replayed(self, before: State, lines: list[Change], after: State) -> str:
+        """What replaying the history of one commit gives, where it is not what the commit did."""
+        places = self.explorer.tree.places
+        states = {place.id: str(row[0]) for place, row in zip(places, before, strict=True)}
+        attempts = {place.id: row[1] for place, row in zip(places, before, strict=True) if place.kind == "task"}
+        for line in lines:
+            mark = {"workflow": "", "task": ".", "delivery": ">"}[line.kind]
+            name = line.workflow + mark + line.subject
+            whole = line.kind == "task" and not line.subject
+            named = [p.id for p in places if p.kind == "task" and p.order[0] == line.workflow] if whole else [name]
+            moved = [one for one in named if states[one] == line.source]
+            if len(moved) != line.count:
+                return f"{line} finds {len(moved)} rows"
+            states.update(dict.fromkeys(moved, line.target))
+            if line.kind == "task" and (line.subject or line.event == "CREATE"):
+                attempts.update(dict.fromkeys(moved, line.attempt))
+        for place, row in zip(places, after, strict=True):
+            if states[place.id] != row[0] or attempts.get(place.id, row[1]) != row[1]:
+                return f"{place.id} replays to {states[place.id]}, attempt {attempts.get(place.id)}: {lines}"
+        return ""

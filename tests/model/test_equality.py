@@ -1,0 +1,249 @@
+"""The decision does what the oracle does: on every pinned shape, in every state, for every command, all of them counted.
+
+For each pair the plan of `decide` is written to a copy of the state, its cascades reach the rows that it does not list, and
+then everything stored is compared; the counters are recounted, the history is replayed, a refusal must be a refusal.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from heapq import heappush
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from kernel.core import decide as deciding
+from kernel.core import program as compiling
+from kernel.core.program import Program, compile_program
+from kernel.core.view import View
+from kernel.formal.explore import NOW, Explorer, Request
+from kernel.formal.oracle import Stuck
+from kernel.formal.shape import Shape, State, Task, hurried
+from kernel.spec import SPEC
+from tests.model.bridge import Bridge
+from tests.model.shapes import SHAPES, TIMED
+from tests.model.world import World
+
+PINNED = {
+    #            states, transitions, comparisons
+    "two":      (92, 315, 3404),
+    "child":    (120, 658, 8760),
+    "asked":    (268, 1852, 23852),
+    "hurried":  (818, 3862, 43354),
+    "deep":     (771, 5074, 59367),
+    "mixed":    (727, 5537, 76335),
+    "again":    (1263, 6950, 97251),
+    "fork":     (1298, 10663, 141482),
+    "reject":   (992, 10469, 155744),
+}
+QUICK = ("two", "child")
+DELIVERIES = {"held": (0, 0, 0), "expired": (0, 0, 0)}
+WALKS = {1: 0, 2: 0, 3: 0, 4: 0}
+
+
+class Comparison:
+    """Compares the decision with the oracle while an explorer runs; counts, and keeps the first difference."""
+
+    def __init__(self, explorer: Explorer, program: Program) -> None:
+        self.explorer, self.bridge = explorer, Bridge.over(explorer, program)
+        self.state: State = ()
+        self.world = World()
+        self.counted = 0
+
+    def __call__(self, state: State, request: Request, after: State | Stuck) -> None:
+        """One comparison. Fails with the way to the state, the command and the difference."""
+        if state is not self.state:
+            self.state, self.world = state, self.bridge.world(state)
+        difference = self.bridge.differs(request, state, self.world, after)
+        self.counted += 1
+        if difference:
+            way = " -> ".join((*self.explorer.path(state), request.label(self.explorer.tree)))
+            pytest.fail(f"{way}: {difference}", pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """The compiled specification."""
+    return compile_program(SPEC)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PINNED])
+def test_decision_equals_oracle(name: str, program: Program) -> None:
+    """Every command in every state of the shape has the same outcome, counters and history; and no invariant is broken."""
+    explorer = Explorer(SPEC, SHAPES[name])
+    compared = Comparison(explorer, program)
+    seen = explorer.run(compared)
+    assert seen.broken == ()
+    assert (len(seen.found), seen.transitions, compared.counted) == PINNED[name]
+
+
+def test_enough_is_compared() -> None:
+    """The pinned shapes are all compared, and are more than a hundred thousand pairs of state and command together."""
+    assert set(PINNED) == set(SHAPES)
+    assert sum(compared for _, _, compared in PINNED.values()) > 600_000
+    assert sum(transitions for _, transitions, _ in PINNED.values()) > 45_000
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+def test_deliveries_move_alike(name: str, program: Program) -> None:
+    """Every command on a delivery has the same outcome, as far as four claims reach, with leases that last and that do not."""
+    shape = Shape((Task("a"),))
+    explorer = Explorer(SPEC, hurried(shape) if name == "expired" else shape, kinds=SPEC.kinds)
+    (delivery,), claims = explorer.tree.rows["delivery"], explorer.tree.columns["delivery"]["claims"]
+    explorer.within = lambda state: int(state[delivery][claims]) < 4
+    compared = Comparison(explorer, program)
+    seen = explorer.run(compared)
+    assert (len(seen.found), seen.transitions, compared.counted) == DELIVERIES[name]
+
+
+# ---- with a clock that goes on --------------------------------------------------------------------------------------------
+def walk(seed: int, program: Program, steps: int = 60) -> Counter[str]:
+    """Go through the shape with every clock at random; at each stop compare every command. Counts the commands taken."""
+    chance = random.Random(seed)
+    explorer = Explorer(SPEC, TIMED)
+    bridge, oracle, state, now, taken = Bridge.over(explorer, program), explorer.oracle, explorer.tree.start, NOW, Counter[str]()
+    for _ in range(steps):
+        now += chance.choice((0, 1, 3, 6))
+        world = bridge.world(state)
+        choices: dict[str, list[State]] = {}
+        for request in explorer.requests:
+            after = oracle.commit(request.step, request.row, request.given(oracle, state, now), state)
+            difference = bridge.differs(request, state, world, after, now)
+            taken["compared"] += 1
+            if difference:
+                pytest.fail(f"{request.label(explorer.tree)} at {now}: {difference}", pytrace=False)
+            if not isinstance(after, Stuck) and after != state and request.step.name != "TERMINATE":
+                choices.setdefault(request.step.name, []).append(after)
+        if not choices:
+            state = explorer.tree.start  # ended: begin again
+            continue
+        names = sorted(choices)
+        name = chance.choices(names, [1 if name == "PAUSE" else 2 if name == "HEARTBEAT" else 6 for name in names])[0]
+        state = chance.choice(choices[name])
+        taken[name] += 1
+    return taken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", WALKS)
+def test_decision_equals_oracle_as_time_goes_by(seed: int, program: Program) -> None:
+    """With leases, delays, poll time-outs and deadlines that pass at different moments the outcomes are the same."""
+    taken = walk(seed, program)
+    assert taken["compared"] == WALKS[seed]
+    assert {"POLL", "COMPLETE", "FAIL", "EXPIRE", "PAUSE", "RESUME", "WAKE"} <= set(taken)
+
+
+# ---- planted faults: each must be seen ------------------------------------------------------------------------------------
+def differs(name: str, program: Program) -> None:
+    """Compare on one shape until the first difference."""
+    explorer = Explorer(SPEC, SHAPES[name])
+    explorer.run(Comparison(explorer, program))
+
+
+Patch = pytest.MonkeyPatch
+
+
+def deltas_lost(patch: Patch) -> Program:
+    """The counters do not hear that a task was COMPLETED."""
+    derive = compiling.derive_deltas
+    patch.setattr(compiling, "derive_deltas", lambda *given: {**derive(*given), ("IN_PROGRESS", "COMPLETED"): {}})
+    return compile_program(SPEC)
+
+
+def wakes_lost(patch: Patch) -> Program:
+    """Nobody is woken over a link."""
+    patch.setattr(compiling, "derive_wakes", lambda spec: {})
+    return compile_program(SPEC)
+
+
+def looks_lost(patch: Patch) -> Program:
+    """A row that moved is not looked at again itself."""
+    patch.setattr(compiling._Compiler, "looks", lambda *given: frozenset())
+    return compile_program(SPEC)
+
+
+def rules_reordered(patch: Patch) -> Program:
+    """Starts come before ends."""
+    return compile_program(evolve(SPEC, progress=tuple(sorted(SPEC.progress, key=lambda rule: rule.on))))
+
+
+def ends_reordered(patch: Patch) -> Program:
+    """Of two ends the later one in the table comes first."""
+    return compile_program(evolve(SPEC, progress=(*SPEC.progress[:4], *SPEC.progress[4:12][::-1], *SPEC.progress[12:])))
+
+
+def gates_shut(patch: Patch) -> Program:
+    """A condition that only some rules share is asked for all of them."""
+    patch.setattr(compiling._Compiler, "common", lambda self, condition, cases: True)
+    return compile_program(SPEC)
+
+
+def lines_confused(patch: Patch) -> Program:
+    """What waits in line is taken as it stood when it got there."""
+    patch.setattr(deciding, "heappush", lambda heap, entry: heappush(heap, (*entry[:3], entry[3] + 10**6, *entry[4:])))
+    return compile_program(SPEC)
+
+
+def lines_unordered(patch: Patch) -> Program:
+    """Who wakes last goes first, whatever the order of the table."""
+    patch.setattr(deciding, "heappush", lambda heap, entry: heappush(heap, (0, "", 0, -entry[3], *entry[4:])))
+    return compile_program(SPEC)
+
+
+def replaced(method: str, by: Callable[..., Any]) -> Callable[[Patch], Program]:
+    """A method of the view does something else."""
+
+    def plant(patch: Patch) -> Program:
+        patch.setattr(View, method, by)
+        return compile_program(SPEC)
+
+    return plant
+
+
+def nothing(*given: Any, **named: Any) -> None:
+    """Instead of something."""
+
+
+FAULTS: dict[str, tuple[str, Callable[[Patch], Program]]] = {
+    "a counter's change dropped": ("two", deltas_lost),
+    "a wake-up over a link dropped": ("child", wakes_lost),
+    "a row does not look at itself": ("child", looks_lost),
+    "starts before ends": ("fork", rules_reordered),
+    "ends in another order": ("fork", ends_reordered),
+    "a gate too narrow": ("mixed", gates_shut),
+    "the heap is not looked at again": ("fork", lines_confused),
+    "the heap has no order": ("fork", lines_unordered),
+    "no overlay on rows read late": ("deep", replaced("_catch_up", nothing)),
+    "a cascade misses the rows at hand": ("fork", replaced("_reach", nothing)),
+    "nothing seems open below": ("child", replaced("anything_open", lambda *given: False)),
+    "no deliveries": ("two", replaced("_emit", nothing)),
+    "tasks not woken by RESUME": ("child", replaced("wake_tasks", nothing)),
+    "counters of successors forgotten": ("two", replaced("successors", lambda *given: [])),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fault that is planted in the decision makes the comparison fail."""
+    shape, plant = FAULTS[name]
+    with pytest.raises((pytest.fail.Exception, AssertionError, KeyError, AttributeError)):
+        differs(shape, plant(monkeypatch))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["workflows before tasks", "late rows see the present"])
+def test_a_planted_fault_of_time_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A RESUME whose shift of time does not read the state before shifts wrongly, and the walks see it."""
+    program = compile_program(SPEC)
+    if fault == "workflows before tasks":
+        resume = program.commands["RESUME"]
+        object.__setattr__(resume, "cascades", resume.cascades[::-1])
+    else:
+        monkeypatch.setattr(View, "_before", lambda self, workflow: workflow)
+    with pytest.raises(pytest.fail.Exception, match="RESUME"):
+        for seed in WALKS:
+            walk(seed, program)

@@ -1,0 +1,158 @@
+"""A store of dictionaries for tests of the decision: rows by id, private copies, plans applied in their documented order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import define, evolve, field
+
+from kernel.core.plan import Cascade, Plan
+from kernel.core.records import (
+    Change,
+    DeliveryRow,
+    Policy,
+    Prepared,
+    Record,
+    TaskRow,
+    TreeRow,
+    WorkflowRow,
+)
+from kernel.core.view import in_scope
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import ABSENT
+
+
+@define
+class World:
+    """The rows of one tree in its first run, and the definitions that exist. It is a Snapshot."""
+
+    root: TreeRow | None = None
+    workflows: dict[str, WorkflowRow] = field(factory=dict)
+    own: dict[tuple[str, int], TaskRow] = field(factory=dict)
+    outbox: dict[tuple[str, int, str], DeliveryRow] = field(factory=dict)
+    payloads: dict[tuple[str, int, str], str] = field(factory=dict)
+    definitions: Mapping[str, Prepared] = field(factory=dict)
+    policy: Policy = field(factory=Policy)
+
+    # ---- what a decision asks -------------------------------------------------------------------------------------------
+    def tree(self) -> TreeRow | None:
+        """The tree itself."""
+        row = self.root
+        return row and TreeRow(row.root, row.run, row.version, row.clock, row.tasks)
+
+    def workflow(self, workflow_id: str) -> WorkflowRow | None:
+        """A copy of one workflow."""
+        row = self.workflows.get(workflow_id)
+        return row and row.copy()
+
+    def task(self, workflow_id: str, no: int) -> TaskRow | None:
+        """A copy of one task."""
+        row = self.own.get((workflow_id, no))
+        return row and row.copy()
+
+    def tasks(self, workflow_id: str, nos: Sequence[int]) -> list[TaskRow]:
+        """Copies of several tasks."""
+        return [self.own[workflow_id, no].copy() for no in nos]
+
+    def ready(self, workflow_id: str) -> list[TaskRow]:
+        """Copies of the tasks that progress may move once the workflow is RUNNING."""
+        return [
+            row.copy() for (owner, _), row in self.own.items() if owner == workflow_id and (
+                (row.state == "PENDING" and row.counts == [0])
+                or (row.state == "SCHEDULED" and row.mode != "WORKER")
+                or (row.state == "IN_PROGRESS" and row.signalled))
+        ]
+
+    def paused_by(self, workflow_id: str) -> list[WorkflowRow]:
+        """Copies of the descendants that this workflow's PAUSE paused."""
+        return [
+            row.copy() for owner, row in self.workflows.items()
+            if row.state == "PAUSED" and row.paused_by == workflow_id and in_scope("subs", workflow_id, owner)
+        ]
+
+    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+        """A copy of one delivery."""
+        row = self.outbox.get((workflow_id, run, topic))
+        return row and row.copy()
+
+    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
+        """A JSON text."""
+        return self.payloads.get((workflow_id, no, what))
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A definition."""
+        return self.definitions.get(name)
+
+    # ---- writing a plan -------------------------------------------------------------------------------------------------
+    def after(self, plan: Plan) -> tuple[World, list[Change]]:
+        """The world as the plan leaves it, and all of the commit's history."""
+        world = evolve(
+            self, workflows=dict(self.workflows), own=dict(self.own), outbox=dict(self.outbox), payloads=dict(self.payloads))
+        first = [line for cascade in plan.first for line in world.cascade(cascade, plan)]
+        written: list[list[Any]] = [
+            plan.created_workflows, plan.workflows, plan.created_tasks, plan.tasks, plan.created_deliveries, plan.deliveries]
+        for rows in written:
+            for row in rows:
+                world.put(row)
+        last = [line for cascade in plan.last for line in world.cascade(cascade, plan)]
+        for payload in plan.payloads:
+            world.payloads[payload.workflow, payload.no, payload.what] = payload.text
+        if plan.born or plan.raises:
+            world.root = plan.tree
+        return world, [*first, *plan.changes, *last]
+
+    def put(self, row: Record) -> None:
+        """Write one row."""
+        if isinstance(row, WorkflowRow):
+            self.workflows[row.id] = row.copy()
+        elif isinstance(row, TaskRow):
+            self.own[row.workflow, row.no] = row.copy()
+        else:
+            self.outbox[row.workflow, row.run, row.topic] = row.copy()
+
+    def behind(self, cascade: Cascade) -> Iterator[WorkflowRow | TaskRow]:
+        """Copies of the rows behind the link of a cascade; a task sees its workflow as it stands now."""
+        if cascade.kind == "workflow":
+            yield from (w.copy() for i, w in self.workflows.items() if in_scope(cascade.link, cascade.workflow, i))
+            return
+        for row in self.own.values():
+            if in_scope(cascade.link, cascade.workflow, row.workflow):
+                copy = row.copy()
+                copy.wf = self.workflows[row.workflow]
+                yield copy
+
+    def cascade(self, cascade: Cascade, plan: Plan) -> list[Change]:
+        """Move a set of rows as one statement does: all is read before anything is written.
+
+        One line of history for each workflow and state that rows were in.
+        """
+        line, given = cascade.line, cascade.given
+        moving = [r for r in self.behind(cascade) if r.state in line.row.source and cascade.where(r, given)]
+        changed = [[(name, read(row, given)) for name, read in line.sets] for row in moving]
+        found: Counter[tuple[str, str]] = Counter()
+        emitted: list[Change] = []
+        for row, values in zip(moving, changed, strict=True):
+            found[row.id if isinstance(row, WorkflowRow) else row.workflow, row.state] += 1
+            for name, value in values:
+                setattr(row, name, value)
+            row.state, row.changed, row.reason = line.target, plan.now, cascade.reason or row.reason
+            self.put(row)
+            if isinstance(row, WorkflowRow) and cascade.emits:
+                emitted += self.emit(row, plan)
+        moved = [
+            Change(cascade.kind, owner, "", line.event, source, line.target, 0, count, cascade.by, cascade.reason)
+            for (owner, source), count in found.items() if source != line.target
+        ]
+        return moved + emitted
+
+    def emit(self, workflow: WorkflowRow, plan: Plan) -> list[Change]:
+        """Write the deliveries of a workflow that a cascade ended."""
+        lines = []
+        for topic in workflow.prepared.topics:
+            self.put(DeliveryRow(
+                workflow.id, workflow.run, topic, "PENDING", 0, 0, plan.now, NEVER, "", "", plan.now, self.policy.sends,
+                self.policy.lease))
+            lines.append(Change("delivery", workflow.id, topic, "CREATE", ABSENT, "PENDING", 0, 1, "CREATE", ""))
+        return lines

@@ -1,0 +1,299 @@
+"""One SQLite file for several threads and processes: they wait for each other, not for ever, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import apsw
+import pytest
+
+import kernel
+from kernel.engine.kernel import Kernel
+from kernel.engine.ports import Recorded
+from kernel.errors import Conflict, StoreUnavailable
+from kernel.stores import sqlite
+from kernel.stores.sqlite import WAITS, SqliteStore
+from tests.stores.stand import STORES, new_store
+
+ORDER = kernel.WorkflowDef("order", tasks=[kernel.TaskDef("pick"), kernel.TaskDef("ship", after=["pick"])], topics=("archive",))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A file with a store in which one definition is registered."""
+    path = str(tmp_path / "kernel.db")
+    with kernel.open(f"sqlite:///{path}") as k:
+        k.register(ORDER)
+    return path
+
+
+@pytest.fixture
+def locked(path: str) -> Iterator[apsw.Connection]:
+    """Another process is writing, and does not stop."""
+    connection = apsw.Connection(path)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close(True)
+
+
+def in_threads(*jobs: Callable[[], object]) -> None:
+    """Run them all at once; the first error of any is raised."""
+    errors: list[Exception] = []
+    start = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], object]) -> None:
+        try:
+            start.wait(10)
+            job()
+        except Exception as error:  # noqa: BLE001 - raised again in the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if errors:
+        raise errors[0]
+
+
+# ------------------------------------------------------------------------------------------------------------- waiting
+class Watch:
+    """Time that passes only by sleeping."""
+
+    def __init__(self, wakes: Callable[[int], None] = lambda slept: None) -> None:
+        self.time, self.pauses, self.wakes = 1_000.0, list[float](), wakes
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """A pause."""
+        self.time += seconds
+        self.pauses.append(seconds)
+        self.wakes(len(self.pauses))
+
+
+def waiting(path: str, monkeypatch: pytest.MonkeyPatch, watch: Watch, seed: int = 0, patience: float = 2.0) -> Kernel:
+    """A kernel whose busy handler sleeps by that watch."""
+    k = Kernel(SqliteStore(path, patience=patience))
+    monkeypatch.setattr(sqlite, "time", watch)
+    monkeypatch.setattr(sqlite, "random", random.Random(seed))
+    return k
+
+
+def test_a_writer_waits_with_jitter_then_gives_up(path: str, locked: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses grow from short to longest, each by chance between a third and all; at the deadline it is Conflict."""
+    watch = Watch()
+    k = waiting(path, monkeypatch, watch)
+    with pytest.raises(Conflict, match="nothing was applied") as caught:
+        k.start("order")
+    assert "try again" in caught.value.hint
+    assert 2.0 <= sum(watch.pauses) <= 2.0 + WAITS[1]
+    for number, pause in enumerate(watch.pauses):
+        longest = min(WAITS[1], WAITS[0] * 2 ** min(number, 10))
+        assert 0.3 * longest <= pause <= longest
+    late = watch.pauses[10:]
+    assert len(set(late)) == len(late)
+    assert max(late) - min(late) > WAITS[1] / 3
+
+
+def test_two_processes_do_not_wait_in_step(path: str, locked: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance differs from process to process, so that none starves behind another."""
+    found = []
+    for seed in (1, 2):
+        watch = Watch()
+        with pytest.raises(Conflict):
+            waiting(path, monkeypatch, watch, seed).start("order")
+        found.append(watch.pauses)
+    assert found[0] != found[1]
+
+
+def test_each_wait_has_a_deadline_of_its_own(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that waited once waits as long the next time; in between it works."""
+    watch = Watch()
+    k = waiting(path, monkeypatch, watch)
+    for _ in range(2):
+        other = apsw.Connection(path)
+        other.execute("BEGIN IMMEDIATE")
+        watch.pauses.clear()
+        with pytest.raises(Conflict):
+            k.start("order")
+        assert sum(watch.pauses) >= 2.0
+        other.close(True)
+        k.start("order")
+        watch.time += 100
+
+
+def test_a_writer_goes_on_when_the_other_is_done(path: str, locked: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is applied as soon as the lock is free."""
+    def let_go(slept: int) -> None:
+        if slept == 7:
+            locked.execute("COMMIT")
+
+    watch = Watch(let_go)
+    k = waiting(path, monkeypatch, watch)
+    k.start("order", workflow_id="w")
+    assert len(watch.pauses) == 7
+    assert k.get("w").state == "RUNNING"
+
+
+def test_readers_do_not_wait(path: str, locked: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads see the last commit, whoever is writing."""
+    watch = Watch()
+    k = waiting(path, monkeypatch, watch)
+    locked.execute("DELETE FROM topic")
+    assert k.find().items == ()
+    assert k.audit().clean
+    assert watch.pauses == []
+
+
+def test_a_thread_waits_for_another_of_its_process(path: str) -> None:
+    """Threads of one kernel write one after the other; who waits too long gets Conflict, and readers do not wait."""
+    k = Kernel(SqliteStore(path, patience=0.02))
+    with k.store.transaction(write=True):
+        with pytest.raises(Conflict, match="try again"):
+            in_threads(lambda: k.start("order"))
+        assert k.find().items == ()
+    k.start("order")
+
+
+# ------------------------------------------------------------------------------------------------------------- threads
+@pytest.mark.parametrize("kind", STORES)
+def test_threads_share_a_kernel(kind: str, tmp_path: Path) -> None:
+    """Eight threads start, poll and complete on one kernel: each task is handed out once, and all of it ends well."""
+    k = Kernel(new_store(kind, tmp_path))
+    k.register(ORDER)
+    handed = Counter[tuple[str, str]]()
+    lock = threading.Lock()
+
+    def work(number: int) -> None:
+        for turn in range(6):
+            k.start("order", workflow_id=f"w{number}-{turn}")
+            k.find(limit=3)
+        for type in ("pick", "ship", "pick", "ship"):
+            for lease in k.poll(type, worker=f"t{number}", limit=8):
+                with lock:
+                    handed[lease.workflow_id, lease.ref] += 1
+                k.complete(lease)
+
+    in_threads(*(partial(work, n) for n in range(8)))
+    while leases := k.poll("pick", limit=100) + k.poll("ship", limit=100):
+        for lease in leases:
+            handed[lease.workflow_id, lease.ref] += 1
+            k.complete(lease)
+    assert set(handed.values()) == {1}
+    assert len(handed) == 8 * 6 * 2
+    assert {w.state for w in k.find(limit=100).items} == {"COMPLETED"}
+    assert k.audit().clean
+    k.close()
+
+
+def test_no_transaction_is_left_open(path: str) -> None:
+    """A refused command, a broken one and a good one all leave their connection clean, and it is used again."""
+    k = kernel.open(f"sqlite:///{path}")
+    store = k.store
+    assert isinstance(store, SqliteStore)
+    for _ in range(3):
+        k.start("order", workflow_id="w")
+        with pytest.raises(kernel.NotFound):
+            k.terminate("nobody")
+        with suppress(ZeroDivisionError), store.transaction(write=True) as t:
+            t.record("w", "c", Recorded("d", 1, 0, 0, 0, ""))
+            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError), store.transaction(write=False):
+            raise ZeroDivisionError
+    assert len(store._idle) == 1
+    assert not store._idle[0].in_transaction
+    assert not store._writer.locked()
+
+
+# ----------------------------------------------------------------------------------------------------------- processes
+WORKER = """
+import sys, kernel
+with kernel.open(f"sqlite:///{sys.argv[1]}") as k:
+    for number in range(40):
+        k.start("order", workflow_id=f"{sys.argv[2]}-{number}")
+        for lease in k.poll("pick", limit=2):
+            k.complete(lease)
+    sys.stdout.write(str(len(k.find(limit=1000).items)))
+"""
+
+
+@pytest.mark.slow
+def test_processes_share_a_file(path: str) -> None:
+    """Three processes write to one file at once: every command of each is there, and the audit finds nothing."""
+    started = [subprocess.Popen([sys.executable, "-c", WORKER, path, name], stdout=subprocess.PIPE) for name in "abc"]
+    for process in started:
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert int(out) >= 40
+    with kernel.open(f"sqlite:///{path}") as k:
+        assert len(k.find(limit=1000).items) == 120
+        assert k.audit().clean
+
+
+FORK = """
+import os, sys, threading, kernel
+k = kernel.open(f"sqlite:///{sys.argv[1]}")
+k.start("order", workflow_id="w")
+holding, let_go = threading.Event(), threading.Event()
+def hold():
+    with k.store.transaction(write=True):
+        holding.set()
+        let_go.wait(30)
+thread = threading.Thread(target=hold)
+if sys.argv[2] == "busy":
+    thread.start()
+    holding.wait(30)
+read, write = os.pipe()
+if os.fork() == 0:
+    answers = []
+    for ask in (lambda: k.get("w"), lambda: k.terminate("w"), lambda: k.audit()):
+        try:
+            answers.append(str(ask()))
+        except kernel.StoreUnavailable as error:
+            answers.append(error.why + "; " + error.hint)
+    with kernel.open(f"sqlite:///{sys.argv[1]}") as own:
+        answers.append(own.get("w").state)
+    os.write(write, "\\n".join(answers).encode())
+    os._exit(0)
+os.close(write)
+sys.stdout.write(os.fdopen(read).read())
+let_go.set()
+k.terminate("w")
+sys.stdout.write("\\n" + k.get("w").state)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("busy", ["idle", "busy"])
+def test_a_fork_does_not_use_its_parents_file(path: str, busy: str) -> None:
+    """A child that uses its parent's kernel is told so at once, even if the parent was writing; one of its own works, and
+    the parent goes on unharmed.
+    """
+    done = subprocess.run([sys.executable, "-c", FORK, path, busy], capture_output=True, text=True, timeout=60, check=True)
+    told = "it was opened by the parent process before a fork; open a kernel of its own in each process"
+    assert done.stdout.splitlines() == [told, told, told, "RUNNING", "TERMINATED"]
+    with kernel.open(f"sqlite:///{path}") as k:
+        assert k.audit().clean
+
+
+def test_a_fork_is_noticed_by_its_process_id(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, seen without a second process."""
+    k = kernel.open(f"sqlite:///{path}")
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    with pytest.raises(StoreUnavailable, match="before a fork"):
+        k.find()
+    monkeypatch.undo()
+    assert k.find().items == ()

@@ -1,0 +1,251 @@
+"""The SQLite store on a disk that fails or is full: the old state or the new one, the right error, and it goes on."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+import kernel
+from kernel.engine.kernel import Kernel
+from kernel.errors import CommitUnknown, KernelError, StoreFull, StoreUnavailable
+from kernel.stores.sqlite import SqliteStore
+from kernel.testing.clock import ManualClock
+from tests.stores.faulty import Fails, FaultyVfs, faulty
+from tests.stores.stand import Rows, rows_of
+
+LEAF = kernel.WorkflowDef("leaf", tasks=[kernel.TaskDef("x"), kernel.TaskDef("y")], topics=("archive",))
+ROOT = kernel.WorkflowDef("root", topics=("archive", "mail"), tasks=[
+    kernel.TaskDef("a", workflow="leaf"), kernel.TaskDef("b", workflow="leaf"), kernel.TaskDef("c")])
+WIDE = kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{n}", input={"fill": "x" * 600}) for n in range(600)])
+MOST = 200
+
+
+@pytest.fixture
+def vfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyVfs]:
+    """Stores use the file system that fails when it is told to."""
+    with faulty(monkeypatch) as vfs:
+        yield vfs
+
+
+def opened(folder: Path) -> Kernel:
+    return Kernel(SqliteStore(str(folder / "kernel.db")), clock=ManualClock(), chance=random.Random(1))
+
+
+def prepared(folder: Path, definition: kernel.WorkflowDef = ROOT) -> Kernel:
+    """A kernel on a new file, with one running workflow."""
+    k = opened(folder)
+    k.register(LEAF, definition)
+    k.start(definition.name, workflow_id="w")
+    return k
+
+
+def left_behind(folder: Path) -> Rows:
+    """What the next process finds when this one dies now: the file and its log, without what was only in memory."""
+    copy = folder / "copy"
+    copy.mkdir()
+    for name in ("kernel.db", "kernel.db-wal"):
+        if (folder / name).exists():
+            shutil.copy(folder / name, copy / name)
+    k = opened(copy)
+    assert k.audit().clean
+    rows = rows_of(k.store)
+    k.close()
+    shutil.rmtree(copy)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def old_and_new(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rows, Rows]:
+    """All rows before and after `terminate`, on a disk that works."""
+    k = prepared(tmp_path_factory.mktemp("whole"))
+    old = rows_of(k.store)
+    k.terminate("w", command_id="end", actor="me")
+    new = rows_of(k.store)
+    assert [len(rows["delivery"]) for rows in (old, new)] == [0, 4]
+    return old, new
+
+
+def fail_at(folder: Path, vfs: FaultyVfs, at: int, code: int, old_and_new: tuple[Rows, Rows]) -> list[str]:
+    """Fail the write or sync number `at` of a terminate, once; gives the operations that were met."""
+    old, new = old_and_new
+    folder.mkdir()
+    k, watcher = prepared(folder), opened(folder)
+    watcher.get("w")  # somebody else has the file open, so that the log stays
+    fails = vfs.meet = Fails(at, code, only="write" if code == apsw.SQLITE_FULL else "")  # no disk says "full" to a sync
+    error: KernelError | None = None
+    try:
+        k.terminate("w", command_id="end", actor="me")
+    except KernelError as caught:
+        error = caught
+    vfs.meet = lambda operation, end: None
+    assert (error is not None) == bool(fails.fired)
+    dead, live = left_behind(folder), rows_of(watcher.store)
+    assert dead in (old, new)
+    assert live in (old, new)
+    if error is None:
+        assert dead == live == new
+        return []
+    if not isinstance(error, CommitUnknown):
+        assert type(error) is (StoreFull if code == apsw.SQLITE_FULL else StoreUnavailable)
+        assert dead == live == old  # it says that nothing was applied, and that is final
+    else:
+        assert error.command_id == "end"
+    check_goes_on(k, live == new)
+    watcher.close()
+    k.close()
+    reopened = opened(folder)
+    check_goes_on(reopened, ended=True)
+    assert rows_of(reopened.store)["history"].keys() == new["history"].keys()
+    reopened.close()
+    return fails.met
+
+
+def check_goes_on(k: Kernel, ended: bool) -> None:
+    """The next command works, whatever happened to the one before: the same id again is applied once."""
+    assert k.get("w").state == ("TERMINATED" if ended else "RUNNING")
+    assert k.terminate("w", command_id="end", actor="me").no_op is False
+    assert k.get("w").state == "TERMINATED"
+    assert k.audit().clean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_FULL])
+def test_each_operation_of_a_terminate_may_fail(
+    tmp_path: Path, vfs: FaultyVfs, code: int, old_and_new: tuple[Rows, Rows]
+) -> None:
+    """Fail the first write or sync of a terminate, then the second, ... until none fails: never between old and new."""
+    met: list[str] = []
+    for at in range(MOST):
+        found = fail_at(tmp_path / str(at), vfs, at, code, old_and_new)
+        if not found:
+            break
+        met = found
+    assert at >= 10
+    assert at < MOST
+    assert met[-1] == ("write -wal" if code == apsw.SQLITE_FULL else "sync -wal")
+
+
+def test_a_commit_whose_sync_failed_is_unknown(tmp_path: Path, vfs: FaultyVfs, old_and_new: tuple[Rows, Rows]) -> None:
+    """The log holds the whole commit, but nobody was told: others read the old state, a crash now would give the new one.
+    That is why the answer is CommitUnknown and nothing else.
+    """
+    old, new = old_and_new
+    k, watcher = prepared(tmp_path), opened(tmp_path)
+    watcher.get("w")
+    fails = vfs.meet = Fails(0, apsw.SQLITE_IOERR_FSYNC, only="sync")
+    with pytest.raises(CommitUnknown, match="may or may not have been applied") as caught:
+        k.terminate("w", command_id="end", actor="me")
+    assert fails.fired == ["sync -wal"]
+    assert "end" in caught.value.hint
+    assert (rows_of(watcher.store), left_behind(tmp_path)) == (old, new)
+
+
+def small_cache(k: Kernel) -> None:
+    """Let SQLite write before the COMMIT, as it does in a large transaction."""
+    with k.store.transaction(write=False) as transaction:
+        transaction.connection.pragma("cache_size", 5)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("code", "kind"), [(apsw.SQLITE_IOERR_WRITE, StoreUnavailable), (apsw.SQLITE_FULL, StoreFull)])
+def test_a_write_that_fails_before_the_commit(tmp_path: Path, vfs: FaultyVfs, code: int, kind: type[KernelError]) -> None:
+    """In the middle of a large transaction the answer is certain: nothing was applied, and the connection is used again."""
+    k = prepared(tmp_path, WIDE)
+    small_cache(k)
+    old = rows_of(k.store)
+    for at in (0, 1, 7):
+        fails = vfs.meet = Fails(at, code)
+        with pytest.raises(kind, match="nothing was applied") as caught:
+            k.terminate("w")
+        assert type(caught.value) is kind
+        assert fails.fired == ["write -wal"]
+        assert rows_of(k.store) == left_behind(tmp_path) == old
+    vfs.meet = lambda operation, end: None
+    assert k.terminate("w").canceled == 600
+    assert k.audit().clean
+
+
+COMMANDS: dict[str, Callable[[Kernel], object]] = {
+    "register": lambda k: k.register(WIDE), "start": lambda k: k.start("root", workflow_id="v"), "poll": lambda k: k.poll("c"),
+    "pause": lambda k: k.pause("w"), "terminate": lambda k: k.terminate("w"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_disk_that_died_stays_dead_until_it_comes_back(tmp_path: Path, vfs: FaultyVfs, name: str) -> None:
+    """While every write fails each command is refused and reads go on; when the disk is back the same command works."""
+    k = prepared(tmp_path)
+    old = rows_of(k.store)
+    vfs.meet = Fails(0, apsw.SQLITE_IOERR_WRITE, dead=True)
+    for _ in range(3):
+        with pytest.raises((StoreUnavailable, CommitUnknown)):
+            COMMANDS[name](k)
+        assert rows_of(k.store) == old
+        assert k.audit().clean
+    vfs.meet = lambda operation, end: None
+    COMMANDS[name](k)
+    assert rows_of(k.store) != old
+
+
+# -------------------------------------------------------------------------------------------------------- no space left
+def test_a_database_that_may_not_grow(tmp_path: Path) -> None:
+    """No page more: StoreFull, the old state, reads work; with more space the same command works on the same connection."""
+    k = prepared(tmp_path)
+    with k.store.transaction(write=False) as transaction:
+        connection: apsw.Connection = transaction.connection  # type: ignore[attr-defined]
+        connection.pragma("max_page_count", connection.pragma("page_count"))
+    old = rows_of(k.store)
+    for _ in range(2):
+        with pytest.raises(StoreFull, match="nothing was applied") as caught:
+            k.register(WIDE)
+        assert "free some space" in caught.value.hint
+        assert rows_of(k.store) == old
+        assert k.audit().clean
+    connection.pragma("max_page_count", 100_000)
+    k.register(WIDE)
+    k.start("wide")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.may_skip(reason="mounting needs root")
+def test_a_full_disk(small_disk: Path) -> None:
+    """A real one: every command is StoreFull with nothing applied, reads and audit work, and it goes on when space is back."""
+    k = prepared(small_disk)
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space left"):
+        ballast.write_bytes(b"x" * 2**20)
+    old = rows_of(k.store)
+    for name, ask in COMMANDS.items():
+        with pytest.raises(StoreFull, match="nothing was applied"):
+            ask(k)
+        assert rows_of(k.store) == old, name
+        assert k.audit().clean
+    with pytest.raises(KernelError):
+        opened_on_full_disk(small_disk)
+    ballast.unlink()
+    for ask in COMMANDS.values():
+        ask(k)
+    assert k.audit().clean
+    k.close()
+
+
+def opened_on_full_disk(folder: Path) -> None:
+    SqliteStore(str(folder / "other.db"))

@@ -1,0 +1,1 @@
+"""The public test kit: clocks, hostile sinks, fault points, stateful tests, planted bugs."""

@@ -1,0 +1,225 @@
+"""The fault campaign: a seeded random run over the rules of the stateful tests, and the shortest history when it fails.
+
+A campaign is a row of episodes. Each has a fresh store and its own seed, one more than the episode before, so that a failed
+one can be run again alone. It needs nothing but the kernel: Hypothesis is for `kernel.testing.stateful`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from attrs import define, field, frozen
+
+from kernel.engine.kernel import Kernel
+from kernel.testing.driver import FAULTS, MOST_TREES, POINTS, SECONDS, Driver
+from kernel.testing.pool import INPUTS, POOL, TYPES
+from kernel.testing.stores import MemoryStores, Stores
+from kernel.testing.world import KernelFactory, Tally, Violated
+
+EPISODE = 60
+"""Rules drawn in one episode; what lets everything settle at its end comes on top."""
+REPLAYS = 3000
+"""How often a failed episode is tried in shorter forms."""
+SOME = 24
+
+
+def _always(driver: Driver) -> bool:
+    return True
+
+
+def _room(driver: Driver) -> bool:
+    return len(driver.roots) < MOST_TREES
+
+
+def _trees(driver: Driver) -> bool:
+    return bool(driver.dump)
+
+
+def _leases(driver: Driver) -> bool:
+    return bool(driver.leases)
+
+
+def _named(driver: Driver) -> bool:
+    return bool(driver.named)
+
+
+def _waits(driver: Driver) -> bool:
+    return bool(driver.waits)
+
+
+def _outbox(driver: Driver) -> bool:
+    return driver.outbox
+
+
+@frozen
+class Rule:
+    """A command or a fault: how often it is drawn among the others, the number of choices of each argument, what it needs."""
+
+    act: Callable[..., None]
+    weight: int
+    choices: tuple[int, ...] = ()
+    needs: Callable[[Driver], bool] = _always
+
+
+RULES = (
+    Rule(Driver.start, 3, (len(POOL), len(INPUTS)), _room),
+    Rule(Driver.work, 3, (len(TYPES),), _trees),
+    Rule(Driver.complete, 3, (SOME,), _trees),
+    Rule(Driver.fail, 4, (SOME, 4), _trees),
+    Rule(Driver.poll, 4, (len(TYPES), 4), _trees),
+    Rule(Driver.heartbeat, 1, (SOME,), _trees),
+    Rule(Driver.stall, 2, (SOME, 4), _leases),
+    Rule(Driver.present_stale, 3, (SOME, 4), _leases),
+    Rule(Driver.signal, 3, (SOME,), _waits),
+    Rule(Driver.pause, 2, (SOME,), _trees),
+    Rule(Driver.resume, 2, (SOME,), _trees),
+    Rule(Driver.terminate, 1, (SOME,), _trees),
+    Rule(Driver.tick, 4),
+    Rule(Driver.deliver, 3, (3,), _outbox),
+    Rule(Driver.redrive, 1, (SOME,), _outbox),
+    Rule(Driver.repeat, 1, (SOME,), _named),
+    Rule(Driver.start_again, 1, (SOME, len(INPUTS)), _trees),
+    Rule(Driver.advance, 3, (len(SECONDS),)),
+    Rule(Driver.set_clock_back, 1, (len(SECONDS),)),
+    Rule(Driver.break_sink, 3, (len(FAULTS),)),
+    Rule(Driver.outage, 1, (len(FAULTS),), _outbox),
+    Rule(Driver.crash, 3, (len(POINTS), 3)),
+)
+DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
+Step = tuple[Rule, tuple[int, ...]]
+
+
+def drawn(seed: int) -> list[Step]:
+    """The steps of one episode."""
+    chance = random.Random(seed)
+    steps: list[Step] = [(RULES[0], (chance.randrange(len(POOL)), chance.randrange(len(INPUTS))))]
+    for _ in range(EPISODE - 1):
+        rule = chance.choice(DRAWN)
+        steps.append((rule, tuple(chance.randrange(count) for count in rule.choices)))
+    return steps
+
+
+@frozen
+class Stage:
+    """Where episodes are played."""
+
+    stores: Stores
+    kernel: KernelFactory
+
+    def play(self, steps: list[Step], tally: Tally) -> Violated | None:
+        """Play an episode to its end; what it found. A step that has nothing to act on is left out."""
+        driver = Driver(self.stores, kernel=self.kernel, tally=tally)
+        try:
+            for rule, numbers in steps:
+                if rule.needs(driver):
+                    rule.act(driver, *numbers)
+            driver.finish()
+        except Violated as violated:
+            return violated
+        finally:
+            driver.close()
+        return None
+
+    def shortest(self, steps: list[Step], found: Violated) -> Violated:
+        """The shortest history with the same kind of finding that leaving out steps and choosing smaller numbers leads to."""
+        wanted, left = _kind(found), REPLAYS
+        size = max(1, len(steps) // 2)
+        while left > 0:
+            for shorter in (*_without(steps, size), *(_smaller(steps) if size == 1 else ())):
+                left -= 1
+                violated = self.play(shorter, Tally())
+                if violated is not None and _kind(violated) == wanted:
+                    steps, found = shorter, violated
+                    break
+                if left <= 0:
+                    break
+            else:
+                if size == 1:
+                    break
+                size //= 2
+        return found
+
+
+def _kind(violated: Violated) -> str:
+    return violated.problems[0].partition(":")[0]
+
+
+def _without(steps: list[Step], size: int) -> Iterator[list[Step]]:
+    """The steps less some that follow each other, the last ones first."""
+    for start in range(len(steps) - size, -1, -size):
+        yield steps[:start] + steps[start + size:]
+
+
+def _smaller(steps: list[Step]) -> Iterator[list[Step]]:
+    """The steps with one number made smaller."""
+    for place, (rule, numbers) in enumerate(steps):
+        for which, number in enumerate(numbers):
+            for less in sorted({0, number // 2, number - 1}):
+                if 0 <= less < number:
+                    yield [*steps[:place], (rule, (*numbers[:which], less, *numbers[which + 1:])), *steps[place + 1:]]
+
+
+@define
+class CampaignResult:
+    """What a campaign did and found. `fired` counts faults by kind; a kind that `never_fired` fails the run, too."""
+
+    seed: int
+    store: str
+    steps: int = 0
+    episodes: int = 0
+    fired: dict[str, int] = field(factory=dict)
+    outcomes: dict[str, int] = field(factory=dict)
+    workflows: int = 0
+    deliveries: dict[str, int] = field(factory=dict)
+    terminations_under_fault: int = 0
+    open_under_terminated: int = 0
+    violations: int = 0
+    never_fired: tuple[str, ...] = ()
+    story: str | None = None
+    found_in: int | None = None
+    """The step of the campaign in which the violation was found."""
+    replay_command: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was broken, and every kind of fault was there to break it."""
+        return not self.violations and not self.never_fired
+
+
+def run_campaign(
+    steps: int = 10_000, seed: int = 0, stores: Stores | None = None, progress: Callable[[int], None] | None = None, *,
+    kernel: KernelFactory = Kernel, shrink: bool = True,
+) -> CampaignResult:
+    """Run at least `steps` steps; stops at the first violation. `progress` is told the number of steps after each episode.
+
+    `kernel` makes the kernel under test; `shrink=False` keeps the history in which the violation was found as it was.
+    """
+    stage, tally = Stage(stores or MemoryStores(), kernel), Tally()
+    result = CampaignResult(seed, stage.stores.name)
+    while tally.steps < steps:
+        episode = drawn(seed + result.episodes)
+        violated = stage.play(episode, tally)
+        result.episodes += 1
+        if violated is not None:
+            result.violations, result.found_in = 1, tally.steps
+            shown = stage.shortest(episode, violated) if shrink else violated
+            result.story, result.open_under_terminated = shown.told(), shown.open_under_terminated
+            result.replay_command = f"kernel faults --store {result.store} --seed {seed + result.episodes - 1} --steps 1"
+            break
+        if progress is not None:
+            progress(tally.steps)
+    result.steps, result.fired, result.deliveries = tally.steps, dict(tally.fired), dict(tally.deliveries)
+    result.outcomes = dict(_summed(tally.outcomes))
+    result.workflows, result.terminations_under_fault = tally.workflows, tally.terminations_under_fault
+    result.never_fired = tuple(tally.missing())
+    return result
+
+
+def _summed(outcomes: Counter[str]) -> Counter[str]:
+    """Outcomes by kind: all crashes are one."""
+    summed: Counter[str] = Counter()
+    for outcome, count in outcomes.items():
+        summed["killed" if outcome.startswith("killed") else outcome] += count
+    return summed

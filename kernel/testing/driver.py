@@ -1,0 +1,390 @@
+"""The rules of the stateful tests: one method for every command and every fault.
+
+Arguments are whole numbers that choose among what there is, so that any sequence of numbers is a run, and smaller numbers
+are simpler ones. What each command should answer is predicted here from the rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from kernel.core.definitions import Mode, TaskDef
+from kernel.core.records import MICROSECONDS, root_of
+from kernel.engine.entities import Applied, Lease, Workflow
+from kernel.engine.faults import FaultPoint
+from kernel.engine.relay import Settled
+from kernel.engine.timers import Ticked
+from kernel.testing.checks import LIVE, OPEN
+from kernel.testing.dump import TaskFacts, WorkflowFacts
+from kernel.testing.pool import INPUTS, POOL, TYPES
+from kernel.testing.sinks import Behaviour
+from kernel.testing.stores import POLICY
+from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE, World
+
+MOST_TREES = 4
+SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
+NAMED = 12
+"""From this number on, a command is given under an id."""
+FAULTS = tuple(SINK_FAULTS)
+POINTS = tuple(FaultPoint)
+T = TypeVar("T")
+
+
+def chosen(items: Sequence[T], number: int) -> T:
+    """One of the items."""
+    return items[number % len(items)]
+
+
+class Driver(World):
+    """Gives commands, each with the answer that it should get."""
+
+    # ---- what there is ----------------------------------------------------------------------------------------------------
+    def workflows(self, *states: str) -> list[str]:
+        """The workflows of all trees; only those in these states, when some are named."""
+        return [i for tree in self.dump.values() for i, w in tree.workflows.items() if not states or w.state in states]
+
+    def workflow(self, name: str) -> WorkflowFacts:
+        """One workflow as it stands."""
+        return self.dump[root_of(name)].workflows[name]
+
+    def task(self, name: str, no: int) -> TaskFacts:
+        """One task as it stands."""
+        return self.dump[root_of(name)].tasks[name, no]
+
+    def task_def(self, name: str, no: int) -> TaskDef:
+        """How a task was defined."""
+        return self.definitions[name].source.tasks[no]
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether a lease is the one that is stored."""
+        task = self.task(lease.workflow_id, lease.position)
+        return task.state == "IN_PROGRESS" and task.handouts == lease.handouts
+
+    @property
+    def waits(self) -> list[tuple[str, int]]:
+        """The tasks that wait for a signal, or waited for one: workflow and position."""
+        return [place for tree in self.dump.values() for place in tree.tasks if self.task_def(*place).mode is Mode.WAIT]
+
+    def _one_of(self, number: int, *states: str, last: bool = False) -> str:
+        """A workflow in one of these states, if there is one; every fourth number chooses among all. `last`: from the end."""
+        names = (number % 4 != 3 and self.workflows(*states)) or self.workflows()
+        return chosen(names[::-1] if last else names, number)
+
+    def _command(self, number: int, text: str, call: Callable[..., Applied], **options: Any) -> None:
+        """Give a command; for large numbers under an id of ours, so that it can be repeated."""
+        if number < NAMED:
+            self.act(text, call, **options)
+            return
+        name = f"id{len(self.story)}"
+        result = self.act(f"{text} (command id {name})", lambda: call(command_id=name), **options)
+        if result is not None or (self.killed is not None and self.killed.point is FaultPoint.AFTER_COMMIT):
+            self.named.append((f"{text} (command id {name})", lambda: call(command_id=name), result,
+                               options["expect"]))
+
+    # ---- workflows --------------------------------------------------------------------------------------------------------
+    def start(self, which: int, input: int) -> None:
+        """Start a workflow."""
+        definition, name = chosen(POOL, which), f"w{len(self.roots) + 1}"
+        self.roots.append(name)
+        self.register(definition)
+        text = chosen(INPUTS, input)
+        self.act(f"start {name} from {definition.name!r} with input {text}",
+                 lambda: self.kernel.start(definition.name, input=text, workflow_id=name))
+
+    def start_again(self, number: int, input: int) -> None:
+        """Start a workflow under an id that is taken: the same content gives the one that is there, other is refused."""
+        name = chosen(list(self.dump), number)
+        text, before = chosen(INPUTS, input), self.dump
+
+        def unchanged(result: Workflow | None) -> Iterator[str]:
+            if self.dump != before:
+                yield "answer: a second start of the same id changed something"
+
+        self.act(f"start {name} again with input {text}",
+                 lambda: self.kernel.start(self.definitions[name].source.name, input=text, workflow_id=name),
+                 expect="applied" if self.kernel.get(name).input == text else "refused", effect=unchanged)
+
+    def _leads_to(self, name: str, state: str) -> Callable[[Any], Iterator[str]]:
+        def effect(result: Any) -> Iterator[str]:
+            if self.workflow(name).state != state:
+                yield f"answer: {name} should be {state}; it is {self.workflow(name).state}"
+        return effect
+
+    def pause(self, number: int) -> None:
+        """Pause any workflow."""
+        name = self._one_of(number, "RUNNING")
+        expect = {"RUNNING": "applied", "PAUSED": "no-op"}.get(self.workflow(name).state, "refused")
+        self._command(number, f"pause {name}", lambda **id: self.kernel.pause(name, **id), expect=expect,
+                      effect=self._leads_to(name, "PAUSED"))
+
+    def resume(self, number: int) -> None:
+        """Resume any workflow; below a PAUSED one it is refused."""
+        name = self._one_of(number, "PAUSED", last=number % 2 == 1)
+        workflow = self.workflow(name)
+        expect = {"RUNNING": "no-op", "PAUSED": "applied"}.get(workflow.state, "refused")
+        if workflow.state == "PAUSED" and workflow.parent and self.workflow(workflow.parent).state != "RUNNING":
+            expect = "refused"
+
+        def effect(result: Any) -> Iterator[str]:
+            if self.workflow(name).state == "PAUSED":
+                yield f"answer: {name} is still PAUSED"
+
+        self._command(number, f"resume {name}", lambda **id: self.kernel.resume(name, **id), expect=expect, effect=effect)
+
+    def terminate(self, number: int) -> None:
+        """Terminate any workflow of any tree."""
+        self.terminate_one(self._one_of(number, *LIVE), number)
+
+    def terminate_one(self, name: str, number: int = 0) -> None:
+        """Terminate this workflow."""
+        state = self.workflow(name).state
+        expect = "applied" if state in LIVE else "no-op" if state == "TERMINATED" else "refused"
+        self._command(number, f"terminate {name}", lambda **id: self.kernel.terminate(name, reason="enough", **id),
+                      expect=expect, effect=self._leads_to(name, "TERMINATED"))
+
+    def signal(self, number: int) -> None:
+        """Signal a waiting task, early or in time if there is one; every fourth number chooses among all tasks."""
+        places = [place for tree in self.dump.values() for place in tree.tasks]
+        waits = [place for place in self.waits if self.task(*place).state in OPEN]
+        name, no = chosen((number % 4 != 3 and waits) or places, number)
+        task, ref = self.task(name, no), self.task_def(name, no).ref
+        early = task.state in ("PENDING", "SCHEDULED") and not task.signalled
+        allowed = self.task_def(name, no).mode is Mode.WAIT and (early or task.state == "IN_PROGRESS")
+
+        def effect(result: Any) -> Iterator[str]:
+            now = self.task(name, no)
+            if now.state != "COMPLETED" and not now.signalled and self.workflow(name).state in LIVE:
+                yield f"answer: {name} {ref} was signalled and is {now.state}"
+
+        self._command(number, f"signal {name} {ref}", lambda **id: self.kernel.signal(name, ref, output={"n": 1}, **id),
+                      expect="applied" if allowed else "refused", effect=effect)
+
+    def repeat(self, number: int) -> None:
+        """Give a command a second time under the same id: the first answer again, and nothing more."""
+        text, call, first, expect = chosen(self.named, number)
+        before = self.dump
+
+        def effect(result: Applied | None) -> Iterator[str]:
+            if self.dump != before:
+                yield "answer: a repeated command changed something"
+            if first is not None and result is not None and result != first:
+                yield f"answer: the first was {first}; now it is {result}"
+
+        crashed, self.crashes.point = self.crashes.point, None
+        self.act(f"again: {text}", call, expect=expect, effect=effect, again=True)
+        self.crashes.point = crashed
+
+    # ---- workers ------------------------------------------------------------------------------------------------------------
+    def ready(self, which: int) -> list[tuple[str, int]]:
+        """The tasks that could be handed out now to workers of a type."""
+        kind, now = chosen(TYPES, which), self.clock.now()
+        return [(name, no) for tree in self.dump.values() for (name, no), task in tree.tasks.items()
+                if task.state == "SCHEDULED" and task.not_before <= now and tree.workflows[name].state == "RUNNING"
+                and self.task_def(name, no).type == kind and self.task_def(name, no).mode is Mode.WORKER]
+
+    def poll(self, which: int, more: int) -> None:
+        """Poll for one task and `more`; whatever could be handed out is, once."""
+        limit, kind, ready = 1 + more, chosen(TYPES, which), self.ready(which)
+
+        def effect(leases: list[Lease] | None) -> Iterator[str]:
+            if leases is None:
+                return
+            self.leases += leases
+            if len(leases) != min(limit, len(ready)):
+                yield f"answer: {len(leases)} tasks were handed out; {len(ready)} were ready, {limit} were asked for"
+            for lease in leases:
+                token = (lease.workflow_id, lease.position, lease.run, lease.handouts)
+                if token in self.tokens or (lease.workflow_id, lease.position) not in ready or not self.holds(lease):
+                    yield f"INV-06: {lease.workflow_id} {lease.ref} was handed out under the token {token[2:]}"
+                self.tokens.add(token)
+
+        self.act(f"poll {kind!r}, at most {limit}", lambda: self.kernel.poll(kind, worker=f"w{which % 3}", limit=limit),
+                 effect=effect)
+
+    def work(self, which: int) -> None:
+        """A worker takes what there is, and does it."""
+        known = len(self.leases)
+        self.poll(which, 3)
+        for lease in self.leases[known:]:
+            if self.holds(lease):
+                self.complete_one(lease, 0)
+
+    def _lease(self, number: int) -> Lease | None:
+        """A lease that holds, polled for when there is none; else one that held once."""
+        for which, _ in enumerate(TYPES):
+            if not any(map(self.holds, self.leases)) and self.ready(which):
+                self.poll(which, 3)
+        return chosen([lease for lease in self.leases if self.holds(lease)] or self.leases or [None], number)
+
+    def _ends_as(self, lease: Lease, state: str) -> Callable[[Any], Iterator[str]]:
+        def effect(result: Any) -> Iterator[str]:
+            stands = self.task(lease.workflow_id, lease.position).state
+            if stands != state:
+                yield f"answer: {lease.workflow_id} {lease.ref} should be {state}; it is {stands}"
+        return effect
+
+    def _on_lease(self, number: int, what: str, lease: Lease, call: Callable[..., Applied], state: str) -> None:
+        held = self.holds(lease)
+        self.tally.fired[STALE] += not held
+        self._command(number, f"{what} {lease.workflow_id} {lease.ref} under hand-out {lease.handouts}", call,
+                      expect="applied" if held else "fenced", effect=self._ends_as(lease, state))
+
+    def complete(self, number: int) -> None:
+        """Complete a task."""
+        if (lease := self._lease(number)) is not None:
+            self.complete_one(lease, number)
+
+    def complete_one(self, lease: Lease, number: int) -> None:
+        """Complete under this lease."""
+        self._on_lease(number, "complete", lease, lambda **id: self.kernel.complete(lease, output={"n": 2}, **id), "COMPLETED")
+
+    def fail(self, number: int, how: int) -> None:
+        """Fail a task, for good with `how` = 3."""
+        if (lease := self._lease(number)) is not None:
+            self.fail_one(lease, number, how != 3)
+
+    def fail_one(self, lease: Lease, number: int, retryable: bool) -> None:
+        """Fail under this lease."""
+        task, facts = self.task_def(lease.workflow_id, lease.position), self.task(lease.workflow_id, lease.position)
+        if retryable and facts.attempt <= task.retries:
+            state = "SCHEDULED"
+        elif task.optional:
+            state = "COMPLETED_WITH_ERRORS"
+        else:
+            state = "FAILED" if retryable else "FAILED_WITH_TERMINAL_ERROR"
+        how = "fail" if retryable else "fail for good"
+        self._on_lease(number, how, lease,
+                       lambda **id: self.kernel.fail(lease, reason="broken", retryable=retryable, **id), state)
+
+    def heartbeat(self, number: int) -> None:
+        """Hold a task longer."""
+        if (lease := self._lease(number)) is not None:
+            self.heartbeat_one(lease)
+
+    def heartbeat_one(self, lease: Lease) -> None:
+        """Hold under this lease."""
+        held = self.holds(lease)
+        self.tally.fired[STALE] += not held
+        self.act(f"heartbeat {lease.workflow_id} {lease.ref} under hand-out {lease.handouts}",
+                 lambda: self.kernel.heartbeat(lease), expect="applied" if held else "fenced",
+                 effect=self._ends_as(lease, "IN_PROGRESS"))
+
+    def stall(self, number: int, how: int) -> None:
+        """A worker stalls until its lease has run out, others take over, and it comes back."""
+        held = [lease for lease in self.leases if self.holds(lease)]
+        if held:
+            lease = chosen(held, number)
+            self._wait(LATER)
+            self.tick()
+            self.poll(TYPES.index(lease.type), 3)
+            self._present(lease, how)
+
+    def present_stale(self, number: int, how: int) -> None:
+        """Present a lease that was kept too long, first one of a task that another one holds: it must be Fenced."""
+        stale = [lease for lease in self.leases if not self.holds(lease)]
+        taken = [each for each in stale if self.task(each.workflow_id, each.position).state == "IN_PROGRESS"]
+        self._present(chosen(taken or stale or self.leases, number), how)
+
+    def _present(self, lease: Lease, how: int) -> None:
+        """What a worker does with a lease: go on, or end in one of three ways."""
+        if how == 0:
+            self.heartbeat_one(lease)
+        elif how == 1:
+            self.complete_one(lease, 0)
+        else:
+            self.fail_one(lease, 0, how == 2)
+
+    # ---- clock, relay, faults -----------------------------------------------------------------------------------------------
+    def tick(self) -> None:
+        """Do what the clock has to do; then nothing is left to do."""
+        def effect(result: Ticked | None) -> Iterator[str]:
+            again = self.kernel.tick() if result is not None else Ticked()
+            if again.total:
+                yield f"answer: a second tick at the same time found something to do: {again}"
+
+        self.act("tick", self.kernel.tick, effect=effect)
+
+    def advance(self, number: int) -> None:
+        """Time goes on."""
+        self._wait(chosen(SECONDS, number))
+
+    def _wait(self, seconds: float) -> None:
+        if seconds:
+            self.clock.advance(seconds)
+            self.tell(f"{seconds:g} seconds later")
+
+    def set_clock_back(self, number: int) -> None:
+        """The computer's clock goes back."""
+        self.latest = max(self.latest, self.clock.now())
+        self.clock.advance(-chosen(SECONDS, number))
+        self.tally.fired[BACKWARDS] += 1
+        self.tell(f"the clock is set back by {chosen(SECONDS, number):g} seconds")
+
+    def break_sink(self, behaviour: int) -> None:
+        """The next call of a sink goes wrong, whoever calls it."""
+        self.script.next = chosen(FAULTS, behaviour)
+        self.tell(f"the next call of a sink: {self.script.next}")
+
+    def deliver(self, more: int) -> None:
+        """One pass of the relay: a delivery and `more`; no workflow is touched."""
+        told = self.script.next
+        limit = 1 if told is Behaviour.HANG else 1 + more
+        before = {root: tree.lifecycles for root, tree in self.dump.items()}
+
+        def effect(result: Settled | None) -> Iterator[str]:
+            if {root: tree.lifecycles for root, tree in self.dump.items()} != before:
+                yield "INV-12: a delivery touched a workflow"
+            for place, outcome in enumerate(result.outcomes if result is not None else ()):
+                if outcome.state != "DELIVERED" and (place or told in (Behaviour.OK, Behaviour.TWICE)):
+                    yield f"INV-14: {outcome.id} was not DELIVERED by a sink that works: {outcome.error}"
+
+        result: Settled | None = self.act(f"deliver at most {limit}", lambda: self.kernel.deliver(limit=limit), effect=effect)
+        if told is not self.script.next and result is not None:
+            self._strike(result.outcomes[0].id)
+
+    def _strike(self, delivery: str) -> None:
+        """Count a terminated workflow whose delivery met a fault."""
+        name = delivery.rpartition("#")[0]
+        if self.workflow(name).state == "TERMINATED" and name not in self.struck:
+            self.struck.add(name)
+            self.tally.terminations_under_fault += 1
+
+    def outage(self, behaviour: int) -> None:
+        """A sink that goes wrong for as long as a delivery lives."""
+        for _ in range(POLICY.sends):
+            self.break_sink(behaviour)
+            self.deliver(0)
+            self._wait(SECONDS[-2])
+
+    def redrive(self, number: int) -> None:
+        """Try a delivery again; only a DEAD one can be."""
+        places = [(i, topic, d) for tree in self.dump.values() for (i, topic), d in tree.deliveries.items()]
+        dead = [place for place in places if place[2].state == "DEAD"]
+        name, topic, facts = chosen((number % 4 != 3 and dead) or places, number)
+        expect = {"DEAD": "applied", "PENDING": "no-op"}.get(facts.state, "refused")
+        entry = f"{name}#{facts.run}:{topic}"
+        self._command(number, f"redrive {entry}", lambda **id: self.kernel.redrive(entry, **id), expect=expect)
+
+    def crash(self, point: int, passes: int) -> None:
+        """Arm a crash: the process will be killed when it passes this point."""
+        self.crashes.arm(chosen(POINTS, point), passes)
+        self.tell(f"the process will be killed {chosen(POINTS, point)}" + (f", after {passes} more" if passes else ""))
+
+    # ---- the end ------------------------------------------------------------------------------------------------------------
+    def finish(self) -> None:
+        """Without faults: every delivery settles, whatever lives can be terminated, the history tells everything."""
+        self.crashes.disarm()
+        self.script.next = Behaviour.OK
+        self._wait(max(0.0, (self.latest - self.clock.now()) / MICROSECONDS))  # a clock that was set back catches up
+        for root in list(self.dump):
+            if self.workflow(root).state in LIVE:
+                self.terminate_one(root)
+        self._drain()
+        self.check_end()
+
+    def _drain(self) -> None:
+        for _ in range(2):
+            self.tick()
+            self.deliver(999)
+            self._wait(LATER)

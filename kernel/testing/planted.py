@@ -1,0 +1,293 @@
+"""Planted bugs: each breaks one promise, as small as possible, so that the tests can be seen to fail.
+
+Where the tables can say it, a bug is an edit of the specification, compiled as ever; else a kernel that does one thing wrong.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, cast
+
+import attrs
+from attrs import frozen
+
+from kernel.core.plan import Command, Plan, Subject, Tally
+from kernel.core.program import Program, compile_program
+from kernel.core.records import Change, DeliveryRow, TreeRow, root_of
+from kernel.core.snapshot import Snapshot
+from kernel.engine import reading
+from kernel.engine.courier import Failed
+from kernel.engine.document import document
+from kernel.engine.entities import Applied, Lease, Workflow
+from kernel.engine.explain import delivery_id
+from kernel.engine.faults import FaultPoint
+from kernel.engine.kernel import Kernel
+from kernel.engine.ports import Store, Transaction
+from kernel.engine.sinks import Parcel
+from kernel.spec import SPEC, Spec
+from kernel.spec.language import NEVER, Fire, Row, Step
+from kernel.spec.vocabulary import ABSENT, ENDED
+from kernel.testing.replay import STARTS
+from kernel.testing.world import KernelFactory
+
+TOP = 1_000_000
+
+
+# ---- edits of the specification -----------------------------------------------------------------------------------------
+def _with_rows(spec: Spec, kind: str, event: str, *guards: str) -> Spec:
+    """The specification with these guards, by name, taken out of the rows of an event."""
+    def edited(row: Row) -> Row:
+        if row.event != event:
+            return row
+        return attrs.evolve(row, guards=tuple(g for g in row.guards if g.name not in guards))
+
+    table = attrs.evolve(spec.tables[kind], rows=tuple(edited(row) for row in spec.tables[kind].rows))
+    return attrs.evolve(spec, tables={**spec.tables, kind: table})
+
+
+def _with_cascade(*cascade: Fire) -> Spec:
+    """The specification with another cascade on entering a terminal state."""
+    (entering,) = SPEC.on_enter
+    return attrs.evolve(SPEC, on_enter=(attrs.evolve(entering, cascade=cascade),))
+
+
+def _with_commands(spec: Spec, *added: Step) -> Spec:
+    """The specification with further commands, in the place of those of the same name."""
+    names = {step.name for step in added}
+    return attrs.evolve(spec, commands=(*(step for step in spec.commands if step.name not in names), *added))
+
+
+@cache
+def _forgetful() -> Program:
+    """Endings reach sub-workflows one level down only."""
+    return compile_program(_with_cascade(Fire("TERMINATE", "children"), Fire("CANCEL", "all_tasks")))
+
+
+@cache
+def _trusting() -> Program:
+    """HEARTBEAT asks for no lease."""
+    return compile_program(_with_rows(SPEC, "task", "HEARTBEAT", "lease held"))
+
+
+@cache
+def _hasty() -> Program:
+    """Starts come before ends."""
+    first = tuple(rule for rule in SPEC.progress if rule.on == "workflow" and rule.name.startswith("HAND_"))
+    starts = tuple(rule for rule in SPEC.progress if rule.name in STARTS)
+    rest = tuple(rule for rule in SPEC.progress if rule not in first and rule not in starts)
+    return compile_program(attrs.evolve(SPEC, progress=(*first, *starts, *rest)))
+
+
+@cache
+def _unparented() -> Program:
+    """RESUME does not ask for the parent."""
+    return compile_program(_with_commands(SPEC, attrs.evolve(SPEC.command("RESUME"), guards=())))
+
+
+@cache
+def _pause_blind() -> Program:
+    """POLL does not ask for the workflow."""
+    return compile_program(_with_rows(SPEC, "task", "POLL", "workflow RUNNING"))
+
+
+@cache
+def _silent() -> Program:
+    """A sub-workflow's end is handed over by no rule."""
+    return compile_program(attrs.evolve(
+        SPEC, progress=tuple(rule for rule in SPEC.progress if not rule.name.startswith("HAND_"))))
+
+
+@cache
+def _telling() -> Program:
+    """A command that does nothing but let progress look at a workflow."""
+    return compile_program(_with_commands(SPEC, Step("TELL", "workflow", ())))
+
+
+@cache
+def _without_cascade() -> Program:
+    """TERMINATE writes one workflow; a command of its own, later, reaches what is below."""
+    (entering,) = SPEC.on_enter
+    return compile_program(_with_commands(_with_cascade(), Step("CANCEL_REST", "workflow", entering.cascade)))
+
+
+# ---- kernels that do one thing wrong ------------------------------------------------------------------------------------
+class ElevenStepKernel(Kernel):
+    """Terminates in the order of Conductor 3.13.5, in two commits.
+
+    TERMINATED is written, the archive is called in line, then the tasks are cancelled. When the archive raises, the
+    cancellation never runs.
+    """
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        """As `Kernel`."""
+        super().__init__(store, **options)
+        self._steps = Kernel(store, **{**options, "program": _without_cascade()})
+
+    def terminate(self, workflow_id: str, **options: Any) -> Applied:
+        """Write, call, cancel. Raises OSError when the archive fails in the middle."""
+        written = self._steps.terminate(workflow_id, **options)
+        if written.no_op:
+            return written
+        self._call_listeners(workflow_id)
+        rest = self._steps.commit(self._steps.command("CANCEL_REST", Subject(workflow_id)))
+        return _together(written, rest)
+
+    def _call_listeners(self, workflow_id: str) -> None:
+        run, courier = self.get(workflow_id).run, self._relay.courier
+        for topic in sorted(courier.topics):
+            answer = courier.carry(Parcel(
+                key=f"{self.store.id}:{delivery_id(workflow_id, run, topic)}", topic=topic, workflow_id=workflow_id, run=run,
+                attempt=1, open=lambda: document(self.store, workflow_id, run)))
+            if isinstance(answer, Failed):
+                raise OSError(answer.error)
+
+
+def _together(first: Applied, second: Applied) -> Applied:
+    """Two commits told as one."""
+    return attrs.evolve(
+        second, command_id=first.command_id, ended=first.ended + second.ended, canceled=first.canceled + second.canceled,
+        deliveries=first.deliveries + second.deliveries, no_op=first.no_op, why=first.why)
+
+
+class _AfterwardsKernel(Kernel):
+    """A kernel that does something more in a second commit, after every command."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        """As `Kernel`."""
+        super().__init__(store, **options)
+        self._answers: dict[str, Applied] = {}
+
+    def afterwards(self, applied: Applied, root: str) -> Applied:
+        """The second commit; gives what both did."""
+        raise NotImplementedError
+
+    def commit(self, command: Command) -> Applied:
+        """Commit twice, unless the command came before."""
+        first = super().commit(command)
+        if command.id not in self._answers:
+            self._answers[command.id] = self.afterwards(first, root_of(command.subject.workflow))
+        return self._answers[command.id]
+
+    def start(self, name: str, **options: Any) -> Workflow:
+        """Commit twice."""
+        started = super().start(name, **options)
+        self.afterwards(Applied("", started.version), root_of(started.id))
+        return self.get(started.id)
+
+
+class ToldLaterKernel(_AfterwardsKernel):
+    """Tells the parent's task of a sub-workflow's end in a commit of its own."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        """As `Kernel`."""
+        super().__init__(store, **{**options, "program": _silent()})
+        self._teller = Kernel(store, **{**options, "program": _telling()})
+
+    def afterwards(self, applied: Applied, root: str) -> Applied:
+        """Tell the parents of all that ended."""
+        with self.store.transaction(write=False) as transaction:
+            tree = transaction.tree(root)
+            rows = [] if tree is None else transaction.below(root, tree.run)
+        for row in sorted(rows, key=lambda row: -row.depth):
+            if row.parent and row.state in ENDED:
+                applied = _together(applied, self._teller.commit(self._teller.command("TELL", Subject(row.id))))
+        return applied
+
+
+@frozen
+class _WithoutOutbox:
+    """A transaction that writes everything of a plan but its deliveries; `missing` are those of all that have ended."""
+
+    inner: Transaction
+
+    def snapshot(self, subject: Subject) -> Snapshot:
+        """As the transaction."""
+        return self.inner.snapshot(subject)
+
+    def write(self, plan: Plan) -> Tally:
+        """Write the plan, less its outbox; tell of it all the same."""
+        tally = self.inner.write(attrs.evolve(
+            plan, created_deliveries=[],
+            first=[attrs.evolve(cascade, emits=False) for cascade in plan.first],
+            last=[attrs.evolve(cascade, emits=False) for cascade in plan.last],
+            changes=[change for change in plan.changes if change.kind != "delivery" or change.event != "CREATE"]))
+        return attrs.evolve(tally, deliveries=len(_missing(self.inner, plan.tree)) - len(plan.created_deliveries))
+
+
+def _missing(transaction: Transaction, tree: TreeRow) -> list[tuple[str, str]]:
+    """The deliveries that ended workflows of a tree should have and have not: workflow and topic."""
+    return [(row.id, topic) for row in transaction.below(tree.root, tree.run) if row.state in ENDED
+            for topic in row.prepared.topics if transaction.delivery(row.id, row.run, topic) is None]
+
+
+class LateOutboxKernel(_AfterwardsKernel):
+    """Writes the deliveries of a run after the commit that ended it."""
+
+    def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
+        """Apply everything but the outbox."""
+        return super().apply(cast(Transaction, _WithoutOutbox(transaction)), command)
+
+    def afterwards(self, applied: Applied, root: str) -> Applied:
+        """Write the deliveries that are missing."""
+        with self.store.transaction(write=True) as transaction:
+            tree = transaction.tree(root)
+            if tree is None or not (missing := _missing(transaction, tree)):
+                return applied
+            policy, now = transaction.snapshot(Subject(root)).policy, max(self.clock.now(), tree.clock)
+            plan = Plan(Command("OUTBOX", Subject(root), id=applied.command_id), now, tree, False)
+            for workflow, topic in missing:
+                plan.created_deliveries.append(DeliveryRow(
+                    workflow, tree.run, topic, "PENDING", 0, 0, now, NEVER, "", "", now, policy.sends, policy.lease))
+                plan.changes.append(Change("delivery", workflow, topic, "CREATE", ABSENT, "PENDING", 0, 1, "CREATE", ""))
+            transaction.write(plan)
+            self.faults(FaultPoint.BEFORE_COMMIT, "OUTBOX")
+        return applied
+
+
+class PauseBlindKernel(Kernel):
+    """Hands out tasks of PAUSED workflows, too."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        """As `Kernel`."""
+        super().__init__(store, **{**options, "program": _pause_blind()})
+
+    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+        """Poll, then look into the workflows that the store leaves out."""
+        leases = super().poll(type, worker=worker, limit=limit)
+        with self.store.transaction(write=True) as transaction:
+            for row in transaction.find("PAUSED", None, "", TOP):
+                for task in transaction.tasks(row.id, row.run):
+                    ready = task.state == "SCHEDULED" and task.mode == "WORKER" and task.facts.type == type
+                    if ready and task.not_before <= self.clock.now() and len(leases) < limit:
+                        command = self.command("POLL", Subject(row.id, task.no), worker=worker)
+                        leases.append(reading.lease(transaction, self.apply(transaction, command)[1]))
+        return leases
+
+
+@frozen
+class Planted:
+    """A bug: what it does wrong, a kernel that has it, and the invariants of which one is found broken first."""
+
+    name: str
+    says: str
+    kernel: KernelFactory
+    breaks: tuple[str, ...]
+
+
+def _running(program: Any) -> KernelFactory:
+    """A kernel on another program."""
+    def make(store: Store, **options: Any) -> Kernel:
+        return Kernel(store, **{**options, "program": program()})
+    return make
+
+
+PLANTED = (
+    Planted("eleven-steps", "terminate writes, calls the archive in line, then cancels", ElevenStepKernel, ("INV-01",)),
+    Planted("forgets-grandchildren", "an ending reaches sub-workflows one level down only", _running(_forgetful), ("INV-01",)),
+    Planted("heartbeat-unchecked", "a heartbeat asks for no lease", _running(_trusting), ("INV-06",)),
+    Planted("late-outbox", "a run's deliveries are written after the commit that ended it", LateOutboxKernel, ("INV-03",)),
+    Planted("told-later", "a parent is not told in its sub-workflow's commit", ToldLaterKernel, ("INV-09",)),
+    Planted("poll-ignores-paused", "poll hands out tasks of PAUSED workflows", PauseBlindKernel, ("INV-07",)),
+    Planted("starts-before-ends", "progress starts tasks of a workflow that has to end", _running(_hasty), ("INV-08",)),
+    Planted("resume-under-paused", "a sub-workflow is resumed while its parent is PAUSED", _running(_unparented), ("INV-07",)),
+)

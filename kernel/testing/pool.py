@@ -1,0 +1,74 @@
+"""Small definitions that between them use everything that a definition can ask for: what the stateful tests run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
+
+TYPES = ("pick", "pack")
+"""What the workers of the tests poll for."""
+INPUTS: tuple[dict[str, Any], ...] = ({"sku": 7, "child": "leaf"}, {"sku": "x", "child": "nowhere"}, {"sku": None, "child": 3})
+"""What workflows are started with; only 'dynamic' cares which one."""
+ARCHIVE, MAIL = "archive", "mail"
+
+
+def pick(ref: str, *after: str, retries: int = 2, **options: Any) -> TaskDef:
+    """A task for the workers of the first type, who may try it three times."""
+    return TaskDef(ref, type=TYPES[0], after=after, retries=retries, **options)
+
+
+def pack(ref: str, *after: str, retries: int = 0, **options: Any) -> TaskDef:
+    """A task for the workers of the second type, who have one try."""
+    return TaskDef(ref, type=TYPES[1], after=after, retries=retries, **options)
+
+
+def child(ref: str, workflow: str, *after: str, **options: Any) -> TaskDef:
+    """A task that starts a sub-workflow."""
+    return TaskDef(ref, workflow=workflow, after=after, **options)
+
+
+def defined(name: str, *tasks: TaskDef, topics: tuple[str, ...] = (ARCHIVE,), timeout: float | None = None) -> WorkflowDef:
+    """A definition whose end is archived."""
+    return WorkflowDef(name, tasks=tasks, topics=topics, timeout=timeout)
+
+
+def asking(end: str) -> WorkflowDef:
+    """A TERMINATE task ends the workflow while a worker and a sub-workflow beside it could start."""
+    return defined(
+        f"asks-{end.lower()}", pick("a"), child("beside", "leaf", "a"), pack("b", "a"),
+        TaskDef("end", kind="terminate", asks=end, after=("a",)))
+
+
+POOL = (
+    defined("leaf", pick("x"), pack("y")),
+    defined("middle", child("leaf", "leaf"), pick("m")),
+    defined("outer", child("middle", "middle"), pack("o"), child("late", "leaf", "o", optional=True)),
+    defined("tower", child("outer", "outer"), TaskDef("go", kind="wait"), topics=(ARCHIVE, MAIL)),
+    defined("line", pick("a", input={"sku": "${workflow.input.sku}"}), pack("b", "a", input={"got": "${a.output.n}"})),
+    defined("fork", TaskDef("f", kind="fork"), pick("a", "f"), pack("b", "f", optional=True),
+            pick("c", "f", permissive=True), TaskDef("j", kind="join", after=("a", "b", "c")), pack("d", "j"),
+            topics=(ARCHIVE, MAIL)),
+    defined("patient", pick("a", retry_delay=5.0, lease=30.0), pack("b", "a", optional=True, retries=1),
+            pick("c", "b")),
+    defined("permissive", pick("a", permissive=True), pack("b", "a"), pick("c", permissive=True)),
+    defined("approval", pick("a"), TaskDef("ok", kind="wait", after=("a",)), TaskDef("now", kind="wait"),
+            pack("b", "ok", "now"), topics=(MAIL,)),
+    asking("COMPLETED"), asking("FAILED"), asking("TERMINATED"),
+    defined("dynamic", pick("a"), child("made", "${workflow.input.child}", "a"), pack("b", "made")),
+    defined("rejects", child("gone", "nowhere", optional=True), pick("a", "gone"), child("lost", "nowhere", "a")),
+    defined("again", child("try", "leaf", retries=1, retry_delay=3.0), pick("z", "try")),
+    defined("brief", pick("a"), pack("b"), timeout=15.0),
+    defined("clocks", pick("a", lease=10.0, retries=1, retry_delay=2.0), child("timed", "brief", optional=True),
+            pack("b", poll_timeout=20.0, on_expiry=ExpiryPolicy.TIME_OUT_WF, optional=True),
+            pick("c", lease=10.0, poll_timeout=25.0, on_expiry=ExpiryPolicy.ALERT_ONLY), timeout=90.0),
+    defined("quiet", pick("a"), pack("b", "a"), topics=()),
+)
+
+
+def family(definition: WorkflowDef) -> tuple[WorkflowDef, ...]:
+    """A definition, and those of the pool that its tasks start, whatever their input says."""
+    names = {definition.name, *(each["child"] for each in INPUTS)}
+    while more := {str(task.workflow) for each in POOL if each.name in names for task in each.tasks} - names:
+        names |= more
+    return tuple(each for each in POOL if each.name in names)

@@ -1,0 +1,203 @@
+"""Commands that change something: start, pause, resume, terminate, signal, tick, deliver, redrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, warn
+from kernel.cli.files import load
+from kernel.cli.text import duration, faint, heading, number, safe, say, state
+from kernel.core.checks import check_json, check_name
+from kernel.core.definitions import WorkflowDef
+from kernel.engine.entities import Applied, Workflow
+from kernel.engine.relay import Outcome, RelayOptions, Settled
+from kernel.errors import InvalidInput, NotFound, quoted
+
+
+@click.command(cls=StoreCommand)
+@click.argument("name", required=False)
+@click.option("--file", "files", multiple=True, metavar="FILE", help="Register the definitions of a file; repeatable.")
+@click.option("--version", type=click.IntRange(1), metavar="N", help="Of the definition; the newest when not given.")
+@click.option("--input", "given", type=Json(), metavar="JSON", help="The workflow's input, or @FILE with it.")
+@click.option("--id", "workflow_id", help="The workflow's id; made up when not given.")
+@click.option("--topic", "topics", multiple=True, default=(ARCHIVE,), show_default=True, metavar="TOPIC",
+              help="Topics that hear of the end of what --file defines; repeatable.")
+@command_options
+def start(
+    place: Place, name: str | None, files: tuple[str, ...], version: int | None, given: Any, workflow_id: str | None,
+    topics: tuple[str, ...], **options: Any,
+) -> None:
+    """Start a workflow.
+
+    NAME is that of a registered definition, or of one in a --file; it can be left out when the file has only one.
+    """
+    loaded = [load(path, topics) for path in files]
+    definitions = [each for found, _ in loaded for each in found]
+    if name is None:
+        name, version = chosen(definitions, files)
+    for _, texts in loaded:
+        for text in texts:
+            warn(text)
+    _check_before_anything_is_written(given, workflow_id)
+    with place.open(create=bool(files)) as k:
+        k.register(*definitions)
+        try:
+            workflow = k.start(name, version=version, input=given, workflow_id=workflow_id, **options)
+        except NotFound as error:
+            error.hint = "kernel start NAME --file FILE.json registers the definitions of a file"
+            raise
+    place.answer(workflow, lambda: _show_started(workflow))
+
+
+def _check_before_anything_is_written(given: Any, workflow_id: str | None) -> None:
+    """So that a mistake leaves neither a new store nor a new definition behind."""
+    if workflow_id is not None:
+        check_name(workflow_id, what="the workflow id", error=InvalidInput)
+    if given is not None and not isinstance(given, dict):
+        raise InvalidInput("the input of a workflow", why=f"{quoted(given)} is not an object with keys")
+    check_json(given, what="the input of the workflow")
+
+
+def chosen(definitions: list[WorkflowDef], files: tuple[str, ...]) -> tuple[str, int]:
+    """The one definition that is meant when none is named. Raises UsageError."""
+    if len(definitions) == 1:
+        return definitions[0].name, definitions[0].version
+    names = ", ".join(quoted(d.name) for d in definitions)
+    raise click.UsageError(f"name one of the definitions of {', '.join(map(quoted, files))}: {names}" if files else
+                           "name a definition, or give --file FILE.json")
+
+
+def _show_started(workflow: Workflow) -> None:
+    definition = f"{safe(workflow.name)} version {workflow.definition_version}"
+    say(f"{heading(safe(workflow.id))}  {state(workflow.state)}  {definition}")
+
+
+def _show_applied(done: str, workflow_id: str, applied: Applied) -> None:
+    """What a command did, in one line."""
+    if applied.no_op:
+        say(f"{safe(workflow_id)}: {applied.why}; nothing changed")
+        return
+    parts = [f"{done}", f"1 commit (version {applied.version})"]
+    if applied.ended:
+        parts.append(f"{number(applied.ended, 'workflow')} ended")
+    if applied.canceled:
+        parts.append(f"{applied.canceled:,} CANCELED")
+    if applied.deliveries:
+        parts.append(f"{number(applied.deliveries, 'delivery', 'deliveries')} PENDING")
+    say(f"{safe(workflow_id)}: {', '.join(parts)}")
+
+
+@click.command(cls=StoreCommand)
+@click.argument("workflow_id", metavar="ID")
+@command_options
+def pause(place: Place, workflow_id: str, **options: Any) -> None:
+    """Hand out and start nothing more, there and below."""
+    with place.open() as k:
+        applied = k.pause(workflow_id, **options)
+    place.answer(applied, lambda: _show_applied("PAUSED", workflow_id, applied))
+
+
+@click.command(cls=StoreCommand)
+@click.argument("workflow_id", metavar="ID")
+@command_options
+def resume(place: Place, workflow_id: str, **options: Any) -> None:
+    """Undo a pause, and do what waited for it."""
+    with place.open() as k:
+        applied = k.resume(workflow_id, **options)
+    place.answer(applied, lambda: _show_applied("RESUMED", workflow_id, applied))
+
+
+@click.command(cls=StoreCommand)
+@click.argument("workflow_id", metavar="ID")
+@command_options
+def terminate(place: Place, workflow_id: str, **options: Any) -> None:
+    """End a workflow now, with all below it, in one commit.
+
+    The workflow, every descendant, every open task, history and outbox change together or not at all.
+    """
+    with place.open() as k:
+        applied = k.terminate(workflow_id, **options)
+    place.answer(applied, lambda: _show_applied("TERMINATED", workflow_id, applied))
+
+
+@click.command(cls=StoreCommand)
+@click.argument("workflow_id", metavar="ID")
+@click.argument("task")
+@click.option("--output", type=Json(), metavar="JSON", help="The task's output, or @FILE with it.")
+@command_options
+def signal(place: Place, workflow_id: str, task: str, output: Any, **options: Any) -> None:
+    """Complete a waiting task; a signal that comes early is kept."""
+    with place.open() as k:
+        applied = k.signal(workflow_id, task, output=output, **options)
+    place.answer(applied, lambda: _show_applied(f"{quoted(task)} signalled", workflow_id, applied))
+
+
+@click.command(cls=StoreCommand)
+@click.option("--limit", type=click.IntRange(1, 1_000_000), metavar="N", default=10_000, show_default=True,
+              help="At most so many timers.")
+def tick(place: Place, limit: int) -> None:
+    """Do what the clock has to do.
+
+    That is: retries that are due, leases that expired, workflows that timed out, claims of relays that vanished.
+    """
+    with place.open() as k:
+        fired = k.tick(limit=limit)
+    place.answer(fired, lambda: say(
+        f"{number(fired.total, 'timer')}: {fired.expired} expired, {fired.woken} woken, {fired.timed_out} timed out, "
+        f"{fired.released} released"))
+
+
+@click.command(cls=StoreCommand)
+@click.option("--limit", type=click.IntRange(1, 1_000_000), metavar="N", default=100, show_default=True,
+              help="At most so many deliveries.")
+@click.option("--timeout", type=click.FloatRange(0, 86_400, min_open=True), metavar="S", default=10.0, show_default=True,
+              help="Seconds that the archive may take for one.")
+def deliver(place: Place, limit: int, timeout: float) -> None:
+    """Drain the outbox into the archive, once.
+
+    Claims what is due of topic 'archive', writes it into --archive, reads it back, confirms. What fails is tried again by a
+    later call, a little later each time; after its last attempt it is DEAD, until kernel redrive.
+    """
+    if place.archive is None:
+        raise click.UsageError("say where to: --archive DIR, or KERNEL_ARCHIVE; without it deliveries stay PENDING")
+    with place.open(relay=RelayOptions(timeout=timeout)) as k:
+        settled = k.deliver(limit=limit)
+    place.answer(settled, lambda: show_settled(settled))
+
+
+def show_settled(settled: Settled) -> None:
+    """What became of the deliveries of a pass."""
+    for outcome in settled.outcomes:
+        say(f"{safe(outcome.id)}  {_outcome(outcome)}")
+    say(f"{settled.delivered} DELIVERED, {settled.released} to be tried again, {settled.dead} DEAD")
+
+
+def _outcome(outcome: Outcome) -> str:
+    if outcome.state == "DELIVERED":
+        return f"{state('DELIVERED')}  {faint(safe(outcome.proof, 40))}"
+    retry = f"; again in {duration(outcome.retry_in)}" if outcome.retry_in else ""
+    return f"{state(outcome.state)}  {safe(outcome.error)}{retry}"
+
+
+@click.command(cls=StoreCommand)
+@click.argument("delivery_ids", metavar="[DELIVERY]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every DEAD delivery of the store.")
+@command_options
+def redrive(place: Place, delivery_ids: tuple[str, ...], every: bool, **options: Any) -> None:
+    """Try DEAD deliveries again, with all their attempts."""
+    if every == bool(delivery_ids):
+        raise click.UsageError("name the deliveries, or give --all")
+    with place.open() as k:
+        if every:
+            delivery_ids = tuple(d.id for d in k.deliveries(state="DEAD", limit=1_000_000))
+        applied = [k.redrive(each, **options) for each in delivery_ids]
+    place.answer(applied, lambda: _show_redriven(delivery_ids, applied))
+
+
+def _show_redriven(delivery_ids: tuple[str, ...], applied: list[Applied]) -> None:
+    for name, each in zip(delivery_ids, applied, strict=True):
+        say(f"{safe(name)}: {f'{each.why}; nothing changed' if each.no_op else 'PENDING again'}")
+    if not applied:
+        say("no delivery is DEAD")

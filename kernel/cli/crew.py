@@ -1,0 +1,318 @@
+"""Runs the workflows of a store to their ends: workers that poll, and an operator who signals, ticks and relays.
+
+Nobody spins: who finds nothing to do waits for the pulse, which beats when somebody did something, or for the time at
+which the next thing is due.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from inspect import isroutine
+from typing import Any
+
+import attrs
+
+from kernel.cli.files import Outcome
+from kernel.cli.text import duration, number, safe
+from kernel.core.records import root_of
+from kernel.engine.entities import HistoryRow, Lease
+from kernel.engine.kernel import REASON_MAX, Kernel
+from kernel.engine.relay import Outcome as Sent
+from kernel.engine.sinks import CopySink, Owes, Parcel
+from kernel.errors import Conflict, Fenced, InvalidInput, Refused, quoted
+from kernel.spec.vocabulary import CLOSED, ENDED
+
+PATIENCE = 0.25  # seconds that anyone waits for the pulse before looking again
+LONGEST_GOODBYE = 5.0  # seconds that a worker has to come home
+PAGE = 1000
+Handler = Callable[[Lease], Outcome]
+
+
+def echo(lease: Lease) -> Outcome:
+    """Completes a task with its own input."""
+    return Outcome(lease.input)
+
+
+def handler_of(scripted: Mapping[str, Sequence[Outcome]], module: Mapping[str, Any]) -> Handler:
+    """What the workers do: the function of the module named like the type, else the script of the case, else echo."""
+
+    def handle(lease: Lease) -> Outcome:
+        function = module.get(lease.type)
+        if function is not None:
+            try:
+                return Outcome(function(lease.input))
+            except Exception as error:  # noqa: BLE001 - a handler is the user's code; what it raises fails the attempt
+                return Outcome(failure=safe(f"{type(error).__name__}: {error}", 500))
+        script = scripted.get(lease.type)
+        return script[min(lease.attempt, len(script)) - 1] if script else echo(lease)
+
+    return handle
+
+
+def functions_of(module: str) -> dict[str, Any]:
+    """The public functions of a module that the user named, by name. Raises InvalidInput."""
+    try:
+        loaded = import_module(module)
+    except Exception as error:  # importing runs the user's code
+        raise InvalidInput(f"the handlers {quoted(module)}", why=f"importing it raises {type(error).__name__}: {error}",
+                           hint="--handlers takes a module, such as handlers for ./handlers.py") from error
+    return {name: each for name, each in vars(loaded).items() if isroutine(each) and not name.startswith("_")}
+
+
+class Unreliable:
+    """An archive that raises OSError with a probability, and otherwise does what it should."""
+
+    owes = Owes.COPY
+
+    def __init__(self, archive: CopySink, probability: float, chance: random.Random) -> None:
+        self.archive, self.probability, self.chance = archive, probability, chance
+        self.raised = 0
+
+    def deliver(self, parcel: Parcel) -> str:
+        """Store the document, or raise."""
+        if self.chance.random() < self.probability:
+            self.raised += 1
+            raise OSError("planted by --fail-archive")
+        return self.archive.deliver(parcel)
+
+    def read_back(self, parcel: Parcel) -> Iterator[bytes] | None:
+        """The stored copy."""
+        return self.archive.read_back(parcel)
+
+
+class Pulse:
+    """Beats when something happened, so that those who wait look again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed = threading.Condition()
+
+    def beat(self) -> None:
+        """Wake everyone."""
+        with self.changed:
+            self.count += 1
+            self.changed.notify_all()
+
+    def wait(self, seen: int, timeout: float) -> int:
+        """Wait for a beat after `seen`, at most `timeout` seconds; gives the count."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.count != seen, timeout)
+            return self.count
+
+
+@attrs.define
+class Progress:
+    """How far one tree is, read from its history."""
+
+    seq: int = 0
+    tasks: int = 0
+    states: Counter[str] = attrs.field(factory=Counter)
+    waits: set[tuple[str, str]] = attrs.field(factory=set)
+    ended: str = ""
+
+    @property
+    def closed(self) -> int:
+        """How many tasks are closed."""
+        return sum(n for state, n in self.states.items() if state in CLOSED)
+
+
+class Crew:
+    """Workers and an operator on some workflows of a store."""
+
+    def __init__(
+        self, kernel: Kernel, *, types: Sequence[str], handle: Handler, workers: int, terminate_after: int | None,
+        tell: Callable[[str], None], live: Callable[[str], None],
+    ) -> None:
+        self.kernel, self.types, self.handle = kernel, types, handle
+        self.workers, self.terminate_after = workers, terminate_after
+        self.tell, self.live = tell, live
+        self.trees: dict[str, Progress] = {}
+        self.pulse = Pulse()
+        self.over = threading.Event()
+        self.lock = threading.Lock()
+        self.completed: Counter[str] = Counter()
+        self.failure: BaseException | None = None
+        self.redriven: set[str] = set()
+
+    def run(self, roots: Sequence[str]) -> None:
+        """Work until every workflow is terminal and each of its deliveries is settled. Raises what stopped a worker."""
+        self.trees = {root: Progress() for root in roots}
+        for root in roots if self.terminate_after == 0 else ():
+            self.terminate(root)
+        threads = [threading.Thread(target=self.work, args=(f"w{n}",), daemon=True) for n in range(1, self.workers + 1)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.operate()
+        finally:
+            self.over.set()
+            self.pulse.beat()
+            for thread in threads:
+                thread.join(LONGEST_GOODBYE)  # a handler of the user's may hang
+
+    # ---- workers
+
+    def work(self, name: str) -> None:
+        """The life of one worker."""
+        try:
+            while not self.over.is_set():
+                seen = self.pulse.count
+                if not self.attempt(name):
+                    self.pulse.wait(seen, PATIENCE)
+        except BaseException as error:  # noqa: BLE001 - it ends the run, which raises it in the main thread
+            self.failure = self.failure or error
+            self.pulse.beat()
+
+    def attempt(self, name: str) -> bool:
+        """Take one task of each type and work on it; whether there was any."""
+        found = False
+        for type_ in self.types:
+            try:
+                leases = self.kernel.poll(type_, worker=name)
+            except Conflict:
+                continue
+            for lease in leases:
+                found = True
+                self.report(lease, self.handle(lease))
+                self.pulse.beat()
+        return found
+
+    def report(self, lease: Lease, outcome: Outcome) -> None:
+        """Tell the kernel how an attempt went."""
+        place = f"{safe(lease.workflow_id)}: {lease.worker}"
+        try:
+            try:
+                self.send(lease, outcome)
+            except InvalidInput as error:  # the output is not acceptable
+                outcome = Outcome(failure=safe(f"{error.asked}: {error.why}", 500), retryable=False)
+                self.send(lease, outcome)
+        except Fenced:
+            self.tell(f"{place} came too late with {quoted(lease.ref)}: Fenced, nothing changed")
+            return
+        if outcome.failure is None:
+            self.count(lease.workflow_id)
+        else:
+            self.tell(f"{place} failed {quoted(lease.ref)}: {safe(outcome.failure, 80)}{self.next_attempt(lease)}")
+
+    def send(self, lease: Lease, outcome: Outcome) -> None:
+        """Complete or fail a task."""
+        k, failure = self.kernel, outcome.failure
+        if failure is None:
+            self.patiently(lambda: k.complete(lease, output=outcome.output))
+        else:
+            self.patiently(lambda: k.fail(lease, reason=safe(failure, REASON_MAX), retryable=outcome.retryable))
+
+    def patiently(self, command: Callable[[], object]) -> None:
+        """Give a command, again when somebody else was writing for too long."""
+        while True:
+            try:
+                command()
+                return
+            except Conflict:
+                if self.over.is_set():
+                    raise
+
+    def next_attempt(self, lease: Lease) -> str:
+        """What follows a failed attempt, when it is not at once."""
+        task = next(t for t in self.kernel.tasks(lease.workflow_id) if t.ref == lease.ref)
+        if task.state != "SCHEDULED" or task.not_before is None:
+            return ""
+        wait = (task.not_before - task.changed).total_seconds()
+        return f"; attempt {task.attempt} in {duration(wait)}" if wait else f"; attempt {task.attempt}"
+
+    def count(self, workflow_id: str) -> None:
+        """Count a completed task, and terminate its tree when there are enough."""
+        root = root_of(workflow_id)
+        with self.lock:
+            self.completed[root] += 1
+            enough = self.completed[root] == self.terminate_after
+        if enough:
+            self.terminate(root)
+
+    def terminate(self, root: str) -> None:
+        """The end that --terminate-after asks for."""
+        try:
+            applied = self.kernel.terminate(root, reason=f"--terminate-after {self.terminate_after}")
+        except Refused:
+            return  # it ended before
+        self.tell(f"{safe(root)}: terminated after {self.terminate_after} completed: 1 commit, {applied.ended} ended, "
+                  f"{applied.canceled} CANCELED, {number(applied.deliveries, 'delivery', 'deliveries')} PENDING")
+
+    # ---- the operator
+
+    def operate(self) -> None:
+        """Signal what waits, do what the clock asks, drain the outbox; until all is settled."""
+        while True:
+            seen, pause = self.pulse.count, PATIENCE
+            if self.failure is not None:
+                raise self.failure
+            did = self.kernel.tick().total
+            did += sum(self.follow(root, progress) for root, progress in self.trees.items())
+            for outcome in self.kernel.deliver().outcomes:
+                pause = min(pause, self.heed(outcome))
+            if self.settled():
+                return
+            if did:
+                self.pulse.beat()
+            else:
+                self.pulse.wait(seen, pause)
+
+    def heed(self, outcome: Sent) -> float:
+        """Take in how a delivery went; gives the seconds until it is tried again. A DEAD one is redriven, once."""
+        if outcome.state == "PENDING":
+            self.live(f"{safe(outcome.id)}: {safe(outcome.error)}; again in {duration(outcome.retry_in)}")
+            return outcome.retry_in
+        if outcome.state == "DEAD" and outcome.id not in self.redriven:
+            self.redriven.add(outcome.id)
+            self.kernel.redrive(outcome.id, reason="kernel run tries it once more")
+            self.tell(f"{safe(outcome.id)}: DEAD ({safe(outcome.error, 80)}), redriven once")
+            return 0.0
+        return PATIENCE
+
+    def follow(self, root: str, progress: Progress) -> int:
+        """Read what happened in a tree since last time; signal what waits. Gives how many signals were needed."""
+        signals = 0
+        while lines := self.kernel.history(root, below=True, after=progress.seq, limit=PAGE):
+            progress.seq = lines[-1].seq
+            for line in lines:
+                signals += self.notice(line, root, progress)
+        if progress.tasks:
+            self.live(f"{safe(root)}: {progress.closed} of {progress.tasks} tasks closed")
+        return signals
+
+    def notice(self, line: HistoryRow, root: str, progress: Progress) -> int:
+        """Take in one line of history."""
+        if line.kind == "task":
+            progress.tasks += line.count if line.event == "CREATE" else 0
+            progress.states[line.target] += line.count
+            progress.states[line.source] -= line.count
+            if line.event == "LAUNCH" and (line.workflow_id, line.subject) in progress.waits:
+                return self.signal(line.workflow_id, line.subject)
+        elif line.kind == "workflow" and line.event == "START":
+            waits = {(t.workflow_id, t.ref) for t in self.kernel.tasks(line.workflow_id) if t.mode == "WAIT"}
+            progress.waits |= waits
+        elif line.kind == "workflow" and line.workflow_id == root and line.target in ENDED:
+            progress.ended = line.target
+        return 0
+
+    def signal(self, workflow_id: str, ref: str) -> int:
+        """Play the person for whom a task waits."""
+        try:
+            self.kernel.signal(workflow_id, ref, output={"by": "kernel run"})
+        except Refused:
+            return 0  # it ended before
+        self.tell(f"{safe(workflow_id)}: signalled the waiting task {quoted(ref)}")
+        return 1
+
+    def settled(self) -> bool:
+        """Is every workflow terminal, and each of its deliveries DELIVERED or DEAD?"""
+        if not all(progress.ended for progress in self.trees.values()):
+            return False
+        return not any(
+            root_of(delivery.workflow_id) in self.trees
+            for state in ("PENDING", "LEASED") for delivery in self.kernel.deliveries(state=state, limit=1_000_000)
+        )

@@ -1,0 +1,168 @@
+"""start, pause, resume, terminate, signal, tick, deliver, redrive: what they do and what they say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import kernel
+from kernel.sinks.directory import file_name
+from kernel.testing.clock import ManualClock
+from tests.cli.stand import Cli, definition, task, write
+
+DB = "sqlite:///kernel.db"
+
+
+def test_start_registers_and_starts(cli: Cli, orders: str) -> None:
+    """A definition of a file, by name; later by name alone; the same id and content again is the same workflow."""
+    ran = cli("start", "order", "--file", orders, "--id", "order-7", "--input", '{"sku": 7}')
+    assert (ran.code, ran.out) == (0, "order-7  ▶ RUNNING  order version 1\n")
+    again = cli("start", "order", "--id", "order-7", "--input", '{"sku": 7}', "--json").json
+    assert (again["id"], again["input"], again["version"]) == ("order-7", {"sku": 7}, 1)
+    assert cli("start", "order", "--id", "order-7").code == 3
+    assert cli("start", "order", "--json").json["id"].startswith("wf-")
+
+
+def test_start_needs_no_name_where_there_is_one_definition(cli: Cli, tmp_path: Path, orders: str) -> None:
+    """One definition in the file is meant; of several they are listed."""
+    single = write(tmp_path / "single.json", definition("single", task("t")))
+    assert "single version 1" in cli("start", "--file", single).out
+    several = cli("start", "--file", orders)
+    assert several.code == 2
+    assert "'bill', 'order'" in several.err
+
+
+def test_start_takes_input_from_a_file(cli: Cli, orders: str, tmp_path: Path) -> None:
+    """@FILE holds the input."""
+    (tmp_path / "input.json").write_text('{"sku": "größer"}')
+    started = cli("start", "order", "--file", orders, "--input", "@input.json", "--json").json
+    assert started["input"] == {"sku": "größer"}
+
+
+def test_start_warns_of_what_has_no_effect(cli: Cli, tmp_path: Path) -> None:
+    """A field that is not implemented is named on standard error."""
+    path = write(tmp_path / "w.json", definition("w", task("t", startDelay=5), failureWorkflow="f"))
+    ran = cli("start", "--file", path, "--json")
+    assert ran.json["name"] == "w"
+    assert ran.err.count("warning: ") == 2
+    assert "'failureWorkflow' has no effect" in ran.err
+    assert "'startDelay' has no effect" in ran.err
+
+
+def test_start_says_to_which_topics_the_end_goes(cli: Cli, orders: str) -> None:
+    """Topics belong to the definition: archive, or those that --topic names."""
+    cli("start", "bill", "--file", orders, "--id", "b", "--topic", "archive", "--topic", "billing")
+    assert "2 deliveries PENDING" in cli("terminate", "b").out
+    assert {d["topic"] for d in cli("deliveries", "--json").json} == {"archive", "billing"}
+
+
+def test_start_keeps_what_is_registered(cli: Cli, order: str, tmp_path: Path) -> None:
+    """The same name and version with other content is refused."""
+    other = write(tmp_path / "other.json", definition("order", task("x")))
+    ran = cli("start", "--file", other)
+    assert ran.code == 5
+    assert "registered with other content" in ran.err
+
+
+def test_pause_and_resume(cli: Cli, order: str) -> None:
+    """Each is one commit; again is a no-op that says so."""
+    assert cli("pause", order).out == "order-7: PAUSED, 1 commit (version 2)\n"
+    assert cli("pause", order).out == "order-7: it is already PAUSED; nothing changed\n"
+    assert cli("resume", order).out == "order-7: RESUMED, 1 commit (version 3)\n"
+    assert cli("resume", order, "--json").json["no_op"] is True
+
+
+def test_terminate_says_all_that_its_commit_did(cli: Cli, order: str) -> None:
+    """How many workflows ended, tasks were CANCELED and deliveries are PENDING."""
+    with kernel.open(DB) as k:
+        (lease,) = k.poll("reserve")
+        k.complete(lease)
+    ran = cli("terminate", order, "--reason", "customer withdrew", "--actor", "ada")
+    assert ran.out == ("order-7: TERMINATED, 1 commit (version 3), 2 workflows ended, 3 CANCELED, 2 deliveries PENDING\n")
+    assert cli("terminate", order).out == "order-7: it is already TERMINATED; nothing changed\n"
+    assert cli("show", order, "--json").json["workflow"]["reason"] == "customer withdrew"
+
+
+def test_a_command_id_makes_a_command_idempotent(cli: Cli, order: str) -> None:
+    """The same key gives the first outcome; the same key for another command is refused."""
+    first = cli("pause", order, "--command-id", "c1")
+    assert cli("pause", order, "--command-id", "c1").out == first.out
+    assert cli("resume", order, "--command-id", "c1").code == 3
+
+
+def test_signal(cli: Cli, order: str) -> None:
+    """A signal, early or not, with its output."""
+    ran = cli("signal", order, "approve", "--output", '{"by": "ada"}')
+    assert (ran.code, ran.out) == (0, "order-7: 'approve' signalled, 1 commit (version 2)\n")
+    with kernel.open(DB) as k:
+        (lease,) = k.poll("reserve")
+        k.complete(lease)
+        (lease,) = k.poll("print")
+        k.complete(lease)
+    shown = cli("show", order, "approve", "--json").json["task"]
+    assert (shown["state"], shown["output"]) == ("COMPLETED", {"by": "ada"})
+
+
+def test_tick(cli: Cli, order: str) -> None:
+    """What is due is done and counted by kind."""
+    clock = ManualClock()
+    with kernel.open(DB, clock=clock) as k:
+        k.register(kernel.WorkflowDef("short", tasks=[kernel.TaskDef("t")], timeout=1.0))
+        k.start("short", workflow_id="short")
+    assert cli("tick").out == "1 timer: 0 expired, 0 woken, 1 timed out, 0 released\n"
+    assert cli("tick", "--json").json == {"expired": 0, "woken": 0, "timed_out": 0, "released": 0}
+
+
+def test_deliver(cli: Cli, order: str, tmp_path: Path) -> None:
+    """The document is in the archive; what was done stands in a line for each, and in a sum."""
+    cli("terminate", order)
+    ran = cli("deliver", "--archive", "archive")
+    assert "order-7#1:archive  ✓ DELIVERED  sha256:" in ran.out
+    assert ran.out.endswith("1 DELIVERED, 0 to be tried again, 0 DEAD\n")
+    document = json.loads((tmp_path / "archive" / file_name("order-7", 1)).read_text())
+    assert document["workflow"]["state"] == "TERMINATED"
+    assert cli("deliver", "--archive", "archive", "--json").json == {"outcomes": []}
+
+
+def test_the_environment_stands_in(
+    cli: Cli, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KERNEL_ARCHIVE and KERNEL_DB stand in for the options."""
+    cli("terminate", order)
+    (tmp_path / "kernel.db").rename(tmp_path / "other.db")
+    monkeypatch.setenv("KERNEL_DB", "other.db")
+    monkeypatch.setenv("KERNEL_ARCHIVE", "elsewhere")
+    assert cli("deliver").out.endswith("1 DELIVERED, 0 to be tried again, 0 DEAD\n")
+    assert (tmp_path / "elsewhere" / file_name("order-7", 1)).exists()
+
+
+def test_a_broken_archive_changes_no_workflow(cli: Cli, order: str, tmp_path: Path) -> None:
+    """What failed waits for its next attempt, and says when; the exit code is 0, for nothing was lost."""
+    (tmp_path / "archive").write_text("a file where the directory should be")
+    cli("terminate", order)
+    before = cli("tree", order, "--json").out
+    ran = cli("deliver", "--archive", "archive")
+    assert ran.code == 0
+    assert "NotADirectoryError" in ran.out
+    assert "; again in 0." in ran.out
+    assert ran.out.endswith("0 DELIVERED, 1 to be tried again, 0 DEAD\n")
+    assert cli("tree", order, "--json").out == before
+
+
+def test_redrive(cli: Cli, order: str, tmp_path: Path) -> None:
+    """A DEAD delivery gets all its attempts again: by its id, or with all others."""
+    (tmp_path / "broken").write_text("a file where the directory should be")
+    cli("terminate", order)
+    clock = ManualClock(4_000_000_000.0)
+    with kernel.open(DB, clock=clock, sinks={"archive": kernel.DirectoryArchive(tmp_path / "broken")}) as k:
+        for _ in range(8):
+            k.deliver()
+            clock.advance(1000)
+    assert "✗ DEAD" in cli("deliveries").out
+    assert cli("redrive", "order-7#1:archive").out == "order-7#1:archive: PENDING again\n"
+    assert cli("redrive", "order-7#1:archive").out == "order-7#1:archive: it is already PENDING; nothing changed\n"
+    assert cli("redrive", "--all", "--json").json == []
+    assert cli("redrive", "--all").out == "no delivery is DEAD\n"
+    assert cli("redrive", "--all", "order-7#1:archive").code == 2

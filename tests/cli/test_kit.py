@@ -1,0 +1,75 @@
+"""diagram and faults: what they write and say, and that both can fail."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from kernel.cli import kit
+from kernel.testing import planted
+from kernel.testing.campaign import run_campaign
+from tests.cli.stand import Cli
+from tests.render.test_svg import needs_dot
+
+NAMES = {f"{name}.{kind}" for name in ("workflow", "task", "delivery", "cascade") for kind in ("dot", "mmd", "svg")}
+
+
+@needs_dot
+def test_diagram_writes_all_pictures(cli: Cli, tmp_path: Path) -> None:
+    """One for each lifecycle and one for the cascade, in three forms; into diagrams/ or where one says."""
+    ran = cli("diagram")
+    assert ran.code == 0
+    assert {path.name for path in (tmp_path / "diagrams").iterdir()} == NAMES
+    assert ran.out.count("wrote diagrams/") == 12
+    assert len(cli("diagram", "other", "--json").json["written"]) == 12
+
+
+def test_diagram_without_dot(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the program it says once what to install, writes the rest, and the exit code is 1."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = cli("diagram", "d")
+    assert ran.code == 1
+    assert ran.err.count("apt install graphviz") == 1
+    assert "left out: 4 pictures" in ran.err
+    assert {path.name for path in (tmp_path / "d").iterdir()} == {name for name in NAMES if not name.endswith(".svg")}
+    assert len(cli("diagram", "d", "--json").json["skipped"]) == 4
+
+
+def test_faults_says_what_it_did(cli: Cli) -> None:
+    """Steps, faults by kind, terminations under fault, and no violation; the same seed gives the same run."""
+    ran = cli("faults", "--steps", 3000, "--seed", 5)
+    assert ran.code == 0
+    assert "kernel faults: 3,0" in ran.out
+    for words in ("archive raises ", "archive hangs", "archive lies", "killed before a commit", "terminations under fault",
+                  "open tasks under terminated workflows          0", "violations                                     0"):
+        assert words in ran.out
+    value = cli("faults", "--steps", 3000, "--seed", 5, "--json").json
+    assert value["ok"]
+    assert value == cli("faults", "--steps", 3000, "--seed", 5, "--json").json
+
+
+def test_faults_on_sqlite(cli: Cli, tmp_path: Path) -> None:
+    """The same on SQLite; its files are gone afterwards."""
+    value = cli("faults", "--steps", 100, "--store", "sqlite", "--json").json
+    assert (value["store"], value["violations"]) == ("sqlite", 0)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_fault_that_never_fired_fails_the_run(cli: Cli) -> None:
+    """Too few steps show too little, and that is said."""
+    ran = cli("faults", "--steps", 1)
+    assert ran.code == 1
+    assert "never fired: " in ran.out
+    assert "Give more --steps" in ran.out
+
+
+def test_a_violation_is_told_as_a_story(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted bug is found; the shortest history, where it was found, and the command that repeats it are printed."""
+    monkeypatch.setattr(kit, "run_campaign", functools.partial(run_campaign, kernel=planted.ElevenStepKernel))
+    ran = cli("faults", "--steps", 3000)
+    assert ran.code == 1
+    assert "violations                                     1" in ran.out
+    assert "INV-01" in ran.out
+    assert "again: kernel faults --store memory --seed " in ran.out

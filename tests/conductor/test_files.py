@@ -1,0 +1,102 @@
+"""Conductor's own definitions through the command line: 18 files end well, also with a failing archive; 12 are refused."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel.cli.main import call
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "conductor"
+CASES = json.loads((FOLDER / "cases.json").read_text())["cases"]
+DEFINITIONS = sorted(
+    path.name for path in FOLDER.glob("*.json") if path.name != "cases.json" and not path.name.endswith(".schema.json"))
+REFUSED = {  # file: task, its type
+    "do_while_integration_test.json": ("loopTask", "DO_WHILE"),
+    "dynamic_fork_join_integration_test.json": ("dynamicfanouttask", "FORK_JOIN_DYNAMIC"),
+    "failure_workflow_for_terminate_task_workflow.json": ("lambda0", "LAMBDA"),
+    "kitchensink.json": ("event_0", "EVENT"),
+    "nested_fork_join_integration_test.json": ("d1", "DECISION"),
+    "re_run_test_workflow.json": ("jq", "JSON_JQ_TRANSFORM"),
+    "set_variable_workflow_integration_test.json": ("set_variable_1", "SET_VARIABLE"),
+    "simple_switch_task_integration_test.json": ("switchTask", "SWITCH"),
+    "switch_and_fork_join_integration_test.json": ("switchTask", "SWITCH"),
+    "terminate_task_completed_workflow_integration_test.json": ("lambda0", "LAMBDA"),
+    "terminate_task_failed_workflow_integration.json": ("lambda0", "LAMBDA"),
+    "terminate_task_parent_workflow.json": ("lambdaTask1", "LAMBDA"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders are made in the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, dict[str, Any]]:
+    """The exit code and the JSON value of a run."""
+    code = call(["run", *map(str, args), "--json"])
+    value: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, value
+
+
+def test_every_file_runs_or_is_refused() -> None:
+    """There are 30 files: 18 with a case, 12 that are refused."""
+    assert (len(DEFINITIONS), len(CASES), len(REFUSED)) == (30, 18, 12)
+    assert sorted([*CASES, *REFUSED]) == DEFINITIONS
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_file_ends_well(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """It ends as its case expects, its deliveries are DELIVERED, the audit is clean."""
+    code, value = run(capsys, FOLDER / name, "--cases", FOLDER / "cases.json")
+    (result,) = value["runs"]
+    assert (code, result["faults"]) == (0, [])
+    assert [w["state"] for w in result["workflows"]] == [CASES[name]["expect"]]
+    assert {*result["deliveries"]} == {"DELIVERED"}
+    assert result["audit"]["findings"] == []
+    assert result["closed"] == result["tasks"] > 0
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_file_ends_without_a_case(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """With echoing workers and no input it ends, too: whatever is missing, nothing is left open."""
+    code, value = run(capsys, FOLDER / name)
+    assert (code, value["runs"][0]["faults"]) == (0, [])
+
+
+@pytest.mark.slow
+def test_all_end_well_with_a_failing_archive(capsys: pytest.CaptureFixture[str]) -> None:
+    """With an archive that raises every second time all 18 end as they should, and every document is archived."""
+    paths = [FOLDER / name for name in sorted(CASES)]
+    code, value = run(capsys, *paths, "--cases", FOLDER / "cases.json", "--fail-archive", 0.5, "--seed", 7)
+    assert (code, value["well"], len(value["runs"])) == (0, True, 18)
+    assert {state for result in value["runs"] for state in result["deliveries"]} == {"DELIVERED"}
+    assert sum(result["raised"] for result in value["runs"]) > 5
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_all_can_be_terminated_anywhere(capsys: pytest.CaptureFixture[str], after: int) -> None:
+    """Terminated after a few tasks, each file ends TERMINATED or as expected, and the audit is clean."""
+    paths = [FOLDER / name for name in sorted(CASES)]
+    code, value = run(capsys, *paths, "--cases", FOLDER / "cases.json", "--terminate-after", after)
+    assert (code, value["well"]) == (0, True)
+    ended = [w["state"] for result in value["runs"] for w in result["workflows"]]
+    assert ended.count("TERMINATED") == {0: 18}.get(after, ended.count("TERMINATED"))
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_a_file_is_refused_by_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """The refusal names file, task reference, type, and what is supported."""
+    task, type_ = REFUSED[name]
+    code, value = run(capsys, FOLDER / name)
+    error = value["runs"][0]["error"]
+    assert (code, error["kind"]) == (5, "InvalidDefinition")
+    assert name in error["asked"]
+    assert f"task '{task}'" in error["asked"]
+    assert f"'{type_}' is not supported" in error["why"]
+    assert {"SIMPLE", "FORK_JOIN", "JOIN", "SUB_WORKFLOW", "WAIT", "HUMAN"} == {*error["allowed"]}

@@ -8,14 +8,19 @@ from typing import Any
 from attrs import frozen
 
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
+from kernel.errors import StoreCorrupt
 from kernel.spec.language import NEVER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(microseconds: int) -> datetime:
-    """A stored time as an aware datetime."""
-    return EPOCH + timedelta(microseconds=microseconds)
+    """A stored time as an aware datetime. Raises StoreCorrupt for one that no clock has shown."""
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError as error:
+        raise StoreCorrupt("reading a stored time", why=f"{microseconds} microseconds since 1970 are in no year",
+                           hint="restore a backup; keep the damaged file for analysis") from error
 
 
 def moment_or_none(microseconds: int) -> datetime | None:

@@ -6,7 +6,7 @@ again. It has no counters, no agenda, and nothing compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 
@@ -23,6 +23,15 @@ class Stuck:
     """A step that is not enabled. `declared` is why it is a no-op, where the table declares it to be one."""
 
     declared: str = ""
+
+
+def combined(op: str, a: Value, b: Value) -> Value:
+    """Two values compared, added or subtracted. Only numbers are ordered and added; raises TypeError for names of states."""
+    if op == "eq":
+        return a == b
+    if isinstance(a, str) or isinstance(b, str):
+        raise TypeError(f"{op} of {a!r} and {b!r}: only numbers are ordered and added")
+    return a < b if op == "lt" else a + b if op == "add" else a - b
 
 
 class Oracle:
@@ -57,7 +66,18 @@ class Oracle:
     def evaluate(self, expr: Expr, row: int, given: Given, state: State, then: State = ()) -> Value:
         """What an expression is, read from a row; a condition is true or false. `then` is the state after the step."""
         if isinstance(expr, Op):
-            return self._operation(expr, row, given, state, then)
+            if expr.op == "and":
+                return self.hold(expr.args, row, given, state, then)
+            if expr.op == "or":
+                for arg in expr.args:
+                    if self.evaluate(arg, row, given, state, then):
+                        return True
+                return False
+            if expr.op == "not":
+                return not self.evaluate(expr.args[0], row, given, state, then)
+            a, b = expr.args
+            return combined(
+                expr.op, self.evaluate(a, row, given, state, then), self.evaluate(b, row, given, state, then))
         if isinstance(expr, F):
             world = then if expr.then else state
             for link in expr.via:
@@ -68,25 +88,16 @@ class Oracle:
         if isinstance(expr, Param):
             return given[expr.name]
         if isinstance(expr, Q):
-            quantified = all if expr.op == "every" else any
-            body = expr.body.holds
+            quantified, body = all if expr.op == "every" else any, expr.body.holds
             return quantified(self.evaluate(body, r, given, state, then) for r in self.behind(state, row, expr.link))
         return self._linked(expr, row, given)
 
-    def _operation(self, expr: Op, row: int, given: Given, state: State, then: State) -> Value:
-        if expr.op == "and":
-            return all(self.evaluate(a, row, given, state, then) for a in expr.args)
-        if expr.op == "or":
-            return any(self.evaluate(a, row, given, state, then) for a in expr.args)
-        a, *rest = (self.evaluate(a, row, given, state, then) for a in expr.args)
-        if expr.op == "not":
-            return not a
-        (b,) = rest
-        if expr.op == "eq":
-            return a == b
-        if isinstance(a, str) or isinstance(b, str):
-            raise TypeError(f"{expr.op} of {a!r} and {b!r}: only numbers are ordered and added")
-        return a < b if expr.op == "lt" else a + b if expr.op == "add" else a - b
+    def hold(self, conditions: Iterable[Expr], row: int, given: Given, state: State, then: State = ()) -> bool:
+        """Whether all conditions hold; read from left to right, so that the left ones protect the right ones."""
+        for condition in conditions:
+            if not self.evaluate(condition, row, given, state, then):
+                return False
+        return True
 
     def _linked(self, expr: Linked, row: int, given: Given) -> bool:
         chosen = given[expr.param]
@@ -96,7 +107,7 @@ class Oracle:
     def line(self, event: str, row: int, given: Given, state: State) -> Row | None:
         """The line of its table that the event takes on a row."""
         for line in self.cells[self.places[row].kind, event, str(state[row][0])]:
-            if all(self.evaluate(g.holds, row, given, state) for g in line.guards):
+            if self.hold([g.holds for g in line.guards], row, given, state):
                 return line
         return None
 
@@ -105,7 +116,7 @@ class Oracle:
 
         Self and the row behind a single link must have a line for their event; of a set those that have one move.
         """
-        if not all(self.evaluate(g.holds, row, given, state) for g in step.guards):
+        if not self.hold([g.holds for g in step.guards], row, given, state):
             return None
         found: dict[int, Row] = {}
         for fire in step.do:

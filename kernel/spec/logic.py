@@ -47,7 +47,7 @@ def facts(expr: Expr, holds: bool = True) -> tuple[Expr, ...]:
     if isinstance(expr, Op):
         if expr.op == "not":
             return facts(expr.args[0], not holds)
-        if expr.op == ("and" if holds else "or") or (expr.op in ("and", "or") and len(expr.args) == 1):
+        if expr.op == ("and" if holds else "or") or len(expr.args) == 1:
             return tuple(fact for arg in expr.args for fact in facts(arg, holds))
     return (expr,) if holds else (Op("not", (expr,)),)
 

@@ -80,12 +80,15 @@ class SqliteStore:
         _check_version()
         if not self.read_only:
             _create(self.path)
-        with self._mapped("opening"):
-            connection = self._connect()
-            self._migrate(connection)
-            self._idle.append(connection)
-        with self.transaction(write=False) as transaction:
-            self.id = transaction.store_id()
+        try:
+            with self._mapped("opening"):
+                self._idle.append(self._connect())
+                self._migrate(self._idle[0])
+            with self.transaction(write=False) as transaction:
+                self.id = transaction.store_id()
+        except BaseException:
+            self.close()
+            raise
 
     # ---- connections ---------------------------------------------------------------------------------------------------
     def _connect(self) -> apsw.Connection:
@@ -103,7 +106,15 @@ class SqliteStore:
             return True
 
         connection.set_busy_handler(wait)
-        self._check_ours(connection)
+        try:
+            self._check_ours(connection)
+            self._set_up(connection)
+        except BaseException:
+            connection.close(True)
+            raise
+        return connection
+
+    def _set_up(self, connection: apsw.Connection) -> None:
         # Otherwise SQLite prepares a statement anew with every new value that a partial index might depend on: 8 times slower.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for name, value, wanted in PRAGMAS:
@@ -114,7 +125,6 @@ class SqliteStore:
                 raise UnsafeStore(
                     f"opening {quoted(self.path)}", why=f"PRAGMA {name} is {got!r}, not {wanted!r}",
                     hint="the file must be on a local disk that supports shared memory; network disks do not")
-        return connection
 
     def _check_ours(self, connection: apsw.Connection) -> None:
         """Refuse the file of another program before anything is set in it. Who sees tables of ours sees the mark, too."""
@@ -299,6 +309,7 @@ MEANINGS: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
     (apsw.ReadOnlyError, StoreReadOnly, "the file or its folder cannot be written by this user"),
     (apsw.NotADBError, StoreCorrupt, "this file is not a SQLite database; name another file"),
     (apsw.CorruptError, StoreCorrupt, "restore a backup; keep the damaged file for analysis"),
+    (apsw.SQLError, StoreCorrupt, "its tables are not those that this program makes; restore a backup"),
     (apsw.CantOpenError, StoreUnavailable, "does the folder exist, and may this user open the file?"),
     (apsw.Error, StoreUnavailable, "look at the disk and its file system"),
 )

@@ -18,6 +18,7 @@ from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, KINDS
 from kernel.stores.audit import violations
+from kernel.stores.sqlite_snapshot import SqliteSnapshot
 from kernel.stores.statements import statements
 
 if TYPE_CHECKING:
@@ -38,52 +39,6 @@ def _maybe(value: int) -> int | None:
 
 def _never(value: int | None) -> int:
     return NEVER if value is None else value
-
-
-class SqliteSnapshot:
-    """The rows of one tree in its present run. Every answer is made anew from the database."""
-
-    def __init__(self, transaction: SqliteTransaction, subject: Subject) -> None:
-        self.transaction, self.policy = transaction, transaction.store.policy
-        self.row = transaction.read_ahead(subject) or transaction.tree(root_of(subject.workflow))
-        self.run = 1 if self.row is None else self.row.run
-
-    def tree(self) -> TreeRow | None:
-        """The tree itself; None before it starts."""
-        return self.row
-
-    def workflow(self, workflow_id: str) -> WorkflowRow | None:
-        """One workflow."""
-        return self.transaction.workflow(workflow_id, self.run)
-
-    def task(self, workflow_id: str, no: int) -> TaskRow | None:
-        """One task."""
-        return self.transaction.task(workflow_id, self.run, no)
-
-    def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
-        """Several tasks of one workflow."""
-        found = (self.transaction.task(workflow_id, self.run, no) for no in nos)
-        return [row for row in found if row is not None]
-
-    def ready(self, workflow_id: str) -> Iterable[TaskRow]:
-        """The tasks that progress may move once the workflow is RUNNING."""
-        return self.transaction.task_rows("ready", workflow_id, self.run)
-
-    def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
-        """The descendants that this workflow's PAUSE paused."""
-        return self.transaction.workflow_rows("paused_by", {"id": workflow_id, "run": self.run})
-
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
-        """One delivery."""
-        return self.transaction.delivery(workflow_id, run, topic)
-
-    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
-        """A JSON text."""
-        return self.transaction.payload(workflow_id, self.run, no, what)
-
-    def definition(self, name: str, version: int | None) -> Prepared | None:
-        """A registered definition."""
-        return self.transaction.definition(name, version)
 
 
 class SqliteTransaction:

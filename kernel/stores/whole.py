@@ -27,9 +27,9 @@ class Whole:
         self.outbox = {(d.workflow, d.run, d.topic): d for d in deliveries}
         self.own: dict[tuple[str, int], list[TaskRow]] = {key: [] for key in self.workflows}
         for workflow in workflows:
-            workflow.view = Links(self, workflow.run)  # type: ignore[assignment]
+            workflow.view = Links(self, workflow.run)
         for task in tasks:
-            task.view = Links(self, task.run)  # type: ignore[assignment]
+            task.view = Links(self, task.run)
             owner = self.workflows.get((task.workflow, task.run))
             if owner is not None:
                 task.wf = owner

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from attrs import define, field, frozen
 
 from kernel.engine.kernel import Kernel
-from kernel.testing.driver import FAULTS, MOST_TREES, POINTS, SECONDS, Driver
+from kernel.testing.driver import FAULTS, POINTS, SECONDS, Driver
 from kernel.testing.pool import INPUTS, POOL, TYPES
 from kernel.testing.stores import MemoryStores, Stores
 from kernel.testing.world import KernelFactory, Tally, Violated
@@ -30,11 +30,15 @@ def _always(driver: Driver) -> bool:
 
 
 def _room(driver: Driver) -> bool:
-    return len(driver.roots) < MOST_TREES
+    return driver.room
 
 
 def _trees(driver: Driver) -> bool:
     return bool(driver.dump)
+
+
+def _lively(driver: Driver) -> bool:
+    return bool(driver.dump) and driver.lively
 
 
 def _leases(driver: Driver) -> bool:
@@ -65,17 +69,17 @@ class Rule:
 
 RULES = (
     Rule(Driver.start, 3, (len(POOL), len(INPUTS)), _room),
-    Rule(Driver.work, 3, (len(TYPES),), _trees),
-    Rule(Driver.complete, 3, (SOME,), _trees),
-    Rule(Driver.fail, 4, (SOME, 4), _trees),
-    Rule(Driver.poll, 4, (len(TYPES), 4), _trees),
-    Rule(Driver.heartbeat, 1, (SOME,), _trees),
+    Rule(Driver.work, 3, (len(TYPES),), _lively),
+    Rule(Driver.complete, 3, (SOME,), _lively),
+    Rule(Driver.fail, 4, (SOME, 4), _lively),
+    Rule(Driver.poll, 4, (len(TYPES), 4), _lively),
+    Rule(Driver.heartbeat, 1, (SOME,), _lively),
     Rule(Driver.stall, 2, (SOME, 4), _leases),
     Rule(Driver.present_stale, 3, (SOME, 4), _leases),
     Rule(Driver.signal, 3, (SOME,), _waits),
-    Rule(Driver.pause, 2, (SOME,), _trees),
-    Rule(Driver.resume, 2, (SOME,), _trees),
-    Rule(Driver.terminate, 1, (SOME,), _trees),
+    Rule(Driver.pause, 2, (SOME,), _lively),
+    Rule(Driver.resume, 2, (SOME,), _lively),
+    Rule(Driver.terminate, 1, (SOME,), _lively),
     Rule(Driver.tick, 4),
     Rule(Driver.deliver, 3, (3,), _outbox),
     Rule(Driver.redrive, 1, (SOME,), _outbox),

@@ -22,7 +22,7 @@ from kernel.testing.sinks import Behaviour
 from kernel.testing.stores import POLICY
 from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE, World
 
-MOST_TREES = 4
+MOST_TREES = 6
 SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
 NAMED = 12
 """From this number on, a command is given under an id."""
@@ -60,6 +60,16 @@ class Driver(World):
         """Whether a lease is the one that is stored."""
         task = self.task(lease.workflow_id, lease.position)
         return task.state == "IN_PROGRESS" and task.handouts == lease.handouts
+
+    @property
+    def room(self) -> bool:
+        """Whether another tree may start."""
+        return len(self.roots) < MOST_TREES
+
+    @property
+    def lively(self) -> bool:
+        """Whether something lives, or nothing more can."""
+        return not self.room or any(tree.workflows[root].state in LIVE for root, tree in self.dump.items())
 
     @property
     def waits(self) -> list[tuple[str, int]]:

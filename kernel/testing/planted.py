@@ -149,13 +149,17 @@ def _together(first: Applied, second: Applied) -> Applied:
         deliveries=first.deliveries + second.deliveries, no_op=first.no_op, why=first.why)
 
 
+Answers = dict[tuple[str, str], Applied]
+"""What commands were answered, by store and command id."""
+
+
 class _AfterwardsKernel(Kernel):
     """A kernel that does something more in a second commit, after every command."""
 
-    def __init__(self, store: Store, **options: Any) -> None:
-        """As `Kernel`."""
+    def __init__(self, store: Store, answers: Answers, **options: Any) -> None:
+        """As `Kernel`. `answers` is what keeps the bug small: a command that comes again is answered as the first time."""
         super().__init__(store, **options)
-        self._answers: dict[str, Applied] = {}
+        self._answers = answers
 
     def afterwards(self, applied: Applied, root: str) -> Applied:
         """The second commit; gives what both did."""
@@ -163,10 +167,10 @@ class _AfterwardsKernel(Kernel):
 
     def commit(self, command: Command) -> Applied:
         """Commit twice, unless the command came before."""
-        first = super().commit(command)
-        if command.id not in self._answers:
-            self._answers[command.id] = self.afterwards(first, root_of(command.subject.workflow))
-        return self._answers[command.id]
+        first, key = super().commit(command), (self.store.id, command.id)
+        if key not in self._answers:
+            self._answers[key] = self.afterwards(first, root_of(command.subject.workflow))
+        return self._answers[key]
 
     def start(self, name: str, **options: Any) -> Workflow:
         """Commit twice."""
@@ -178,9 +182,9 @@ class _AfterwardsKernel(Kernel):
 class ToldLaterKernel(_AfterwardsKernel):
     """Tells the parent's task of a sub-workflow's end in a commit of its own."""
 
-    def __init__(self, store: Store, **options: Any) -> None:
+    def __init__(self, store: Store, answers: Answers, **options: Any) -> None:
         """As `Kernel`."""
-        super().__init__(store, **{**options, "program": _silent()})
+        super().__init__(store, answers, **{**options, "program": _silent()})
         self._teller = Kernel(store, **{**options, "program": _telling()})
 
     def afterwards(self, applied: Applied, root: str) -> Applied:
@@ -281,13 +285,28 @@ def _running(program: Any) -> KernelFactory:
     return make
 
 
-PLANTED = (
-    Planted("eleven-steps", "terminate writes, calls the archive in line, then cancels", ElevenStepKernel, ("INV-01",)),
-    Planted("forgets-grandchildren", "an ending reaches sub-workflows one level down only", _running(_forgetful), ("INV-01",)),
-    Planted("heartbeat-unchecked", "a heartbeat asks for no lease", _running(_trusting), ("INV-06",)),
-    Planted("late-outbox", "a run's deliveries are written after the commit that ended it", LateOutboxKernel, ("INV-03",)),
-    Planted("told-later", "a parent is not told in its sub-workflow's commit", ToldLaterKernel, ("INV-09",)),
-    Planted("poll-ignores-paused", "poll hands out tasks of PAUSED workflows", PauseBlindKernel, ("INV-07",)),
-    Planted("starts-before-ends", "progress starts tasks of a workflow that has to end", _running(_hasty), ("INV-08",)),
-    Planted("resume-under-paused", "a sub-workflow is resumed while its parent is PAUSED", _running(_unparented), ("INV-07",)),
-)
+def _twice(kernel: type[_AfterwardsKernel]) -> KernelFactory:
+    """Kernels that commit twice, and remember together."""
+    answers: Answers = {}
+
+    def make(store: Store, **options: Any) -> Kernel:
+        return kernel(store, answers, **options)
+    return make
+
+
+def planted() -> tuple[Planted, ...]:
+    """Every planted bug."""
+    return (
+        Planted("eleven-steps", "terminate writes, calls the archive in line, then cancels", ElevenStepKernel,
+                ("INV-01", "INV-04")),
+        Planted("forgets-grandchildren", "an ending reaches sub-workflows one level down only", _running(_forgetful),
+                ("INV-01",)),
+        Planted("heartbeat-unchecked", "a heartbeat asks for no lease", _running(_trusting), ("INV-06",)),
+        Planted("late-outbox", "deliveries are written after the commit that ended the run", _twice(LateOutboxKernel),
+                ("INV-03",)),
+        Planted("told-later", "a parent is not told in its sub-workflow's commit", _twice(ToldLaterKernel), ("INV-09",)),
+        Planted("poll-ignores-paused", "poll hands out tasks of PAUSED workflows", PauseBlindKernel, ("INV-07",)),
+        Planted("starts-before-ends", "progress starts tasks of a workflow that has to end", _running(_hasty), ("INV-08",)),
+        Planted("resume-under-paused", "a sub-workflow is resumed while its parent is PAUSED", _running(_unparented),
+                ("INV-07",)),
+    )

@@ -8,6 +8,7 @@ counts them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from kernel.core.definitions import WorkflowDef
 from kernel.core.records import root_of
@@ -124,10 +125,12 @@ class Replay:
         refs = {name: [task.ref for task in self.definition_of(name).tasks] for name in workflows}
         tasks = {(name, refs[name][no]): (row.state, row.attempt) for (name, no), row in tree.tasks.items()}
         deliveries = {place: (row.state, row.attempt) for place, row in tree.deliveries.items()}
-        for what, told, stands in (("workflow", self.workflows, workflows), ("task", self.tasks, tasks),
-                                   ("delivery", self.deliveries, deliveries)):
+        pairs: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
+            ("workflow", self.workflows, workflows), ("task", self.tasks, tasks),
+            ("delivery", self.deliveries, deliveries))
+        for what, told, stands in pairs:
             if told != stands:
-                for place in {**told, **stands}:
+                for place in dict.fromkeys((*told, *stands)):
                     if told.get(place) != stands.get(place):
                         yield f"INV-08: {what} {place} is {stands.get(place)}, its history tells {told.get(place)}"
         if self.version != tree.version:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from kernel.engine.kernel import Kernel
-from kernel.testing.driver import FAULTS, MOST_TREES, POINTS, SECONDS, Driver
+from kernel.testing.driver import FAULTS, POINTS, SECONDS, Driver
 from kernel.testing.pool import INPUTS, POOL, TYPES
 from kernel.testing.stores import MemoryStores, Stores
 from kernel.testing.world import KernelFactory, Tally
@@ -28,6 +28,11 @@ SOME = st.integers(0, 23)
 def below(count: int) -> st.SearchStrategy[int]:
     """A choice among `count`."""
     return st.integers(0, count - 1)
+
+
+def lively(machine: KernelMachine) -> bool:
+    """There is a tree, and something lives in one, or nothing more can."""
+    return bool(machine.driver.dump) and machine.driver.lively
 
 
 class KernelMachine(RuleBasedStateMachine):
@@ -56,7 +61,7 @@ class KernelMachine(RuleBasedStateMachine):
         """There is always one tree."""
         self.driver.start(which, input)
 
-    @precondition(lambda self: len(self.driver.roots) < MOST_TREES)
+    @precondition(lambda self: self.driver.room)
     @rule(which=below(len(POOL)), input=below(len(INPUTS)))
     def start(self, which: int, input: int) -> None:
         """Start another tree."""
@@ -68,19 +73,19 @@ class KernelMachine(RuleBasedStateMachine):
         """Use an id twice."""
         self.driver.start_again(number, input)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(number=SOME)
     def pause(self, number: int) -> None:
         """Pause any workflow."""
         self.driver.pause(number)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(number=SOME)
     def resume(self, number: int) -> None:
         """Resume any workflow."""
         self.driver.resume(number)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(number=SOME)
     def terminate(self, number: int) -> None:
         """Terminate any workflow."""
@@ -99,31 +104,31 @@ class KernelMachine(RuleBasedStateMachine):
         self.driver.repeat(number)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(which=below(len(TYPES)), more=below(4))
     def poll(self, which: int, more: int) -> None:
         """Take some work."""
         self.driver.poll(which, more)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(which=below(len(TYPES)))
     def work(self, which: int) -> None:
         """Take some work and do it."""
         self.driver.work(which)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(number=SOME)
     def complete(self, number: int) -> None:
         """Do some work."""
         self.driver.complete(number)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(number=SOME, how=below(4))
     def fail(self, number: int, how: int) -> None:
         """Fail to do it."""
         self.driver.fail(number, how)
 
-    @precondition(lambda self: self.driver.dump)
+    @precondition(lively)
     @rule(number=SOME)
     def heartbeat(self, number: int) -> None:
         """Hold it longer."""

@@ -124,7 +124,7 @@ def test_life_of_three_tasks() -> None:
             ours = seconds(partial(each, partial(life, k), names))
             ratios.append(theirs / ours)
             own.append(LIVES / ours)
-        sys.stdout.write(f"\nlife of 3 tasks, rate / bare: {spread(ratios)}   {statistics.median(own):.0f} lives/s, disk included\n")
+        sys.stdout.write(f"\nlife of 3 tasks, rate / bare: {spread(ratios)}   {statistics.median(own):.0f} lives/s\n")
         connection.close()
 
 

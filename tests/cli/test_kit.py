@@ -37,6 +37,7 @@ def test_diagram_without_dot(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     assert len(cli("diagram", "d", "--json").json["skipped"]) == 4
 
 
+@pytest.mark.slow
 def test_faults_says_what_it_did(cli: Cli) -> None:
     """Steps, faults by kind, terminations under fault, and no violation; the same seed gives the same run."""
     ran = cli("faults", "--steps", 3000, "--seed", 5)

@@ -79,6 +79,7 @@ def test_all_end_well_with_a_failing_archive(capsys: pytest.CaptureFixture[str])
     assert sum(result["raised"] for result in value["runs"]) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_all_can_be_terminated_anywhere(capsys: pytest.CaptureFixture[str], after: int) -> None:
     """Terminated after a few tasks, each file ends TERMINATED or as expected, and the audit is clean."""

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from kernel.formal.shape import Shape, Task, hurried
 
 ONE = Shape((Task("x"),))
+SILENT = Shape((Task("z"),), topics=())
 CHAIN = Shape((Task("x"), Task("y", ("x",))))
 
 
-def nesting(ref: str, sub: Shape, *after: str, tries: int = 1, optional: int = 0, permissive: int = 0) -> Task:
+def nesting(ref: str, sub: Shape, *after: str, **given: int) -> Task:
     """A task that starts a sub-workflow."""
-    return Task(ref, after, "WORKFLOW", sub, tries=tries, optional=optional, permissive=permissive)
+    return evolve(Task(ref, after, "WORKFLOW", sub), **given)
 
 
 SHAPES = {
     # two in sequence, with a retry each
     "two": Shape((Task("a", tries=2), Task("b", ("a",), tries=2))),
     # the same with every clock run out: leases, poll time-outs and the deadline may pass at any moment
-    "hurried": hurried(Shape((Task("a", tries=2), Task("b", ("a",), on_expiry="ALERT_ONLY"), Task("c", ("a",), optional=1)))),
+    "hurried": hurried(Shape((Task("a", tries=2, optional=1), Task("b", ("a",), on_expiry="ALERT_ONLY"), Task("c", ("a",))))),
     # a parent and its child
     "child": Shape((Task("a"), nesting("s", CHAIN, "a"))),
     # the same with two attempts of the child, and a child that times out
     "again": Shape((Task("a"), nesting("s", Shape((Task("x"),), timeout=0), "a", tries=2))),
+    # a workflow that may fail while its sub-workflow is about to start
+    "race": Shape((Task("a"), Task("b"), nesting("s", ONE, "a"))),
     # two sub-workflows side by side, then a join
     "fork": Shape((
-        Task("f", mode="CONTROL"), nesting("s", ONE, "f"), nesting("u", Shape((Task("z"),), topics=()), "f", optional=1),
+        Task("f", mode="CONTROL"), nesting("s", ONE, "f"), nesting("u", SILENT, "f", optional=1),
         Task("j", ("s", "u"), "CONTROL"))),
     # three levels
     "deep": Shape((nesting("s", Shape((nesting("u", ONE), Task("y")))),)),
@@ -39,7 +44,7 @@ SHAPES = {
     # what cannot be prepared: an input that cannot be resolved, and a child that nobody knows
     "reject": Shape((
         Task("a"), Task("b", ("a",), sound=0, optional=1), Task("c", ("b",), "WORKFLOW", sound=0, permissive=1),
-        Task("d", ("c",)), nesting("s", Shape((Task("x"), Task("y", ("x",), sound=0))), "c", tries=2))),
+        nesting("s", Shape((Task("x"), Task("y", ("x",), sound=0))), "c", tries=2))),
 }
 """Every task has one attempt, is mandatory and has clocks that never run out, unless said otherwise."""
 
@@ -48,8 +53,9 @@ TIMED = Shape((
     Task("w", mode="WAIT", tries=2, retry_delay=4, poll_timeout=30, permissive=1),
     nesting("s", Shape((
         Task("x", tries=2, retry_delay=6, lease=7),
-        nesting("u", Shape((Task("y", tries=2, retry_delay=3, lease=5, on_expiry="TIME_OUT_WF"),), timeout=60), "x", tries=2),
-    ), timeout=90), "a", tries=2),
+        nesting("u", Shape((Task("y", tries=2, retry_delay=3, lease=5, on_expiry="TIME_OUT_WF"),), timeout=60), "x",
+                tries=2, retry_delay=8),
+    ), timeout=90), "a", tries=2, retry_delay=8),
     Task("e", ("s", "w"), "CONTROL"),
 ), timeout=160)
 """Every clock in one shape; a task that waits for its retry under a pause has its time shifted."""

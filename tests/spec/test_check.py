@@ -287,6 +287,7 @@ ACCEPTED: list[Edit] = [
     without_guard("task", "POLL", "IN_PROGRESS", "due"),
     with_rule(Step("SKIP", "task", (Fire("SKIP"),), (Guard("a bad one", some("after", Guard("bad", is_("FAILED")))),))),
     step("REDRIVE", lock=Lock.TREE),
+    step("RESUME", do=SPEC.command("RESUME").do[::-1]),
     row("task", "SHIFT", set={"expires": F("deadline", ("wf",))}),
     step("RESUME", do=(Fire("RESUME", "subs", both(paused_here, is_child, eq(F("root", ("up", "wf")), 1))),)),
 ]

@@ -166,6 +166,22 @@ def test_a_field_is_looked_up_once(expr: Expr, expected: bool) -> None:
     assert function(expr, {})(row, {"x": 2}) is expected
 
 
+def test_a_membership_reads_its_field_once() -> None:
+    """However many states a condition names, the row is read once."""
+
+    class Row:
+        reads = 0
+
+        @property
+        def state(self) -> str:
+            self.reads += 1
+            return "COMPLETED"
+
+    row = Row()
+    assert function(is_("RUNNING", "PAUSED", "COMPLETED"), {})(row, {}) is True
+    assert row.reads == 1
+
+
 COMPUTED: list[tuple[Expr, Any]] = [
     (Lit(7), 7),
     (F("n"), 2),

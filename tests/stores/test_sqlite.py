@@ -230,7 +230,7 @@ def test_a_migration_that_fails_changes_nothing(k: kernel.Kernel, path: str, mon
     before = rows_of(k.store)
     with monkeypatch.context() as patch:
         next_migration(patch, "CREATE TABLE extra (a INTEGER) STRICT; UPDATE tree SET run = 7; SELECT nonsense;")
-        with pytest.raises(StoreUnavailable, match="nonsense"):
+        with pytest.raises(StoreCorrupt, match="nonsense"):
             SqliteStore(path)
     assert raw(path, "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'") == [(1,), (0,)]
     assert rows_of(k.store) == before

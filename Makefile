@@ -33,7 +33,7 @@ diagrams: $(READY)  ## write diagrams/ anew from the specification
 	$(BIN)/kernel diagram
 
 specs: $(READY)  ## write the generated parts of specs/ anew from the specification
-	$(BIN)/python -m kernel.render.specs
+	$(BIN)/python -m kernel.render specs
 
 lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock
 	.ci/lock

@@ -73,15 +73,12 @@ def check_json(value: object, *, what: str, error: type[KernelError] = InvalidIn
     while waiting and room >= 0:
         item, depth, trail = waiting.pop()
         if isinstance(item, dict | list | tuple):
-            size, fault = len(item), ""
-            pairs = item.items() if isinstance(item, dict) else enumerate(item)
+            size, fault = _keys(item) if isinstance(item, dict) else (len(item), "")
             if depth == LIMITS.depth:
                 fault = f"it is nested more than {LIMITS.depth} levels deep, or holds itself"
-            elif isinstance(item, dict) and not all(isinstance(key, str) for key in item):
-                fault = "a key of an object is not text"
             elif size <= room:
-                waiting.extend((inner, depth + 1, (trail, place)) for place, inner in pairs)
-                waiting.extend((key, depth, trail) for key in item if isinstance(item, dict))
+                for place, inner in item.items() if isinstance(item, dict) else enumerate(item):
+                    waiting.append((inner, depth + 1, (trail, place)))
         else:
             size, fault = _leaf(item)
         if fault:
@@ -101,8 +98,17 @@ def canonical(value: object) -> str:
     return _ENCODER.encode(value)
 
 
+def _keys(item: dict[Any, object]) -> tuple[int, str]:
+    """The least number of bytes that the keys of an object take, and what is wrong with them ("" for nothing)."""
+    try:
+        size, fault = _leaf("".join(item))
+    except TypeError:
+        return 0, "a key of an object is not text"
+    return size + len(item), fault
+
+
 def _leaf(item: object) -> tuple[int, str]:
-    """The least number of bytes that an item without parts takes, and what is wrong with it ("" for nothing)."""
+    """The same of an item without parts."""
     if isinstance(item, str):
         try:
             return len(item) if item.isascii() else len(item.encode()), ""
@@ -174,7 +180,7 @@ def flag(place: str, field: str, value: object) -> None:
 def choice(place: str, field: str, value: object, choices: Iterable[str]) -> None:
     """One of the choices."""
     allowed = [str(each) for each in choices]
-    if not isinstance(value, str) or value not in allowed:
+    if value not in allowed:
         hint = nearest(value, allowed) if isinstance(value, str) else ""
         refuse(place, field, f"{shown(value)} is not a value that it can have", hint, allowed)
 

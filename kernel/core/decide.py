@@ -268,7 +268,7 @@ def choices(view: View, row: Record) -> tuple[Choice, ...]:
 
 def presented(row: Record, now: int) -> dict[str, Any]:
     """What the one who may move the row would present: the lease that is stored, a proof, no delay."""
-    given: dict[str, Any] = {"now": now, "retryable": 1, "delay": 0, "proof": "proof"}
+    given: dict[str, Any] = {"now": now, "retryable": 1, "delay": 0, "proof": "proof", "error": "error"}
     if isinstance(row, TaskRow):
         given |= {"run": row.wf.run, "handouts": row.handouts, "origin": row.workflow}
     elif isinstance(row, WorkflowRow):

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 from attrs import field
 from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn, override
 
 from kernel.core import checks
 from kernel.core.checks import LIMITS, check_json, check_name
@@ -277,12 +277,11 @@ class _Links:
 def _references(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
     found: list[int] = []
     for name, template in (("input", task.input), ("workflow", task.workflow)):
-        if isinstance(template, dict | str) and template:
-            try:
-                read = expressions(template)
-            except InvalidDefinition as error:
-                raise checks.placed(error, f"{place}, field {quoted(name)}") from None
-            found.extend(positions(place, name, (each.ref for each in read if each.ref is not None), index))
+        try:
+            read = expressions(template)
+        except InvalidDefinition as error:
+            raise checks.placed(error, f"{place}, field {quoted(name)}") from None
+        found.extend(positions(place, name, (each.ref for each in read if each.ref is not None), index))
     return tuple(dict.fromkeys(found))
 
 
@@ -363,11 +362,6 @@ def from_content(content: object) -> WorkflowDef:
 @cache
 def _converter() -> Converter:
     converter = Converter(omit_if_default=True, unstruct_collection_overrides={tuple: list})
-    json_as_is = override(unstruct_hook=lambda value: value)
-    converter.register_unstructure_hook(
-        TaskDef, make_dict_unstructure_fn(TaskDef, converter, _cattrs_omit_if_default=True, input=json_as_is)
-    )
-
     def tasks(given: object, _: Any) -> object:
         return [converter.structure(each, TaskDef) for each in given] if isinstance(given, list) else given
 

@@ -27,6 +27,7 @@ from kernel.core.derive import (
 )
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC, Lifecycle, Spec
+from kernel.spec.check import checked
 from kernel.spec.evaluate import Function, function
 from kernel.spec.language import YES, Expr, F, Fire, Guard, Q, Row, Step, both, no
 from kernel.spec.logic import facts, quantifiers, reads
@@ -301,4 +302,4 @@ def compile_program(spec: Spec) -> Program:
 @cache
 def standard_program() -> Program:
     """The program of the declared specification."""
-    return compile_program(SPEC)
+    return compile_program(checked(SPEC))

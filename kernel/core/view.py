@@ -359,15 +359,13 @@ class View:
 
     # ---- the end ------------------------------------------------------------------------------------------------------
     def annotate(self, row: Record) -> None:
-        """Write down what is not decided on: who works on a task, what it gave, what went wrong with a delivery."""
+        """Write down what is not decided on: who works on a task, and what it gave."""
         command = self.command
         if isinstance(row, TaskRow):
             if command.worker:
                 row.worker = command.worker
             if command.payload is not None:
                 self.plan.payloads.append(Payload(row.workflow, row.no, "output", command.payload))
-        elif isinstance(row, DeliveryRow) and command.name in ("RELEASE", "BURY"):
-            row.error = command.reason
 
     def close(self) -> Plan:
         """Everything that this decision writes. The rows forget the view, so that nothing is left that refers to itself."""

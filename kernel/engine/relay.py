@@ -124,9 +124,9 @@ class Relay:
             if row.attempt < row.sends:
                 delay = self._delay(row.attempt)
                 kernel.commit(kernel.command(
-                    "RELEASE", subject, given={**held, "delay": delay}, reason=result.error, actor="relay"))
+                    "RELEASE", subject, given={**held, "delay": delay, "error": result.error}, actor="relay"))
                 return Outcome(name, "PENDING", error=result.error, retry_in=delay / MICROSECONDS)
-            kernel.commit(kernel.command("BURY", subject, given=held, reason=result.error, actor="relay"))
+            kernel.commit(kernel.command("BURY", subject, given={**held, "error": result.error}, actor="relay"))
             return Outcome(name, "DEAD", error=result.error)
         except (GuardRefused, NoSuchTransition) as fenced:
             return Outcome(name, "FENCED", error=fenced.why)

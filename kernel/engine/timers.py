@@ -48,20 +48,17 @@ def tick(kernel: Kernel, limit: int) -> Ticked:
 
 def fire(kernel: Kernel, timer: Timer) -> bool:
     """Give one command of the clock. Somebody may have been faster: then the refusal is the right answer."""
-    options = {
-        "EXPIRE": ("EXPIRE", {}, "its time ran out"),
-        "WAKE": ("WAKE", {}, ""),
-        "TIME_OUT": ("TIME_OUT", {}, "its deadline passed"),
-        "RELEASE": ("RELEASE", {"claims": -1, "delay": 0}, "the relay that held it did not come back"),
-    }
-    name, given, reason = options[timer.command]
+    lost = {"claims": -1, "error": "the relay that held it did not come back"}
+    reasons = {"EXPIRE": "its time ran out", "TIME_OUT": "its deadline passed"}
+    given = {**lost, "delay": 0} if timer.command == "RELEASE" else None
     try:
-        kernel.commit(kernel.command(name, timer.subject, given=given, reason=reason, actor="clock"))
+        kernel.commit(kernel.command(
+            timer.command, timer.subject, given=given, reason=reasons.get(timer.command, ""), actor="clock"))
     except Refused:
         if timer.command != "RELEASE":
             return False
         try:
-            kernel.commit(kernel.command("BURY", timer.subject, given={"claims": -1}, reason=reason, actor="clock"))
+            kernel.commit(kernel.command("BURY", timer.subject, given=lost, actor="clock"))
         except Refused:
             return False
     return True

@@ -24,6 +24,8 @@ AXES: tuple[tuple[str, tuple[tuple[str, str | int], ...]], ...] = (
     ("claims", (("lease", "held"), ("lease", "stale"))),
     ("retryable", (("retryable", 1), ("retryable", 0))),
     ("proof", (("proof", "digest"), ("proof", ""))),
+    ("error", (("error", "the disk is full"),)),
+    ("delay", (("delay", 0),)),
 )
 """What can be presented for a parameter: of a lease the stored one, that of an earlier hand-out, that of another run."""
 SAID = {
@@ -58,8 +60,6 @@ class Request:
         given: dict[str, Value] = {"now": now, **{name: chosen[name] for name in named if name in chosen}}
         if "origin" in named:
             given["origin"] = oracle.places[self.row].id
-        if "delay" in named:
-            given["delay"] = 0
         if "run" in named:
             run = oracle.value(state, oracle.follow(state, self.row, "wf"), "run")
             given["run"] = int(run) + (chosen["lease"] == "foreign")

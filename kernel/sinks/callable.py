@@ -33,4 +33,5 @@ class CallableSink:
     function: Callable[[Parcel], str] = attrs.field(validator=_plain_function)
 
     def deliver(self, parcel: Parcel) -> str:
+        """Call the function; its answer is the receipt."""
         return self.function(parcel)

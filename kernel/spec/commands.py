@@ -39,9 +39,9 @@ COMMANDS = (
     Step("CLAIM",      "delivery", (Fire("CLAIM"),),                             by="relay", lock=Lock.SHARE),
     Step("CONFIRM",    "delivery", (Fire("CONFIRM"),),                           params=("claims", "proof"), by="relay",
          lock=Lock.SHARE),
-    Step("RELEASE",    "delivery", (Fire("RELEASE"),),                           params=("claims", "delay"), by="relay",
-         lock=Lock.SHARE),
-    Step("BURY",       "delivery", (Fire("BURY"),),                              params=("claims",), by="relay",
+    Step("RELEASE",    "delivery", (Fire("RELEASE"),),                           params=("claims", "delay", "error"),
+         by="relay", lock=Lock.SHARE),
+    Step("BURY",       "delivery", (Fire("BURY"),),                              params=("claims", "error"), by="relay",
          lock=Lock.SHARE),
     Step("REDRIVE",    "delivery", (Fire("REDRIVE"),),                           lock=Lock.SHARE),
 )

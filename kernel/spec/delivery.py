@@ -26,8 +26,9 @@ ROWS = (
     Row("CLAIM",   ("PENDING",),  "LEASED",    (due_delivery,),
         {"attempt": plus(F("attempt"), 1), "claims": plus(F("claims"), 1), "expires": plus(now, F("lease"))}),
     Row("CONFIRM", ("LEASED",),   "DELIVERED", (claim_held, proven), {"proof": Param("proof")}),
-    Row("RELEASE", ("LEASED",),   "PENDING",   (lease_or_expired, sends_left), {"due": plus(now, Param("delay"))}),
-    Row("BURY",    ("LEASED",),   "DEAD",      (lease_or_expired, no_sends_left)),
+    Row("RELEASE", ("LEASED",),   "PENDING",   (lease_or_expired, sends_left),
+        {"due": plus(now, Param("delay")), "error": Param("error")}),
+    Row("BURY",    ("LEASED",),   "DEAD",      (lease_or_expired, no_sends_left), {"error": Param("error")}),
     Row("REDRIVE", ("DEAD",),     "PENDING",   (), {"attempt": Lit(0), "due": now}),
 )
 

@@ -81,7 +81,7 @@ PROPERTIES = (
              known="the relay reads every copy back and compares it with the frozen rows: tests/engine/test_relay.py"),
     Property("INV-05", Nature.STEP, "workflow",
              "Rows are removed only by PURGE of a whole terminal tree with no open or DEAD delivery.",
-             implies(both(is_root, present, gone), both(ended, every("subs", not_live), every("outbox", delivered)))),
+             implies(both(is_root, present, gone), both(ended, every("subs", not_live), every("all_outboxes", delivered)))),
     Property("INV-06", Nature.STEP, "task",
              "A worker's write counts only if its token is the stored one, and no lease comes back under an old token.",
              either(wf_run_up, gone, both(
@@ -123,8 +123,9 @@ PROPERTIES = (
              "An open task belongs to a live workflow.",
              implies(is_(*OPEN), wf_live), Place.MID),
     Property("INV-14", Nature.LIVENESS, "delivery",
-             "Every delivery ends DELIVERED or DEAD; none is lost; a DEAD one can be redriven.",
-             both(no(lt(F("sends"), F("attempt"))), implies(is_("LEASED"), lt(Lit(0), F("attempt")))),
+             "Every delivery ends DELIVERED or DEAD; none is lost; a DEAD one keeps its last error and can be redriven.",
+             both(no(lt(F("sends"), F("attempt"))), implies(is_("LEASED"), lt(Lit(0), F("attempt"))),
+                  implies(is_("DEAD"), no(eq(F("error"), "")))),
              measure=(minus(F("sends"), F("attempt")),),
              known="fair relays: CLAIM lowers the measure, RELEASE keeps it, BURY needs it at 0"),
 )

@@ -256,7 +256,10 @@ class Lock(StrEnum):
 
 @frozen
 class Step:
-    """A command; or, in the progress table, a command that the system gives itself. One shape for both."""
+    """A command; or, in the progress table, a command that the system gives itself. One shape for both.
+
+    All parts of one `do` read the state before it: none sees what another one changed.
+    """
 
     name: str
     on: str

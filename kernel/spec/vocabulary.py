@@ -96,6 +96,7 @@ DELIVERY_KIND = Kind(
         Field("claims", Sort.COUNT, "how often it was claimed at all: the token of the relay's lease"),
         Field("due", Sort.TIME, "when it may be claimed"),
         Field("expires", Sort.TIME, "the end of the relay's lease"),
+        Field("error", Sort.TEXT, "why the last attempt failed"),
         Field("proof", Sort.TEXT, "the sink's proof: the digest of the copy read back, or a receipt"),
         Field("changed", Sort.TIME, "when its state last changed; every row of the table sets it"),
     ),
@@ -146,7 +147,7 @@ running = Guard("RUNNING", is_("RUNNING"), "it is not RUNNING")
 live = Guard("live", is_(*LIVE), "it has ended")
 ended = Guard("ended", is_(*ENDED), "it has not ended")
 closed = Guard("closed", is_(*CLOSED), "it is open")
-closed_well = Guard("well", is_(*CLOSED_WELL), "it is not closed well")
+closed_well = Guard("closed well", is_(*CLOSED_WELL), "it is not closed well")
 
 
 def of_mode(mode: str, name: str, why: str) -> Guard:
@@ -166,6 +167,9 @@ held = Guard(
     "the lease presented is not the one stored: it expired, was taken over, or the task moved on",
 )
 due = Guard("due", no(lt(now, F("not_before"))), "it is not due yet")
+clock_runs = Guard(
+    "clock runs", both(wf_live, either(no(is_("SCHEDULED")), wf_running)),
+    "its workflow has ended, or is PAUSED while nobody has started it")
 expired = Guard("expired", no(lt(now, F("expires"))), "its time has not come")
 retryable = Guard("retryable", eq(Param("retryable"), 1), "the failure is not retryable")
 attempts_left = Guard("attempts left", lt(F("attempt"), F("tries")), "no attempt is left")
@@ -189,7 +193,7 @@ passable = Guard(
     either(is_(*CLOSED_WELL), both(is_(*CLOSED_BADLY), eq(F("permissive"), 1))),
     "it is open, or closed badly and not permissive",
 )
-ready = Guard("predecessors passed", every("after", passable), "a predecessor is not closed well")
+ready = Guard("predecessors passed", every("after", passable), "a predecessor is open, or closed badly and not permissive")
 
 
 def bad_end(name: str, *states: str) -> Guard:
@@ -203,7 +207,7 @@ def asking(state: str) -> Guard:
 
 
 asks_any = Guard("asks for an end", both(is_("COMPLETED"), no(eq(F("asks"), ""))), "")
-badly = Guard("badly", is_(*CLOSED_BADLY), "")
+badly = Guard("closed badly", is_(*CLOSED_BADLY), "")
 
 expired_deadline = Guard("deadline passed", no(lt(now, F("deadline"))), "its deadline has not passed")
 parent_runs = Guard(

@@ -24,7 +24,7 @@ from kernel.spec.vocabulary import (
 )
 
 begin: dict[str, Expr] = {"deadline": plus(now, F("timeout"))}
-next_run: dict[str, Expr] = {"run": plus(F("run"), 1), **begin}
+next_run: dict[str, Expr] = {"run": plus(F("run"), 1), **begin, "paused_by": Lit(""), "paused_at": Lit(0)}
 chosen_task = Guard("chosen task exists", Linked("tree", "from_task"), "the chosen task is not in its tree")
 
 ROWS = (

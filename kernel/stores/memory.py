@@ -24,6 +24,7 @@ from kernel.core.records import (
 from kernel.core.view import in_scope
 from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation
 from kernel.errors import InvalidDefinition, quoted
+from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, ENDED, LIVE
 from kernel.stores.whole import violations
 
@@ -162,7 +163,9 @@ class MemoryTransaction:
         if rows is None:
             rows = {}
             self._put(self.store.tasks, (row.workflow, row.run), rows)
-        self._put(rows, row.no, row.copy())
+        kept = row.copy()
+        kept.expires = min(kept.expires, NEVER)
+        self._put(rows, row.no, kept)
         key = (row.workflow, row.run, row.no)
         if row.state in ("SCHEDULED", "IN_PROGRESS"):
             if key not in self.store.open:
@@ -263,7 +266,7 @@ class MemoryTransaction:
         policy = self.store.policy
         for topic in topics:
             self._put(self.store.outbox, (workflow_id, run, topic), DeliveryRow(
-                workflow_id, run, topic, "PENDING", 0, 0, plan.now, 2**62, "", "", plan.now, policy.sends, policy.lease))
+                workflow_id, run, topic, "PENDING", 0, 0, plan.now, NEVER, "", "", plan.now, policy.sends, policy.lease))
         return [Change("delivery", workflow_id, t, "CREATE", ABSENT, "PENDING", 0, 1, "CREATE", "") for t in topics]
 
     # ---- reading --------------------------------------------------------------------------------------------------------
@@ -321,7 +324,7 @@ class MemoryTransaction:
         """What the clock has to do, earliest first."""
         found: list[tuple[int, Timer]] = []
         for row in self._opened():
-            if row.expires <= now:
+            if row.expires <= now and (row.state == "IN_PROGRESS" or self._running(row)):
                 found.append((row.expires, Timer("EXPIRE", Subject(row.workflow, row.no))))
             elif row.state == "SCHEDULED" and row.mode != "WORKER" and row.not_before <= now and self._running(row):
                 found.append((row.not_before, Timer("WAKE", Subject(row.workflow, row.no))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from attrs import define, field, frozen
 
@@ -25,36 +26,11 @@ REPLAYS = 3000
 SOME = 24
 
 
+Needs = Callable[[Driver], object]
+
+
 def _always(driver: Driver) -> bool:
     return True
-
-
-def _room(driver: Driver) -> bool:
-    return driver.room
-
-
-def _trees(driver: Driver) -> bool:
-    return bool(driver.dump)
-
-
-def _lively(driver: Driver) -> bool:
-    return bool(driver.dump) and driver.lively
-
-
-def _leases(driver: Driver) -> bool:
-    return bool(driver.leases)
-
-
-def _named(driver: Driver) -> bool:
-    return bool(driver.named)
-
-
-def _waits(driver: Driver) -> bool:
-    return bool(driver.waits)
-
-
-def _outbox(driver: Driver) -> bool:
-    return driver.outbox
 
 
 @frozen
@@ -64,31 +40,31 @@ class Rule:
     act: Callable[..., None]
     weight: int
     choices: tuple[int, ...] = ()
-    needs: Callable[[Driver], bool] = _always
+    needs: Needs = _always
 
 
 RULES = (
-    Rule(Driver.start, 3, (len(POOL), len(INPUTS)), _room),
-    Rule(Driver.work, 3, (len(TYPES),), _lively),
-    Rule(Driver.complete, 3, (SOME,), _lively),
-    Rule(Driver.fail, 4, (SOME, 4), _lively),
-    Rule(Driver.poll, 4, (len(TYPES), 4), _lively),
-    Rule(Driver.heartbeat, 1, (SOME,), _lively),
-    Rule(Driver.stall, 2, (SOME, 4), _leases),
-    Rule(Driver.present_stale, 3, (SOME, 4), _leases),
-    Rule(Driver.signal, 3, (SOME,), _waits),
-    Rule(Driver.pause, 2, (SOME,), _lively),
-    Rule(Driver.resume, 2, (SOME,), _lively),
-    Rule(Driver.terminate, 1, (SOME,), _lively),
-    Rule(Driver.tick, 4),
-    Rule(Driver.deliver, 3, (3,), _outbox),
-    Rule(Driver.redrive, 1, (SOME,), _outbox),
-    Rule(Driver.repeat, 1, (SOME,), _named),
-    Rule(Driver.start_again, 1, (SOME, len(INPUTS)), _trees),
+    Rule(Driver.start, 3, (len(POOL), len(INPUTS)), attrgetter("room")),
+    Rule(Driver.work, 3, (len(TYPES),), attrgetter("lively")),
+    Rule(Driver.complete, 3, (SOME,), attrgetter("lively")),
+    Rule(Driver.fail, 4, (SOME, 4), attrgetter("lively")),
+    Rule(Driver.poll, 4, (len(TYPES), 4), attrgetter("lively")),
+    Rule(Driver.heartbeat, 1, (SOME,), attrgetter("lively")),
+    Rule(Driver.stall, 2, (SOME, 4), attrgetter("held")),
+    Rule(Driver.present_stale, 3, (SOME, 4), attrgetter("stale")),
+    Rule(Driver.signal, 3, (SOME,), attrgetter("waits")),
+    Rule(Driver.pause, 2, (SOME,), attrgetter("lively")),
+    Rule(Driver.resume, 3, (SOME,), attrgetter("paused")),
+    Rule(Driver.terminate, 1, (SOME,), attrgetter("lively")),
+    Rule(Driver.tick, 3),
+    Rule(Driver.deliver, 3, (3,), attrgetter("outbox")),
+    Rule(Driver.redrive, 1, (SOME,), attrgetter("dead")),
+    Rule(Driver.repeat, 1, (SOME,), attrgetter("named")),
+    Rule(Driver.start_again, 1, (SOME, len(INPUTS)), attrgetter("dump")),
     Rule(Driver.advance, 3, (len(SECONDS),)),
     Rule(Driver.set_clock_back, 1, (len(SECONDS),)),
     Rule(Driver.break_sink, 3, (len(FAULTS),)),
-    Rule(Driver.outage, 1, (len(FAULTS),), _outbox),
+    Rule(Driver.outage, 1, (len(FAULTS),), attrgetter("outbox")),
     Rule(Driver.crash, 3, (len(POINTS), 3)),
 )
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))

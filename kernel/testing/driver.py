@@ -69,12 +69,34 @@ class Driver(World):
     @property
     def lively(self) -> bool:
         """Whether something lives, or nothing more can."""
-        return not self.room or any(tree.workflows[root].state in LIVE for root, tree in self.dump.items())
+        return bool(self.dump) and (not self.room or any(self.workflow(root).state in LIVE for root in self.dump))
+
+    @property
+    def paused(self) -> bool:
+        """Whether something is PAUSED."""
+        return any(facts.state == "PAUSED" for tree in self.dump.values() for facts in tree.workflows.values())
+
+    @property
+    def dead(self) -> bool:
+        """Whether a delivery is DEAD."""
+        return any(facts.state == "DEAD" for tree in self.dump.values() for facts in tree.deliveries.values())
 
     @property
     def waits(self) -> list[tuple[str, int]]:
-        """The tasks that wait for a signal, or waited for one: workflow and position."""
-        return [place for tree in self.dump.values() for place in tree.tasks if self.task_def(*place).mode is Mode.WAIT]
+        """The tasks that wait for a signal, or will: workflow and position."""
+        return [place for tree in self.dump.values() for place, task in tree.tasks.items()
+                if task.state in OPEN and self.task_def(*place).mode is Mode.WAIT]
+
+    @property
+    def held(self) -> list[Lease]:
+        """The leases that hold."""
+        return [lease for lease in self.leases if self.holds(lease)]
+
+    @property
+    def stale(self) -> list[Lease]:
+        """The leases that hold no more, first those of tasks that another one holds."""
+        stale = [lease for lease in self.leases if not self.holds(lease)]
+        return sorted(stale, key=lambda lease: self.task(lease.workflow_id, lease.position).state != "IN_PROGRESS")
 
     def _one_of(self, number: int, *states: str, last: bool = False) -> str:
         """A workflow in one of these states, if there is one; every fourth number chooses among all. `last`: from the end."""
@@ -156,8 +178,7 @@ class Driver(World):
     def signal(self, number: int) -> None:
         """Signal a waiting task, early or in time if there is one; every fourth number chooses among all tasks."""
         places = [place for tree in self.dump.values() for place in tree.tasks]
-        waits = [place for place in self.waits if self.task(*place).state in OPEN]
-        name, no = chosen((number % 4 != 3 and waits) or places, number)
+        name, no = chosen((number % 4 != 3 and self.waits) or places, number)
         task, ref = self.task(name, no), self.task_def(name, no).ref
         early = task.state in ("PENDING", "SCHEDULED") and not task.signalled
         allowed = self.task_def(name, no).mode is Mode.WAIT and (early or task.state == "IN_PROGRESS")
@@ -223,9 +244,9 @@ class Driver(World):
     def _lease(self, number: int) -> Lease | None:
         """A lease that holds, polled for when there is none; else one that held once."""
         for which, _ in enumerate(TYPES):
-            if not any(map(self.holds, self.leases)) and self.ready(which):
+            if not self.held and self.ready(which):
                 self.poll(which, 3)
-        return chosen([lease for lease in self.leases if self.holds(lease)] or self.leases or [None], number)
+        return chosen(self.held or self.leases or [None], number)
 
     def _ends_as(self, lease: Lease, state: str) -> Callable[[Any], Iterator[str]]:
         def effect(result: Any) -> Iterator[str]:
@@ -282,19 +303,15 @@ class Driver(World):
 
     def stall(self, number: int, how: int) -> None:
         """A worker stalls until its lease has run out, others take over, and it comes back."""
-        held = [lease for lease in self.leases if self.holds(lease)]
-        if held:
-            lease = chosen(held, number)
-            self._wait(LATER)
-            self.tick()
-            self.poll(TYPES.index(lease.type), 3)
-            self._present(lease, how)
+        lease = chosen(self.held, number)
+        self._wait(LATER)
+        self.tick()
+        self.poll(TYPES.index(lease.type), 3)
+        self._present(lease, how)
 
     def present_stale(self, number: int, how: int) -> None:
-        """Present a lease that was kept too long, first one of a task that another one holds: it must be Fenced."""
-        stale = [lease for lease in self.leases if not self.holds(lease)]
-        taken = [each for each in stale if self.task(each.workflow_id, each.position).state == "IN_PROGRESS"]
-        self._present(chosen(taken or stale or self.leases, number), how)
+        """Present a lease that was kept too long: it must be Fenced."""
+        self._present(chosen(self.stale, number), how)
 
     def _present(self, lease: Lease, how: int) -> None:
         """What a worker does with a lease: go on, or end in one of three ways."""

@@ -10,7 +10,9 @@ To run it on stores of your own, subclass it and let pytest collect its TestCase
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -30,9 +32,10 @@ def below(count: int) -> st.SearchStrategy[int]:
     return st.integers(0, count - 1)
 
 
-def lively(machine: KernelMachine) -> bool:
-    """There is a tree, and something lives in one, or nothing more can."""
-    return bool(machine.driver.dump) and machine.driver.lively
+def when(what: str) -> Callable[[Any], Any]:
+    """The rule is drawn only where the driver has this: a property of `Driver`."""
+    there = attrgetter(what)
+    return precondition(lambda machine: bool(there(machine.driver)))
 
 
 class KernelMachine(RuleBasedStateMachine):
@@ -61,86 +64,86 @@ class KernelMachine(RuleBasedStateMachine):
         """There is always one tree."""
         self.driver.start(which, input)
 
-    @precondition(lambda self: self.driver.room)
+    @when("room")
     @rule(which=below(len(POOL)), input=below(len(INPUTS)))
     def start(self, which: int, input: int) -> None:
         """Start another tree."""
         self.driver.start(which, input)
 
-    @precondition(lambda self: self.driver.dump)
+    @when("dump")
     @rule(number=SOME, input=below(len(INPUTS)))
     def start_again(self, number: int, input: int) -> None:
         """Use an id twice."""
         self.driver.start_again(number, input)
 
-    @precondition(lively)
+    @when("lively")
     @rule(number=SOME)
     def pause(self, number: int) -> None:
         """Pause any workflow."""
         self.driver.pause(number)
 
-    @precondition(lively)
+    @when("paused")
     @rule(number=SOME)
     def resume(self, number: int) -> None:
         """Resume any workflow."""
         self.driver.resume(number)
 
-    @precondition(lively)
+    @when("lively")
     @rule(number=SOME)
     def terminate(self, number: int) -> None:
         """Terminate any workflow."""
         self.driver.terminate(number)
 
-    @precondition(lambda self: self.driver.waits)
+    @when("waits")
     @rule(number=SOME)
     def signal(self, number: int) -> None:
         """Signal a task."""
         self.driver.signal(number)
 
-    @precondition(lambda self: self.driver.named)
+    @when("named")
     @rule(number=SOME)
     def repeat(self, number: int) -> None:
         """Give a command a second time."""
         self.driver.repeat(number)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
-    @precondition(lively)
+    @when("lively")
     @rule(which=below(len(TYPES)), more=below(4))
     def poll(self, which: int, more: int) -> None:
         """Take some work."""
         self.driver.poll(which, more)
 
-    @precondition(lively)
+    @when("lively")
     @rule(which=below(len(TYPES)))
     def work(self, which: int) -> None:
         """Take some work and do it."""
         self.driver.work(which)
 
-    @precondition(lively)
+    @when("lively")
     @rule(number=SOME)
     def complete(self, number: int) -> None:
         """Do some work."""
         self.driver.complete(number)
 
-    @precondition(lively)
+    @when("lively")
     @rule(number=SOME, how=below(4))
     def fail(self, number: int, how: int) -> None:
         """Fail to do it."""
         self.driver.fail(number, how)
 
-    @precondition(lively)
+    @when("lively")
     @rule(number=SOME)
     def heartbeat(self, number: int) -> None:
         """Hold it longer."""
         self.driver.heartbeat(number)
 
-    @precondition(lambda self: self.driver.leases)
+    @when("held")
     @rule(number=SOME, how=below(4))
     def stall(self, number: int, how: int) -> None:
         """Fall asleep over it, and wake up."""
         self.driver.stall(number, how)
 
-    @precondition(lambda self: self.driver.leases)
+    @when("stale")
     @rule(number=SOME, how=below(4))
     def present_stale(self, number: int, how: int) -> None:
         """Come too late."""
@@ -157,7 +160,7 @@ class KernelMachine(RuleBasedStateMachine):
         """Let timers fire."""
         self.driver.tick()
 
-    @precondition(lambda self: self.driver.outbox)
+    @when("outbox")
     @rule(more=below(3))
     def deliver(self, more: int) -> None:
         """Empty the outbox."""
@@ -168,13 +171,13 @@ class KernelMachine(RuleBasedStateMachine):
         """The next call of a sink goes wrong."""
         self.driver.break_sink(behaviour)
 
-    @precondition(lambda self: self.driver.outbox)
+    @when("outbox")
     @rule(behaviour=below(len(FAULTS)))
     def outage(self, behaviour: int) -> None:
         """A sink goes wrong again and again."""
         self.driver.outage(behaviour)
 
-    @precondition(lambda self: self.driver.outbox)
+    @when("dead")
     @rule(number=SOME)
     def redrive(self, number: int) -> None:
         """Try a delivery again."""

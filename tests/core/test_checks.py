@@ -149,6 +149,7 @@ NOT_JSON: dict[str, tuple[Any, str]] = {
     "surrogate": (["ok", "\udc00"], "at '$[1]': the text '\\udc00' holds a lone surrogate"),
     "surrogate in a key": ({"\ud800": 1}, "lone surrogate"),
     "5,000 digits": ([10**5_000], "more than 4,000 digits"),
+    "4,001 digits": (10**4_000, "more than 4,000 digits"),
     "-5,000 digits": (-(10**5_000), "more than 4,000 digits"),
     "101 arrays": (nested(101), "more than 100 levels"),
     "20,000 arrays": (nested(20_000), "more than 100 levels"),
@@ -201,6 +202,13 @@ def test_the_bounds_themselves_are_allowed() -> None:
     assert check_json(nested(100), what="x").count("[") == 100
     assert len(check_json(10**4_000 - 1, what="x")) == 4_000
     assert check_json(nested(100, lambda inner: {"a": inner}), what="x").count("{") == 100
+
+
+def test_the_limits_are_those_that_users_were_told() -> None:
+    """Lowering one breaks what worked; raising one is a promise to every store."""
+    assert (LIMITS.tasks, LIMITS.inline, LIMITS.name, LIMITS.depth) == (200_000, 20, 200, 100)
+    assert (LIMITS.payload, LIMITS.digits, LIMITS.whole) == (1_048_576, 4_000, 2_147_483_647)
+    assert (LIMITS.seconds, LIMITS.tick) == (3_153_600_000.0, 0.000001)
 
 
 def test_the_class_of_the_error_is_the_callers() -> None:

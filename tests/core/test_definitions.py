@@ -84,6 +84,14 @@ def test_a_task_has_defaults() -> None:
     assert task == TaskDef("a", type="a", kind=TaskKind.WORKER, after=[], input={}, lease=60.0, retries=0)
     assert (task.mode, task.on_expiry) == (Mode.WORKER, ExpiryPolicy.RETRY)
     assert (task.workflow, task.poll_timeout) == (None, None)
+    made = WorkflowDef("x", tasks=[task])
+    assert (made.version, made.topics, made.timeout, made.restartable, made.within) == (1, (), None, True, None)
+
+
+@pytest.mark.parametrize("kind", [TaskDef, WorkflowDef, Definition])
+def test_only_the_first_field_is_positional(kind: type[Any]) -> None:
+    """All others are named where they are given, so that fields can be added."""
+    assert [each.name for each in attrs.fields(kind) if not each.kw_only] == [attrs.fields(kind)[0].name]
 
 
 def test_values_are_put_into_their_form() -> None:
@@ -93,6 +101,7 @@ def test_values_are_put_into_their_form() -> None:
     assert task.after == ("b",)
     assert [type(each) for each in (task.retry_delay, task.lease, task.poll_timeout)] == [float] * 3
     assert task.on_expiry is ExpiryPolicy.TIME_OUT_WF
+    assert TaskDef("a", lease=int(LIMITS.seconds)).lease == LIMITS.seconds
     assert WorkflowDef("x", tasks=iter([TaskDef("a")]), topics=["t"], timeout=9) == WorkflowDef(
         "x", tasks=(TaskDef("a"),), topics=("t",), timeout=9.0
     )
@@ -105,6 +114,14 @@ def test_a_task_with_a_workflow_is_of_that_kind() -> None:
     assert [task.mode for task in ORDER.tasks] == [
         Mode.WORKER, Mode.CONTROL, Mode.WAIT, Mode.WORKFLOW, Mode.WORKFLOW, Mode.CONTROL, Mode.CONTROL,
     ]
+
+
+def test_the_name_of_a_child_may_be_any_expression() -> None:
+    """It may hold what a name cannot, and be longer than one, within the longest name that there is."""
+    assert TaskDef("a", workflow="${workflow.input.a/b~c}").kind is TaskKind.WORKFLOW
+    longest = "${workflow.input." + "x" * (4_221 - 18) + "}"
+    assert TaskDef("a", workflow=longest).workflow == longest
+    assert "it has 4,222 characters; 4,221 are allowed" in refusal(workflow=longest + "x").why
 
 
 def test_definitions_are_values() -> None:

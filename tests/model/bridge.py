@@ -121,7 +121,7 @@ class Bridge:
             if state[j][0] != ABSENT:
                 topic = tree.places[j].id.rpartition(">")[2]
                 world.put(DeliveryRow(
-                    workflow=name, run=1, topic=topic, error="", sends=2, lease=world.policy.lease, **self.stored(state, j)))
+                    workflow=name, run=1, topic=topic, sends=2, lease=world.policy.lease, **self.stored(state, j)))
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
         """The counters of a row, each a count of what is there."""

@@ -109,7 +109,7 @@ def test_set_reads(kind: str, written: dict[str, Expr], words: str) -> None:
 def test_definition_avoids_its_own_name() -> None:
     """The definition of a named condition uses the names of others, never its own."""
     assert READ.definition(passable, "task") == "closed well or (closed badly and permissive)"
-    assert READ.definition(held, "task") == "presented run = wf.run and presented handouts = handouts"
+    assert "presented run = wf.run and presented handouts = handouts" in READ.definition(held, "task")
     for kind, guard in guards_of(SPEC):
         assert READ.definition(guard, kind)
 

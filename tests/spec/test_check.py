@@ -121,7 +121,7 @@ EXPLAINED: list[tuple[Edit, str]] = [
 ]
 EXCLUSIVE: list[tuple[Edit, str]] = [
     (without_guard("task", "FAIL", "FAILED", "mandatory"),
-     "task FAIL in IN_PROGRESS: both COMPLETED_WITH_ERRORS (lease held, workflow live, no retry, optional) and"),
+     "task FAIL in IN_PROGRESS: both COMPLETED_WITH_ERRORS (worker task, lease held, workflow live, no retry, optional) and"),
     (without_guard("task", "FAIL", "FAILED", "no attempts left"), "task FAIL in IN_PROGRESS: both SCHEDULED ("),
     (without_guard("task", "EXPIRE", "TIMED_OUT", "not ALERT_ONLY"), "task EXPIRE in SCHEDULED: both TIMED_OUT ("),
     (row("workflow", "START", guards=()), "workflow START in ABSENT: both RUNNING (no guard) and RUNNING (no guard)"),
@@ -134,7 +134,7 @@ EXCLUSIVE: list[tuple[Edit, str]] = [
 ]
 EXHAUSTIVE: list[tuple[Edit, str]] = [
     (row("task", "FAIL", "COMPLETED_WITH_ERRORS", guards=(held, wf_live, no_attempts_left, optional)),
-     "just these guards hold: lease held, workflow live, optional, not retryable"),
+     "just these guards hold: worker task, lease held, workflow live, optional, not retryable"),
     (without_row("task", "EXPIRE", "TIMED_OUT"), "task EXPIRE in IN_PROGRESS: no row is enabled where just these"),
     (all_of(row("workflow", "PAUSE", guards=(only("run 1", eq(F("run"), 1)),)),
             with_row("workflow", Row("PAUSE", ("RUNNING",), "FAILED", (only("run 0", eq(F("run"), 0)),)))),
@@ -223,7 +223,7 @@ PRESENT: list[tuple[Edit, str]] = [
 DESCENDING: list[tuple[Edit, str]] = [
     (row("task", "PASS", target="SCHEDULED"), "PASS: task PASS SCHEDULED -> SCHEDULED (control task, workflow RU"),
     (with_rule(Step("BACK", "task", (Fire("POSTPONE"),), params=("run", "handouts", "delay"))),
-     "BACK: task POSTPONE IN_PROGRESS -> SCHEDULED (lease held, workflow live) does not descend from IN_PROGRESS"),
+     "BACK: task POSTPONE IN_PROGRESS -> SCHEDULED (worker task, lease held, workflow live) does not descend from IN_PROGRESS"),
     (step("SIGNALLED", guards=()),
      "SIGNALLED: task SIGNAL PENDING -> PENDING (waiting task, workflow live, not signalled) does not descend"),
     (without_guard("task", "CHILD_FAILED", "SCHEDULED", "attempts left"),
@@ -259,7 +259,8 @@ APART: list[tuple[Edit, str]] = [
      "entering DEAD: a delivery that changes reaches nothing else"),
 ]
 LOCKS: list[tuple[Edit, str]] = [
-    (step("COMPLETE", lock=Lock.SHARE), "IN_PROGRESS -> COMPLETED (lease held, workflow live) changes whether it is"),
+    (step("COMPLETE", lock=Lock.SHARE),
+     "IN_PROGRESS -> COMPLETED (worker task, lease held, workflow live) changes whether it is"),
     (step("PAUSE", lock=Lock.SHARE), "PAUSE: PAUSE over 'subs' needs the tree alone"),
     (step("TERMINATE", lock=Lock.SHARE), "workflow TERMINATE RUNNING/PAUSED -> TERMINATED (no guard) ends it, which"),
     (step("POLL", lock=Lock.ROW), "task POLL SCHEDULED -> IN_PROGRESS (worker task, workflow RUNNING, due) changes a"),

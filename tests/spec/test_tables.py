@@ -105,12 +105,12 @@ def test_a_hand_out_asks_for_a_running_workflow() -> None:
 
 
 def test_what_a_worker_writes_asks_for_its_lease() -> None:
-    """Every event by which a worker changes a task IN_PROGRESS asks, in each of its rows, for the lease."""
+    """Every event by which a worker changes a task IN_PROGRESS asks, in each of its rows, for a worker's task and its lease."""
     by_workers = [s.name for s in SPEC.commands if s.by == "worker" and s.name != "POLL"]
     assert by_workers == ["HEARTBEAT", "COMPLETE", "FAIL"]
     for event in (*by_workers, "POSTPONE"):
         for row in SPEC.tables["task"].rows_for(event, "IN_PROGRESS"):
-            assert row.guards[0].name == "lease held"
+            assert [guard.name for guard in row.guards[:2]] == ["worker task", "lease held"]
 
 
 def test_order_of_progress() -> None:

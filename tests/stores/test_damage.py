@@ -140,7 +140,7 @@ def change(path: Path, *statements: str) -> None:
 SPOILT = {
     "a definition that is not JSON": ("UPDATE definition SET content = 'no json' WHERE name = 'order'", "start tree terminate"),
     "a definition of another content": (
-        "UPDATE definition SET content = replace(content, '\"ship\"', '\"slip\"') WHERE name = 'order'", "start tree terminate"),
+        "UPDATE definition SET content = replace(content, 'ship', 'slip') WHERE name = 'order'", "start tree terminate"),
     "a definition that could not run": ("UPDATE definition SET content = '{}' WHERE name = 'order'", "start tree terminate"),
     "a state that no workflow has": ("UPDATE workflow SET state = 'GONE' WHERE id = 'live'", "find tree terminate"),
     "a state that no task has": ("UPDATE task SET state = 'GONE' WHERE state = 'SCHEDULED'", "tree"),

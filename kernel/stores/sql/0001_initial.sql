@@ -61,8 +61,8 @@ CREATE TABLE workflow (
     tasks_timed_out         INTEGER NOT NULL,
     tasks_canceled          INTEGER NOT NULL,
     tasks_not_closed        INTEGER NOT NULL,
-    tasks_badly             INTEGER NOT NULL,
-    tasks_not_well          INTEGER NOT NULL,
+    tasks_closed_badly      INTEGER NOT NULL,
+    tasks_not_closed_well   INTEGER NOT NULL,
     UNIQUE (id, run)
 ) STRICT;
 

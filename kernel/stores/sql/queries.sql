@@ -7,7 +7,7 @@ SELECT root, run, version, clock, tasks FROM tree WHERE root = ?
 SELECT t.root, t.run, t.version, t.clock, t.tasks, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
        w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
-       w.tasks_badly, w.tasks_not_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires, k.signalled, k.changed,
+       w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires, k.signalled, k.changed,
        k.worker, k.reason, k.after_not_passed
   FROM tree t CROSS JOIN workflow w ON w.id = ? AND w.run = t.run CROSS JOIN task k ON k.workflow = w.key AND k.no = ?
  WHERE t.root = ?
@@ -21,51 +21,51 @@ UPDATE tree SET run = ?, version = ?, clock = ?, tasks = ? WHERE root = ?
 -- name: workflow
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_badly, tasks_not_well
+       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE id = ? AND run = ?
 
 -- name: below
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_badly, tasks_not_well
+       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE (id = :id OR (id > :id || '/' AND id < :id || '0')) AND run = :run ORDER BY id
 
 -- name: paused_by
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_badly, tasks_not_well
+       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :id
 
 -- name: find
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
        w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
-       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_badly, w.tasks_not_well
+       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
   FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
  WHERE w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: find_in_state
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
        w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
-       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_badly, w.tasks_not_well
+       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
   FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
  WHERE w.state = :state AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: workflows_in_state
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_badly, tasks_not_well
+       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE state = ? AND id > ? ORDER BY id LIMIT ?
 
 -- name: insert_workflow
 INSERT INTO workflow (id, run, root, state, parent, parent_no, slot, depth, definition, started, changed, deadline, paused_by,
        paused_at, reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
-       tasks_canceled, tasks_not_closed, tasks_badly, tasks_not_well)
+       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_workflow
 UPDATE workflow SET state = ?, changed = ?, deadline = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?,
        tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?,
-       tasks_not_closed = ?, tasks_badly = ?, tasks_not_well = ?
+       tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
  WHERE key = ?
 
 -- name: task
@@ -180,6 +180,7 @@ SELECT d.due, w.id, w.run, d.topic
 SELECT t.expires, w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
  WHERE t.expires IS NOT NULL AND t.state IN ('SCHEDULED', 'IN_PROGRESS') AND t.expires <= ?
+       AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
  ORDER BY t.expires LIMIT ?
 
 -- name: due_tasks
@@ -231,8 +232,9 @@ WITH scope (key, gap) AS (
     SELECT key, :now - paused_at FROM workflow
      WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
 UPDATE task SET state = :target, changed = :now,
-       not_before = not_before + (SELECT gap FROM scope WHERE scope.key = task.workflow)
- WHERE workflow IN (SELECT key FROM scope) AND state IN (SELECT value FROM json_each(:sources))
+       not_before = not_before + gap, expires = expires + gap
+  FROM scope
+ WHERE scope.key = task.workflow AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
@@ -352,3 +354,8 @@ SELECT w.id, w.run, t.no, t.state || ' in a workflow that is ' || w.state
 SELECT w.id, w.run, NULL, 'the delivery for topic ' || d.topic || ' has ' || d.attempt || ' of ' || d.sends || ' attempts'
   FROM delivery d JOIN workflow w ON w.key = d.workflow
  WHERE d.attempt > d.sends OR (d.state = 'LEASED' AND d.attempt = 0)
+
+-- name: audit_INV-14_no_error
+SELECT w.id, w.run, NULL, 'the delivery for topic ' || d.topic || ' is DEAD without an error'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.state = 'DEAD' AND d.error = ''

@@ -70,11 +70,14 @@ def derive_counters(spec: Spec) -> tuple[tuple[Counter, ...], dict[Q, int]]:
 
 def signature(spec: Spec, counters: tuple[Counter, ...]) -> tuple[str, ...]:
     """The attributes of a task that decide whether it counts."""
-    read = sorted({f.name for c in counters for f in reads(c.body)} - {"state"})
-    for name in set(read) - {a.name for a in spec.kinds["task"].attributes}:
-        raise InvalidDefinition("a counter over tasks", why=f"it reads {name!r}, which is no attribute of a task",
-                                hint="read the state and attributes of the far row only")
-    return tuple(read)
+    read = {f for c in counters for f in reads(c.body)} - {F("state")}
+    finite = (Sort.CHOICE, Sort.FLAG)
+    known = {F(a.name) for a in spec.kinds["task"].attributes if a.sort in finite and not a.judged}
+    for f in read - known:
+        raise InvalidDefinition(
+            f"a counter that reads {'.'.join((*f.via, f.name))!r} of a task", why="counters move with transitions only",
+            hint="read its state, and flags and choices that its definition gives")
+    return tuple(sorted(f.name for f in read))
 
 
 def derive_deltas(

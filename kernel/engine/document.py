@@ -45,7 +45,8 @@ def _line(line: HistoryRecord) -> dict[str, Any]:
     shown = line._asdict()
     for name in ("seq", "workflow", "run"):
         del shown[name]
-    return {**shown, "count": shown.pop("rows")}
+    shown["count"] = shown.pop("rows")
+    return shown
 
 
 def _rows(store: Store, workflow_id: str, run: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -69,10 +69,7 @@ class Oracle:
             if expr.op == "and":
                 return self.hold(expr.args, row, given, state, then)
             if expr.op == "or":
-                for arg in expr.args:
-                    if self.evaluate(arg, row, given, state, then):
-                        return True
-                return False
+                return any(self.evaluate(a, row, given, state, then) for a in expr.args)
             if expr.op == "not":
                 return not self.evaluate(expr.args[0], row, given, state, then)
             a, b = expr.args
@@ -94,10 +91,7 @@ class Oracle:
 
     def hold(self, conditions: Iterable[Expr], row: int, given: Given, state: State, then: State = ()) -> bool:
         """Whether all conditions hold; read from left to right, so that the left ones protect the right ones."""
-        for condition in conditions:
-            if not self.evaluate(condition, row, given, state, then):
-                return False
-        return True
+        return all(self.evaluate(condition, row, given, state, then) for condition in conditions)
 
     def _linked(self, expr: Linked, row: int, given: Given) -> bool:
         chosen = given[expr.param]

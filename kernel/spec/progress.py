@@ -44,8 +44,8 @@ def a_task(guard: Guard) -> Guard:
     return Guard(f"a task {guard.name}", some("tasks", guard))
 
 
-all_closed = Guard("every task closed", every("tasks", closed))
-all_well = Guard("every task closed well", every("tasks", closed_well))
+all_closed = Guard("all tasks closed", every("tasks", closed))
+all_well = Guard("all tasks closed well", every("tasks", closed_well))
 failing = bad_end("failed", "FAILED", "FAILED_WITH_TERMINAL_ERROR")
 timing_out = bad_end("timed out", "TIMED_OUT")
 canceling = bad_end("canceled", "CANCELED")

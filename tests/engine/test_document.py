@@ -7,6 +7,7 @@ import json
 import random
 import tracemalloc
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,13 +16,14 @@ import kernel
 from kernel.core.plan import Subject
 from kernel.engine import document as module
 from kernel.engine.document import FORMAT, PAGE, checked_document, document
+from kernel.engine.entities import EPOCH
 from kernel.engine.kernel import Kernel
 from kernel.errors import InvalidInput, StoreCorrupt
 from kernel.testing.clock import ManualClock
 from kernel.testing.sinks import MemoryArchive
+from tests.engine.test_relay import free
 from tests.stores.driver import Driver
 from tests.stores.stand import Stand
-from tests.engine.test_relay import free
 
 Task = kernel.TaskDef
 LEAF = kernel.WorkflowDef("leaf", tasks=[Task("x"), Task("y", after=["x"])], topics=("archive",))
@@ -49,9 +51,9 @@ def text(each: Stand, workflow: str = "w", run: int = 1) -> bytes:
     return b"".join(document(each.store, workflow, run))
 
 
-def microseconds(moment: Any) -> int:
+def microseconds(moment: datetime) -> int:
     """As stored."""
-    return round(moment.timestamp() * 1_000_000)
+    return int((moment - EPOCH) / timedelta(microseconds=1))
 
 
 def rebuilt(k: Kernel, workflow: str) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def test_every_pass_gives_the_same_bytes(each: Stand, ended: Kernel, clock: Manu
     archive = MemoryArchive()
     relay = each.kernel(sinks={"archive": archive})
     relay.deliver()
-    for _ in range(4):
+    for _ in range(3):
         ended.commit(ended.command("CLAIM", Subject("w", topic="mail", run=1)))
         clock.advance(100)
         ended.tick()
@@ -125,7 +127,7 @@ def test_every_pass_gives_the_same_bytes(each: Stand, ended: Kernel, clock: Manu
     ended.redrive("w#1:mail", reason="again")
     ended.start("root", workflow_id="other", input={"n": 2})
     ended.register(kernel.WorkflowDef("root", version=2, tasks=[Task("z")]))
-    assert len([line for line in ended.history("w") if line.kind == "delivery"]) > 10
+    assert len([line for line in ended.history("w") if line.kind == "delivery"]) > 9
     assert (text(each), text(each, "w/sub")) == first
     assert (archive.documents["w", 1], archive.documents["w/sub", 1]) == first
 
@@ -229,8 +231,8 @@ def test_a_document_that_was_changed_is_found(each: Stand, ended: Kernel) -> Non
     chance = random.Random(1)
     for _ in range(200):
         place = chance.randrange(len(data))
-        for spoilt in (data[:place] + bytes([data[place] ^ 1]) + data[place + 1:], data[:place], data[:place] + data[place + 1:],
-                       data[:place] + b"x" + data[place:]):
+        head, tail = data[:place], data[place:]
+        for spoilt in (head + bytes([tail[0] ^ 1]) + tail[1:], head, head + tail[1:], head + b"x" + tail):
             with pytest.raises(InvalidInput, match="an archive document"):
                 checked_document(spoilt)
     for spoilt in (b"", b"{}", data + b"\n", data * 2, data.strip(), b"\xff\xfe"):
@@ -259,4 +261,5 @@ def test_a_text_that_looks_like_a_digest(each: Stand, k: Kernel) -> None:
 def test_chunks_are_bytes(each: Stand, ended: Kernel) -> None:
     """An iterator of bytes, none of them empty."""
     chunks: Iterator[bytes] = document(each.store, "w", 1)
-    assert all(isinstance(chunk, bytes) and chunk for chunk in chunks)
+    assert {type(chunk) for chunk in chunks} == {bytes}
+    assert all(document(each.store, "w", 1))

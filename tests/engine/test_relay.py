@@ -125,10 +125,11 @@ FAULTS = [b for b in Behaviour if b not in (Behaviour.OK, Behaviour.HANG)]
 @pytest.mark.parametrize("owes", list(Owes))
 def test_whatever_a_sink_does(each: Stand, k: Kernel, clock: ManualClock, behaviour: Behaviour, owes: Owes) -> None:
     """Raising (BaseException included), lying, half, twice, late: no workflow changes, the error is kept, the next attempt
-    delivers, and what was delivered is the whole document once."""
+    delivers, and what was delivered is the whole document once.
+    """
     ended(k)
     archive = MemoryArchive()
-    inner: Any = archive if owes is Owes.COPY else CallableSink(lambda parcel: archive.deliver(parcel))
+    inner: Any = archive if owes is Owes.COPY else CallableSink(archive.deliver)
     sink = FaultySink(inner, [behaviour] * 4)
     before = lifecycles(each)
     first, second, third = pass_again(served(each, sink), clock, 3)
@@ -138,7 +139,7 @@ def test_whatever_a_sink_does(each: Stand, k: Kernel, clock: ManualClock, behavi
         assert (first.delivered, second, third) == (2, Settled(), Settled())
     else:
         assert ([first.released, second.released], third.delivered) == ([2, 2], 2)
-        assert all(outcome.error and 0 < outcome.retry_in for outcome in first.outcomes)
+        assert all(outcome.error and outcome.retry_in > 0 for outcome in first.outcomes)
     assert {found.state for id, found in by_id(k).items() if "archive" in id} == {"DELIVERED"}
     assert sorted(archive.documents) == [("w", 1), ("w/sub", 1)]
     assert all(checked_document(document) for document in archive.documents.values())
@@ -376,13 +377,22 @@ def test_a_sink_may_call_back(each: Stand, k: Kernel) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- passes
+def noting(seen: list[Parcel]) -> CallableSink:
+    """A sink that only notes what it gets."""
+    def note(parcel: Parcel) -> str:
+        seen.append(parcel)
+        return "noted"
+
+    return CallableSink(note)
+
+
 def test_a_pass_tries_at_most_the_limit(each: Stand, k: Kernel) -> None:
     """And no delivery twice, though a failed one may be due at once."""
     ended(k, "u", "v", "w")
-    calls: list[str] = []
-    relay = served(each, CallableSink(lambda parcel: calls.append(parcel.key) or "ok"))  # type: ignore[func-returns-value]
-    assert [len(relay.deliver(limit=4).outcomes), len(relay.deliver(limit=4).outcomes), len(calls)] == [4, 2, 6]
-    assert len(set(calls)) == 6
+    seen: list[Parcel] = []
+    relay = served(each, noting(seen))
+    assert [len(relay.deliver(limit=4).outcomes), len(relay.deliver(limit=4).outcomes), len(seen)] == [4, 2, 6]
+    assert len({parcel.key for parcel in seen}) == 6
 
 
 def test_a_relay_claims_no_more_than_it_can_try(each: Stand, k: Kernel) -> None:
@@ -408,10 +418,9 @@ def test_what_is_due_first_is_tried_first(each: Stand, k: Kernel, clock: ManualC
     for name in ("c", "a", "b"):
         ended(k, name)
         clock.advance(1)
-    seen: list[str] = []
-    sink = CallableSink(lambda parcel: seen.append(parcel.workflow_id[0]) or "ok")  # type: ignore[func-returns-value]
-    served(each, sink).deliver()
-    assert seen == ["c", "c", "a", "a", "b", "b"]
+    seen: list[Parcel] = []
+    served(each, noting(seen)).deliver()
+    assert [parcel.workflow_id[0] for parcel in seen] == ["c", "c", "a", "a", "b", "b"]
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1_000_001, 1.5, True, None, "7"])
@@ -423,7 +432,8 @@ def test_a_limit_is_a_whole_number(k: Kernel, limit: Any) -> None:
 
 def test_a_store_that_fails_while_settling(each: Stand, k: Kernel, clock: ManualClock) -> None:
     """The sink delivered, but the store could not confirm: the caller is told, and the delivery comes again, to the same
-    copy, under the same key."""
+    copy, under the same key.
+    """
     ended(k)
     archive = MemoryArchive()
     relay = served(each, archive)

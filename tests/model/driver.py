@@ -38,7 +38,7 @@ def decided(
 
     `reason`, `worker`, `payload` and `input` are written down; `definition` names what START starts; all else is presented.
     """
-    written = {key: given.pop(key) for key in ("reason", "worker", "payload", "input") if key in given}
+    written: dict[str, Any] = {key: given.pop(key) for key in ("reason", "worker", "payload", "input") if key in given}
     on = subject(world, row)
     if on.no is not None and (on.workflow, on.no) in world.own:
         given = {"run": 1, "handouts": world.own[on.workflow, on.no].handouts, **given}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 
 from kernel.formal.shape import Shape, Task, hurried
@@ -11,7 +13,7 @@ SILENT = Shape((Task("z"),), topics=())
 CHAIN = Shape((Task("x"), Task("y", ("x",))))
 
 
-def nesting(ref: str, sub: Shape, *after: str, **given: int) -> Task:
+def nesting(ref: str, sub: Shape, *after: str, **given: Any) -> Task:
     """A task that starts a sub-workflow."""
     return evolve(Task(ref, after, "WORKFLOW", sub), **given)
 

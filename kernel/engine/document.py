@@ -35,7 +35,8 @@ def _workflow(transaction: Transaction, row: WorkflowRow) -> dict[str, Any]:
 def _task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> dict[str, Any]:
     return {
         "ref": row.facts.ref, "type": row.facts.type, "mode": row.facts.mode, "state": row.state, "attempt": row.attempt,
-        "handouts": row.handouts, "changed": row.changed, "worker": row.worker, "reason": row.reason,
+        "handouts": row.handouts, "changed": row.changed, "worker": row.worker,
+        "reason": reading.task_reason(row, owner),
         "input": reading.task_input(transaction, row, owner),
         "output": reading.loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
     }

@@ -74,6 +74,11 @@ def task_input(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> An
     return definition.source.tasks[row.no].input
 
 
+def task_reason(row: TaskRow, owner: WorkflowRow) -> str:
+    """Why a task stands where it does. A cascade writes no reason into each task: it is that of the workflow."""
+    return row.reason or (owner.reason if row.state == "CANCELED" else "")
+
+
 def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
     """A task as callers get it."""
     return Task(
@@ -81,7 +86,7 @@ def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
         attempt=row.attempt, not_before=moment_or_none(row.not_before),
         expires=moment_or_none(row.expires) if row.state in ("SCHEDULED", "IN_PROGRESS") else None,
         changed=moment(row.changed), worker=row.worker,
-        reason=row.reason or (owner.reason if row.state == "CANCELED" else ""), input=task_input(transaction, row, owner),
+        reason=task_reason(row, owner), input=task_input(transaction, row, owner),
         output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
     )
 

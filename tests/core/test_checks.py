@@ -150,6 +150,7 @@ NOT_JSON: dict[str, tuple[Any, str]] = {
     "surrogate in a key": ({"\ud800": 1}, "lone surrogate"),
     "5,000 digits": ([10**5_000], "more than 4,000 digits"),
     "4,001 digits": (10**4_000, "more than 4,000 digits"),
+    "-4,001 digits": (-(10**4_000), "more than 4,000 digits"),
     "-5,000 digits": (-(10**5_000), "more than 4,000 digits"),
     "101 arrays": (nested(101), "more than 100 levels"),
     "20,000 arrays": (nested(20_000), "more than 100 levels"),

@@ -21,6 +21,8 @@ from kernel.testing.world import KernelFactory, Tally, Violated
 
 EPISODE = 60
 """Rules drawn in one episode; what lets everything settle at its end comes on top."""
+BUDGET = 20_000
+"""Steps of a campaign, when nobody says otherwise."""
 REPLAYS = 3000
 """How often a failed episode is tried in shorter forms."""
 SOME = 24
@@ -65,7 +67,7 @@ RULES = (
     Rule(Driver.set_clock_back, 1, (len(SECONDS),)),
     Rule(Driver.break_sink, 3, (len(FAULTS),)),
     Rule(Driver.outage, 1, (len(FAULTS),), attrgetter("outbox")),
-    Rule(Driver.crash, 3, (len(POINTS), 3)),
+    Rule(Driver.crash, 4, (len(POINTS), 2)),
 )
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
@@ -169,7 +171,7 @@ class CampaignResult:
 
 
 def run_campaign(
-    steps: int = 10_000, seed: int = 0, stores: Stores | None = None, progress: Callable[[int], None] | None = None, *,
+    steps: int = BUDGET, seed: int = 0, stores: Stores | None = None, progress: Callable[[int], None] | None = None, *,
     kernel: KernelFactory = Kernel, shrink: bool = True,
 ) -> CampaignResult:
     """Run at least `steps` steps; stops at the first violation. `progress` is told the number of steps after each episode.

@@ -101,7 +101,7 @@ class Driver(World):
     def _one_of(self, number: int, *states: str, last: bool = False) -> str:
         """A workflow in one of these states, if there is one; every fourth number chooses among all. `last`: from the end."""
         names = (number % 4 != 3 and self.workflows(*states)) or self.workflows()
-        return chosen(names[::-1] if last else names, number)
+        return chosen(names[::-1] if last else names, number // 4)
 
     def _command(self, number: int, text: str, call: Callable[..., Applied], **options: Any) -> None:
         """Give a command; for large numbers under an id of ours, so that it can be repeated."""

@@ -183,7 +183,7 @@ class KernelMachine(RuleBasedStateMachine):
         """Try a delivery again."""
         self.driver.redrive(number)
 
-    @rule(point=below(len(POINTS)), passes=below(3))
+    @rule(point=below(len(POINTS)), passes=below(2))
     def crash(self, point: int, passes: int) -> None:
         """The process will die."""
         self.driver.crash(point, passes)

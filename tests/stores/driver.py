@@ -193,7 +193,7 @@ class Driver:
             workflow, run, topic, claims = place
             name = self.some(("CONFIRM", "RELEASE", "RELEASE", "BURY"))
             given: dict[str, Any] = {"claims": claims - self.some((0, 0, 0, 1)), "error": self.some(("lost", "broken"))}
-            given |= {"CONFIRM": {"proof": self.some(("sha256:0", ""))}, "RELEASE": {"delay": MICROSECONDS, "error": "gone"}, "BURY": {"error": "gone"}}.get(name, {})
+            given |= {"CONFIRM": {"proof": self.some(("sha256:0", ""))}, "RELEASE": {"delay": MICROSECONDS}}.get(name, {})
             self.ask(lambda k: k.commit(k.command(name, Subject(workflow, topic=topic, run=run), given=given)))
 
     def redrive(self) -> None:

@@ -6,6 +6,7 @@ message is made of them. Errors pickle, so they can cross a process boundary.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 LONGEST_QUOTE = 120
@@ -13,11 +14,19 @@ LONGEST_QUOTE = 120
 
 def quoted(text: object) -> str:
     """User text made safe for a message: quoted, control characters escaped, bounded in length."""
-    shown = text if isinstance(text, str) else repr(text)
+    shown = text if isinstance(text, str) else _shown(text)
     if len(shown) > LONGEST_QUOTE:
         shown = shown[: LONGEST_QUOTE - 1] + "…"
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in shown)
     return f"'{safe}'"
+
+
+def _shown(value: object) -> str:
+    """A value that is no text: its own representation, if it has one and it is not endless."""
+    try:
+        return reprlib.repr(value)
+    except Exception:  # noqa: BLE001 - a repr is the caller's code and may raise anything
+        return f"a value of type {type(value).__name__}"
 
 
 class KernelError(Exception):

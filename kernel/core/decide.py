@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 
@@ -60,7 +60,7 @@ def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
 def enabled(view: View, row: WorkflowRow | TaskRow) -> Enabled | None:
     """The first progress rule that is enabled on a row."""
     given = view.given
-    agenda = view.program.agenda[row.kind][row.state, row.mode]
+    agenda = view.program.agenda[row.kind][row.state, row.mode, row.judged]
     if not agenda.ways or not agenda.gate(row, given):
         return None
     for way in agenda.ways:
@@ -112,8 +112,7 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
     elif action.step.on == "workflow":
         reason = _why(view, action, moves)
     for part in action.cascades:
-        if isinstance(row, WorkflowRow):
-            view.cascade(row, part, name, reason, ending=False)
+        view.cascade(cast(WorkflowRow, row), part, name, reason, ending=False)
     for target, line in moves:
         if line.source == ABSENT and isinstance(target, WorkflowRow):
             view.create_workflow(target, line, name, reason)
@@ -163,7 +162,7 @@ def settle(view: View) -> None:
     """Run progress to its end: the first rule in the order of the table, on the first row by workflow and position.
 
     Only rows that were woken can have one. What a step did not wake can have become impossible by it, never possible; so what
-    stands in line is looked at again when its turn comes.
+    stands in line is looked at again when its turn comes and something has happened since.
     """
     heap: list[tuple[int, str, int, int, WorkflowRow | TaskRow, Enabled]] = []
     woken, serial, fresh = view.woken, 0, 0
@@ -181,15 +180,10 @@ def settle(view: View) -> None:
             heappush(heap, (found[0].index, owner, no, serial, row, found))
         if not heap:
             return
-        index, _, _, pushed, row, found = heappop(heap)
+        _, _, _, pushed, row, found = heappop(heap)
         if pushed <= fresh:
-            again = enabled(view, row)
-            if again is None:
-                continue
-            if again[0].index != index:
-                woken[row] = None
-                continue
-            found = again
+            woken[row] = None  # something happened since
+            continue
         fresh = serial
         perform(view, found[0], row, found[1])
 
@@ -233,7 +227,7 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     view = View(program, snapshot, command, tree, now)
     action = program.commands[command.name]
     row = subject_of(view, command)
-    if row is None:
+    if row is None or row.kind != action.step.on:
         return None
     moves = moves_of(view, action, row)
     if moves is None or (action.guards and not action.holds(row, view.given)):

@@ -98,13 +98,11 @@ def _judge_child(view: View, task: TaskRow, text: str) -> Judged:
 
 def judge(view: View, task: TaskRow) -> Judged:
     """Whether the task can be prepared as things stand in the view."""
-    definition = task.wf.prepared.definition
-    templated = definition.templated[task.no]
-    if not templated and task.facts.mode != "WORKFLOW":
+    if not task.facts.judged:
         return SOUND
     try:
-        source = definition.source.tasks[task.no]
-        value = resolve(source.input, Scope(view, task)) if templated else source.input
+        source = task.wf.prepared.definition.source.tasks[task.no]
+        value = resolve(source.input, Scope(view, task))
         text = check_json(value, what=f"the input of task {quoted(task.ref)}")
         if task.facts.mode == "WORKFLOW":
             return _judge_child(view, task, text)

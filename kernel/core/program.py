@@ -36,7 +36,7 @@ from kernel.spec.vocabulary import ABSENT, closed
 
 __all__ = ["Action", "Agenda", "Counter", "Deltas", "Line", "Part", "Program", "Way", "compile_program", "standard_program"]
 
-STATE, MODE = F("state"), F("mode")
+STATE, MODE, SOUND = F("state"), F("mode"), {F("sound"): 1}
 
 Guarded = tuple[tuple[Guard, Function], ...]
 
@@ -112,7 +112,7 @@ class Way:
 
 @frozen(eq=False)
 class Agenda:
-    """The rules that can be enabled on a row of one state and mode, in order; none unless `gate` holds, which all share."""
+    """The rules that can be enabled on a row of which state and mode are known, in order; none unless the shared `gate` holds."""
 
     gate: Function
     ways: tuple[Way, ...]
@@ -130,8 +130,8 @@ class Program:
     cells: Mapping[str, Cells]
     """For each kind, (state, event) -> the lines of the cell."""
     commands: Mapping[str, Action]
-    agenda: Mapping[str, Mapping[tuple[str, str], Agenda]]
-    """For each kind, (state, mode) -> which rules can be enabled there; the mode of a workflow is empty."""
+    agenda: Mapping[str, Mapping[tuple[str, str, bool], Agenda]]
+    """For each kind, (state, mode, whether it is judged) -> which rules can be enabled there; a workflow's mode is empty."""
     counters: tuple[Counter, ...]
     places: Mapping[Q, int]
     signature: Callable[[Any], tuple[Any, ...]]
@@ -227,7 +227,7 @@ class _Compiler:
         creates = all(line.source == ABSENT for line in lines)
         cascades = not one and not creates
         if cascades:
-            self.check_set(fire, [fire.where, *(value for line in lines for _, value in line.row.set)])
+            self.check_set(on, fire, [fire.where, *(value for line in lines for _, value in line.row.set)])
         return Part(
             fire.event, "" if own else fire.at, kind, one, creates, self.function(fire.where),
             cascades and kind == "workflow" and any(line.looks for line in lines), fire, lines[0] if cascades else None,
@@ -240,8 +240,11 @@ class _Compiler:
                 raise InvalidDefinition(f"{row.event} sets {name!r} and then reads it", why="fields are read before any is set",
                                         hint=f"set {name!r} last")
 
-    def check_set(self, fire: Fire, read: list[Expr]) -> None:
-        """A whole set is moved by one statement, which sees each row and its workflow and nothing else."""
+    def check_set(self, on: str, fire: Fire, read: list[Expr]) -> None:
+        """A whole set below a workflow is moved by one statement, which sees each row and its workflow and nothing else."""
+        if on != "workflow":
+            raise InvalidDefinition(f"{fire.event} over {fire.at!r}", why=f"a {on} has no rows below it that move as a set",
+                                    hint="fire it on the workflow")
         for expr in read:
             if quantifiers(expr) or any(f.via not in ((), ("wf",)) for f in reads(expr)):
                 raise InvalidDefinition(f"{fire.event} over {fire.at!r}", why="it reads further than a row and its workflow",
@@ -252,14 +255,14 @@ class _Compiler:
         guards = tuple((g, self.function(g.holds)) for g in step.guards)
         return Action(index, step, self.function(both(*step.guards)), guards, tuple(self.part(step.on, f) for f in step.do))
 
-    def agenda(self, kind: str, rules: list[Action]) -> Iterator[tuple[tuple[str, str], Agenda]]:
-        """For each state and mode of a kind the rules that can be enabled."""
+    def agenda(self, kind: str, rules: list[Action]) -> Iterator[tuple[tuple[str, str, bool], Agenda]]:
+        """For each state and mode of a kind the rules that can be enabled. What is not judged is sound."""
         lines = {(line.source, id(line.row)): line for cell in self.cells[kind].values() for line in cell}
-        for state, mode in product(self.spec.kinds[kind].states, self.modes(kind)):
-            openings = list(self.openings(kind, {STATE: state, MODE: mode}))
+        for state, mode, judged in product(self.spec.kinds[kind].states, self.modes(kind), (False, True)):
+            openings = list(self.openings(kind, {STATE: state, MODE: mode, **({} if judged else SOUND)}))
             shared = openings[0][2] if len(openings) > 1 else []
             gate = [c for c in shared if self.common(c, [needed for _, _, needed in openings])]
-            yield (state, mode), Agenda(self.function(both(*gate)), tuple(
+            yield (state, mode, judged), Agenda(self.function(both(*gate)), tuple(
                 Way(rules[index],
                     lines[state, id(rows[0])] if len(rows) == 1 and len(rules[index].moves) == 1 else None,
                     self.function(both(*(c for c in needed if c not in gate))))

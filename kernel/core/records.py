@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from attrs import define, field, frozen
 
 from kernel.core.definitions import Definition, TaskDef
+from kernel.core.template import is_templated
 from kernel.spec.language import NEVER
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Facts:
     poll_timeout: int
     on_expiry: str
     asks: str
+    judged: bool
+    """Whether something may prevent it: it has expressions to resolve, or a sub-workflow to find. Without, it is sound."""
 
 
 def facts_of(task: TaskDef) -> Facts:
@@ -50,6 +53,7 @@ def facts_of(task: TaskDef) -> Facts:
         ref=task.ref, type=task.type, mode=task.mode.value, optional=int(task.optional), permissive=int(task.permissive),
         tries=task.retries + 1, retry_delay=microseconds(task.retry_delay), lease=microseconds(task.lease),
         poll_timeout=microseconds(task.poll_timeout), on_expiry=task.on_expiry.value, asks=task.asks or "",
+        judged=task.workflow is not None or is_templated(task.input),
     )
 
 
@@ -102,6 +106,7 @@ class WorkflowRow:
 
     kind: ClassVar[str] = "workflow"
     mode: ClassVar[str] = ""
+    judged: ClassVar[bool] = False
 
     id: str
     run: int
@@ -240,8 +245,15 @@ class TaskRow:
         return self.facts.asks
 
     @property
+    def judged(self) -> bool:
+        """Whether something may prevent it."""
+        return self.facts.judged
+
+    @property
     def sound(self) -> int:
         """1 when it can be prepared; judged once in a decision."""
+        if not self.facts.judged:
+            return 1
         verdict: Judged = self.verdict or self.view.judged(self)
         return verdict.sound
 

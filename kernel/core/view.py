@@ -175,7 +175,7 @@ class View:
             self.woken[row] = None
         if "child" in line.wakes and row.facts.mode == "WORKFLOW" and (child := self.child(row)) is not None:
             self.woken[child] = None
-        if line.event == "SCHEDULE" and (text := self.judged(row).input) is not None:
+        if row.facts.judged and line.event == "SCHEDULE" and (text := self.judged(row).input) is not None:
             self.plan.payloads.append(Payload(row.workflow, row.no, "input", text))
         self.cause = ""
         if line.target in CLOSED_BADLY:

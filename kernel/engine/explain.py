@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from kernel.core.decide import choices, presented
 from kernel.core.plan import Command, Refusal, Subject
 from kernel.core.program import Program
@@ -79,5 +81,5 @@ def _hint(refusal: Refusal, row: Record | None) -> str:
     if refusal.command.name == "START":
         return "choose another id; the same id with the same definition and input gives the workflow that exists"
     if isinstance(row, WorkflowRow) and row.parent and refusal.command.name == "RESUME":
-        return f"kernel resume {row.parent}"
-    return f"kernel show {refusal.command.subject.workflow}"
+        return f"kernel resume {shlex.quote(row.parent)}"
+    return f"kernel show {shlex.quote(refusal.command.subject.workflow)}"

@@ -7,14 +7,14 @@ import random
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
-from kernel.core.checks import canonical, check_json, check_name
+from kernel.core.checks import canonical, check_name
 from kernel.core.decide import Choice, choices, decide, presented
 from kernel.core.definitions import WorkflowDef, compile_definition, flatten
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
 from kernel.core.records import OWN, WorkflowRow, root_of
 from kernel.core.view import View
-from kernel.engine import reading
+from kernel.engine import inputs, reading
 from kernel.engine.clock import SystemClock
 from kernel.engine.entities import Applied, Delivery, HistoryRow, Lease, Node, Page, Report, Task, Workflow
 from kernel.engine.explain import error_of, not_found, row_of
@@ -22,12 +22,12 @@ from kernel.engine.faults import FaultHook, FaultPoint, no_fault
 from kernel.engine.ports import Chance, Clock, Recorded, Store, Transaction
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
+from kernel.engine.states import DeliveryState, WorkflowState
 from kernel.engine.timers import Ticked, tick
 from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import ENDED
 
 PAGE = 1000
-REASON_MAX = 2000
 
 
 class Options(TypedDict, total=False):
@@ -52,7 +52,7 @@ class Kernel:
     ) -> None:
         """`sinks` says what this process can deliver, by topic; `clock`, `chance` and `faults` are for tests."""
         self.store = store
-        self.actor = _text(actor, "the actor", 200)
+        self.actor = inputs.text(actor, "the actor", inputs.LONGEST_NAME)
         self.clock: Clock = clock or SystemClock()
         self.chance: Chance = chance or random.SystemRandom()
         self.program = program or standard_program()
@@ -83,8 +83,8 @@ class Kernel:
             digest = hashlib.sha256(canonical(content).encode()).hexdigest()
         return Command(
             name, subject, given or {}, command_id or f"c{self.chance.getrandbits(64):016x}", digest,
-            self.actor if actor is None else _text(actor, "the actor", 200), _text(reason, "the reason", REASON_MAX),
-            **written,
+            self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
+            inputs.text(reason, "the reason", inputs.LONGEST_REASON), **written,
         )
 
     def commit(self, command: Command) -> Applied:
@@ -130,7 +130,7 @@ class Kernel:
     # ---- definitions and workflows ---------------------------------------------------------------------------------------
     def register(self, *definitions: WorkflowDef) -> None:
         """Keep definitions. The same name and version with other content is refused; again with the same is no change."""
-        plain = [compile_definition(each) for definition in definitions for each in flatten(definition)]
+        plain = [compile_definition(each) for given in definitions for each in flatten(inputs.definition(given))]
         with self.store.transaction(write=True) as transaction:
             for definition in plain:
                 own = definition.source
@@ -149,9 +149,8 @@ class Kernel:
         """Start a workflow. The same id with the same definition and input gives the workflow that exists."""
         workflow_id = check_name(self._new_id(command_id) if workflow_id is None else workflow_id, what="the workflow id",
                                  error=InvalidInput)
-        if input is not None and not isinstance(input, Mapping):
-            raise InvalidInput("the input of a workflow", why=f"it is {quoted(input)}, not an object with keys")
-        text = check_json(dict(input or {}), what="the input of the workflow")
+        name, version = inputs.name(name, "the definition's name"), inputs.number(version, "the version")
+        text = inputs.workflow_input(input)
         with self.store.transaction(write=True) as transaction:
             existing = transaction.workflow(workflow_id, 1)
             if existing is None:
@@ -187,7 +186,7 @@ class Kernel:
     # ---- operators -------------------------------------------------------------------------------------------------------
     def _on_workflow(self, name: str, workflow_id: str, options: Options) -> Applied:
         given = {"origin": workflow_id} if name in ("PAUSE", "RESUME") else None
-        return self.commit(self.command(name, Subject(_id(workflow_id)), given=given, **options))
+        return self.commit(self.command(name, Subject(inputs.workflow(workflow_id)), given=given, **options))
 
     def pause(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
         """Hand out and start nothing more, here and below, until resume. What is under way may end."""
@@ -203,17 +202,19 @@ class Kernel:
 
     def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Complete a waiting task; a signal that comes early is kept."""
+        workflow_id, task, payload = inputs.workflow(workflow_id), inputs.name(task, "the task"), inputs.output(output)
         with self.store.transaction(write=False) as transaction:
-            no = reading.position(reading.workflow_row(transaction, _id(workflow_id))[1], task)
-        return self.commit(self.command("SIGNAL", Subject(workflow_id, no), payload=_payload(output), **options))
+            no = reading.position(reading.workflow_row(transaction, workflow_id)[1], task)
+        return self.commit(self.command("SIGNAL", Subject(workflow_id, no), payload=payload, **options))
 
     # ---- workers ---------------------------------------------------------------------------------------------------------
     def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
         """Take up to `limit` tasks of a type, each with a lease, in one commit."""
-        _text(worker, "the worker", 200)
+        type, worker = inputs.name(type, "the type"), inputs.text(worker, "the worker", inputs.LONGEST_NAME)
+        limit = inputs.limit(limit)
         leases: list[Lease] = []
         with self.store.transaction(write=True) as transaction:
-            for subject in transaction.pollable(type, self.clock.now(), _limit(limit)):
+            for subject in transaction.pollable(type, self.clock.now(), limit):
                 plan = self.apply(transaction, self.command("POLL", subject, worker=worker))[1]
                 leases.append(reading.lease(transaction, plan))
             self.faults(FaultPoint.BEFORE_COMMIT, "POLL")
@@ -223,10 +224,9 @@ class Kernel:
     def _on_lease(
         self, name: str, lease: Lease, options: Options, *, output: Any = None, **given: int
     ) -> Command:
-        if not isinstance(lease, Lease):
-            raise InvalidInput(f"{name} with {quoted(lease)}", why="it is not a lease", hint="k.poll(type) gives leases")
+        lease = inputs.lease(lease)
         return self.command(
-            name, Subject(lease.workflow_id, lease.position), worker=lease.worker, payload=_payload(output),
+            name, Subject(lease.workflow_id, lease.position), worker=lease.worker, payload=inputs.output(output),
             given={"run": lease.run, "handouts": lease.handouts, **given}, **options)
 
     def complete(self, lease: Lease, *, output: Any = None, **options: Unpack[Options]) -> Applied:
@@ -250,11 +250,11 @@ class Kernel:
     # ---- clock and outbox ------------------------------------------------------------------------------------------------
     def tick(self, *, limit: int = 10_000) -> Ticked:
         """Do what the clock has to do: retries that are due, expired leases, workflow time-outs. Each its own commit."""
-        return tick(self, _limit(limit))
+        return tick(self, inputs.limit(limit))
 
     def deliver(self, *, limit: int = 100) -> Settled:
         """One pass of the relay: claim what is due, deliver it outside any transaction, confirm it or try later."""
-        return self._relay.deliver(_limit(limit))
+        return self._relay.deliver(inputs.limit(limit))
 
     def redrive(self, delivery_id: str, **options: Unpack[Options]) -> Applied:
         """Try a DEAD delivery again, with all its attempts."""
@@ -263,47 +263,55 @@ class Kernel:
     # ---- reading ---------------------------------------------------------------------------------------------------------
     def get(self, workflow_id: str, *, run: int | None = None) -> Workflow:
         """One workflow, in its tree's present run or in an earlier one."""
+        workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, _id(workflow_id), run)
+            tree, row = reading.workflow_row(transaction, workflow_id, run)
             return reading.workflow(transaction, row, tree.version)
 
     def tasks(self, workflow_id: str, *, run: int | None = None) -> list[Task]:
         """The tasks of a workflow, in the order of its definition."""
+        workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
-            row = reading.workflow_row(transaction, _id(workflow_id), run)[1]
+            row = reading.workflow_row(transaction, workflow_id, run)[1]
             return [reading.task(transaction, t, row) for t in transaction.tasks(row.id, row.run)]
 
     def tree(self, workflow_id: str, *, run: int | None = None) -> Node:
         """A workflow with its tasks and all its descendants."""
+        workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, _id(workflow_id), run)
+            tree, row = reading.workflow_row(transaction, workflow_id, run)
             return reading.node(transaction, row.id, row.run, tree.version)
 
     def history(
         self, workflow_id: str, *, below: bool = False, after: int = 0, limit: int = PAGE
     ) -> list[HistoryRow]:
         """What happened to a workflow, in order, behind the line `after`; `below`: to its whole tree."""
+        workflow_id, after, limit = inputs.workflow(workflow_id), inputs.whole(after, "the line"), inputs.limit(limit)
         with self.store.transaction(write=False) as transaction:
-            reading.workflow_row(transaction, _id(workflow_id))
+            reading.workflow_row(transaction, workflow_id)
             only = None if below else workflow_id
-            records = transaction.history(root_of(workflow_id), only, None, after, _limit(limit))
+            records = transaction.history(root_of(workflow_id), only, None, after, limit)
         return [reading.history_row(record) for record in records]
 
     def find(
         self, *, state: str | None = None, name: str | None = None, after: str | None = None, limit: int = 100
     ) -> Page:
         """Workflows by id, a page at a time: `after` is the `after` of the page before."""
+        state, limit = inputs.state(state, WorkflowState), inputs.limit(limit)
+        name = None if name is None else inputs.name(name, "the definition's name")
+        after = "" if after is None else inputs.workflow(after)
         with self.store.transaction(write=False) as transaction:
-            rows = transaction.find(state, name, after or "", _limit(limit) + 1)
+            rows = transaction.find(state, name, after, limit + 1)
             versions = {root: reading.tree_of(transaction, root).version for root in {root_of(r.id) for r in rows}}
             items = tuple(reading.workflow(transaction, r, versions[root_of(r.id)]) for r in rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit else None)
 
     def allowed(self, workflow_id: str, task: str | None = None) -> list[Choice]:
         """Every command for a workflow, or for a task of it: allowed now or not, and why not."""
+        workflow_id, task = inputs.workflow(workflow_id), None if task is None else inputs.name(task, "the task")
         now = self.clock.now()
         with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, _id(workflow_id))
+            tree, row = reading.workflow_row(transaction, workflow_id)
             subject = Subject(workflow_id, None if task is None else reading.position(row, task))
             view = View(self.program, transaction.snapshot(subject), Command("", subject), tree, max(now, tree.clock))
             found = row_of(view, subject) or row
@@ -314,12 +322,14 @@ class Kernel:
         self, *, state: str | None = None, workflow_id: str | None = None, after: str | None = None, limit: int = 100
     ) -> list[Delivery]:
         """Outbox entries by id, behind the id `after`."""
+        state, limit = inputs.state(state, DeliveryState), inputs.limit(limit)
+        workflow_id = None if workflow_id is None else inputs.workflow(workflow_id)
         key = ("", 0, "")
         if after is not None:
             subject = reading.delivery_subject(after)
             key = (subject.workflow, subject.run, subject.topic or "")
         with self.store.transaction(write=False) as transaction:
-            return [reading.delivery(r) for r in transaction.deliveries(state, workflow_id, key, _limit(limit))]
+            return [reading.delivery(r) for r in transaction.deliveries(state, workflow_id, key, limit)]
 
     def audit(self) -> Report:
         """Check every state invariant on the whole store."""
@@ -346,27 +356,3 @@ def _again(command: Command, known: Recorded) -> Applied:
             f"{command.name} with command id {quoted(command.id)}", guard="id unused or the same request",
             stands="a command of this id was applied", why="its content was another", hint="choose a new command id")
     return Applied(command.id, known.version, known.ended, known.canceled, known.deliveries, bool(known.no_op), known.no_op)
-
-
-def _id(workflow_id: object) -> str:
-    """A workflow's id as callers give it; ids of sub-workflows are paths of names."""
-    if not isinstance(workflow_id, str) or not workflow_id or len(workflow_id) > 4000 or not workflow_id.isprintable():
-        raise InvalidInput(f"the workflow id {quoted(workflow_id)}", why="it is not a printable text of 1 to 4,000 characters")
-    return workflow_id
-
-
-def _payload(value: Any) -> str | None:
-    return None if value is None else check_json(value, what="the output of a task")
-
-
-def _limit(limit: object) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 1_000_000:
-        raise InvalidInput(f"the limit {quoted(limit)}", why="it is not a whole number from 1 to 1,000,000")
-    return limit
-
-
-def _text(text: object, what: str, longest: int) -> str:
-    """Text that is written down: printable (line breaks and tabs too), bounded."""
-    if not isinstance(text, str) or len(text) > longest or not all(c.isprintable() or c in "\n\t" for c in text):
-        raise InvalidInput(f"{what} {quoted(text)}", why=f"it is not a printable text of at most {longest} characters")
-    return text

@@ -112,7 +112,7 @@ def delivery(row: DeliveryRow) -> Delivery:
 
 def delivery_subject(text: object) -> Subject:
     """The delivery that an id names. Raises InvalidInput."""
-    head, hash_sign, rest = text.rpartition("#") if isinstance(text, str) else ("", "", "")
+    head, hash_sign, rest = text.rpartition("#") if isinstance(text, str) and text.isprintable() else ("", "", "")
     run, colon, topic = rest.partition(":")
     if not (head and hash_sign and colon and topic and run.isascii() and run.isdigit() and len(run) < 10):
         raise InvalidInput(f"delivery {quoted(text)}", why="an id of a delivery reads WORKFLOW#RUN:TOPIC",
@@ -135,11 +135,9 @@ def node(transaction: Transaction, workflow_id: str, run: int, version: int) -> 
     rows = transaction.below(workflow_id, run)
     children: dict[str, list[Node]] = {}
     found: Node | None = None
-    for row in sorted(rows, key=lambda r: (-r.depth, r.id)):
+    for row in sorted(rows, key=lambda r: (-r.depth, r.parent_no, r.slot)):  # siblings by task and attempt
         tasks = tuple(task(transaction, t, row) for t in transaction.tasks(row.id, run))
-        order = {t.ref: i for i, t in enumerate(tasks)}
-        mine = sorted(children.get(row.id, ()), key=lambda n: order.get(ref_of(n.workflow.id), 0))
-        found = Node(workflow(transaction, row, version), tasks, tuple(mine))
+        found = Node(workflow(transaction, row, version), tasks, tuple(children.get(row.id, ())))
         children.setdefault(row.parent, []).append(found)
     if found is None:
         raise not_found(Subject(workflow_id))

@@ -67,7 +67,8 @@ RULES = (
     Rule(Driver.set_clock_back, 1, (len(SECONDS),)),
     Rule(Driver.break_sink, 3, (len(FAULTS),)),
     Rule(Driver.outage, 1, (len(FAULTS),), attrgetter("outbox")),
-    Rule(Driver.crash, 4, (len(POINTS), 2)),
+    Rule(Driver.crash_during, 2, (2, 7, SOME), attrgetter("lively")),
+    Rule(Driver.crash, 2, (len(POINTS), 2)),
 )
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
@@ -155,6 +156,8 @@ class CampaignResult:
     outcomes: dict[str, int] = field(factory=dict)
     workflows: int = 0
     deliveries: dict[str, int] = field(factory=dict)
+    lines_taken: frozenset[tuple[str, str, str, str]] = frozenset()
+    """Lines of the tables that some step took: kind, event, source, target."""
     terminations_under_fault: int = 0
     open_under_terminated: int = 0
     violations: int = 0
@@ -195,6 +198,7 @@ def run_campaign(
     result.steps, result.fired, result.deliveries = tally.steps, dict(tally.fired), dict(tally.deliveries)
     result.outcomes = dict(_summed(tally.outcomes))
     result.workflows, result.terminations_under_fault = tally.workflows, tally.terminations_under_fault
+    result.lines_taken = frozenset(tally.lines)
     result.never_fired = tuple(tally.missing())
     return result
 

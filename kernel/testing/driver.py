@@ -398,6 +398,14 @@ class Driver(World):
         self.crashes.arm(chosen(POINTS, point), passes)
         self.tell(f"the process will be killed {chosen(POINTS, point)}" + (f", after {passes} more" if passes else ""))
 
+    def crash_during(self, point: int, command: int, number: int) -> None:
+        """The process is killed before (0) or after (1) the commit of a command that is given at once."""
+        calls: tuple[Callable[[], None], ...] = (
+            lambda: self.complete(number), lambda: self.terminate(number), lambda: self.fail(number, number % 4),
+            lambda: self.resume(number), lambda: self.pause(number), lambda: self.poll(number, 0), self.tick)
+        self.crash(point, 0)
+        chosen(calls, command)()
+
     # ---- the end ------------------------------------------------------------------------------------------------------------
     def finish(self) -> None:
         """Without faults: every delivery settles, whatever lives can be terminated, the history tells everything."""

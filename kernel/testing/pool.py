@@ -58,7 +58,7 @@ POOL = (
     defined("dynamic", pick("a"), child("made", "${workflow.input.child}", "a"), pack("b", "made")),
     defined("rejects", child("gone", "nowhere", optional=True), pick("a", "gone"), child("lost", "nowhere", "a")),
     defined("again", child("try", "leaf", retries=1, retry_delay=3.0), pick("z", "try")),
-    defined("brief", pick("a"), pack("b"), timeout=15.0),
+    defined("brief", pick("a"), pack("b", poll_timeout=10.0, on_expiry=ExpiryPolicy.TIME_OUT_WF), timeout=15.0),
     defined("clocks", pick("a", lease=10.0, retries=1, retry_delay=2.0), child("timed", "brief", optional=True),
             pack("b", poll_timeout=20.0, on_expiry=ExpiryPolicy.TIME_OUT_WF, optional=True),
             pick("c", lease=10.0, poll_timeout=25.0, on_expiry=ExpiryPolicy.ALERT_ONLY), timeout=90.0),

@@ -183,6 +183,12 @@ class KernelMachine(RuleBasedStateMachine):
         """Try a delivery again."""
         self.driver.redrive(number)
 
+    @when("lively")
+    @rule(point=below(2), command=below(7), number=SOME)
+    def crash_during(self, point: int, command: int, number: int) -> None:
+        """The process dies in the middle of a command."""
+        self.driver.crash_during(point, command, number)
+
     @rule(point=below(len(POINTS)), passes=below(2))
     def crash(self, point: int, passes: int) -> None:
         """The process will die."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from kernel.core.records import MICROSECONDS, Policy
@@ -72,6 +76,14 @@ class SqliteStores:
         store.close()
         for ending in ("", "-wal", "-shm"):
             Path(_path(store) + ending).unlink(missing_ok=True)
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A temporary folder, in memory where the system has such a file system: a crash of a process loses nothing there."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made for us alone
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 def _path(store: Store) -> str:

@@ -65,6 +65,8 @@ class Tally:
     steps: int = 0
     fired: Counter[str] = field(factory=Counter)
     outcomes: Counter[str] = field(factory=Counter)
+    lines: Counter[tuple[str, str, str, str]] = field(factory=Counter)
+    """Lines of the tables that were taken: kind, event, source, target."""
     terminations_under_fault: int = 0
     workflows: int = 0
     deliveries: Counter[str] = field(factory=Counter)
@@ -277,6 +279,7 @@ class World:
         try:
             for line in self.kernel.history(root, below=True, after=replay.seq):
                 replay.feed(line)
+                self.tally.lines[line.kind, line.event, line.source, line.target] += 1
         except Mismatch as mismatch:
             yield str(mismatch)
         else:

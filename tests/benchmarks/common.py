@@ -79,6 +79,6 @@ def ratios(
 
 
 def show(title: str, measured: Mapping[str, Ratio]) -> str:
-    """A table of ratios."""
+    """A table of ratios, line by line."""
     width = max(map(len, measured))
-    return "\n".join((title, *(f"  {name:<{width}}  {ratio}" for name, ratio in measured.items())))
+    return "\n".join((title, *(f"  {name:<{width}}  {ratio}" for name, ratio in measured.items()), ""))

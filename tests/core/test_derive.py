@@ -61,7 +61,7 @@ def test_each_quantifier_has_one_counter() -> None:
         ("workflow", 0, "tasks_asks_completed"), ("workflow", 1, "tasks_asks_failed"),
         ("workflow", 2, "tasks_asks_terminated"), ("workflow", 3, "tasks_failed"), ("workflow", 4, "tasks_timed_out"),
         ("workflow", 5, "tasks_canceled"), ("workflow", 6, "tasks_not_closed"), ("workflow", 7, "tasks_closed_badly"),
-        ("workflow", 8, "tasks_not_well"), ("task", 0, "after_not_passed"),
+        ("workflow", 8, "tasks_not_closed_well"), ("task", 0, "after_not_passed"),
     ]
     assert {c.link for c in COUNTERS} == {"tasks", "after"}
     assert slug("Not Well") == "not_well"

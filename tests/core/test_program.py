@@ -65,7 +65,7 @@ def test_each_state_has_its_agenda(program: Program) -> None:
     """The rules that a row can have enabled follow from its state and mode; closed tasks and paused workflows have none."""
     found = {
         (kind, *place): [way.action.step.name for way in agenda.ways]
-        for kind, agendas in program.agenda.items() for place, agenda in agendas.items() if agenda.ways
+        for kind, agendas in program.agenda.items() for (*place, judged), agenda in agendas.items() if agenda.ways and judged
     }
     ends = ["ASKED_COMPLETED", "ASKED_FAILED", "ASKED_TERMINATED", "END_FAILED", "END_TIMED_OUT", "END_TERMINATED",
             "END_PERMISSIVE", "END_COMPLETED"]
@@ -81,6 +81,14 @@ def test_each_state_has_its_agenda(program: Program) -> None:
     }
 
 
+def test_what_is_not_judged_is_never_rejected(program: Program) -> None:
+    """A task without expressions and without a sub-workflow is sound: nothing waits for it but its predecessors."""
+    agenda = program.agenda["task"]
+    assert [way.action.step.name for way in agenda["PENDING", "WORKER", False].ways] == ["SCHEDULE"]
+    assert agenda["SCHEDULED", "WORKER", False].ways == ()
+    assert [way.action.step.name for way in agenda["SCHEDULED", "WAIT", False].ways] == ["LAUNCH_WAIT"]
+
+
 def test_a_way_has_a_line_only_where_that_is_all(program: Program) -> None:
     """A rule that moves another row, or of whose rows in the table several can be meant, is asked for its moves in the end."""
     lines = {
@@ -92,7 +100,7 @@ def test_a_way_has_a_line_only_where_that_is_all(program: Program) -> None:
     assert (lines["REJECT"], lines["HAND_FAILED"]) == (None, None)
     both_rows = Step("PASS_BOTH", "task", (Fire("PASS"), Fire("RESUME", "wf")))
     changed = compile_program(evolve(SPEC, progress=(*SPEC.progress, both_rows)))
-    (way,) = [w for w in changed.agenda["task"]["SCHEDULED", "CONTROL"].ways if w.action.step.name == "PASS_BOTH"]
+    (way,) = [w for w in changed.agenda["task"]["SCHEDULED", "CONTROL", False].ways if w.action.step.name == "PASS_BOTH"]
     assert way.line is None
 
 
@@ -121,6 +129,13 @@ def test_fields_are_not_read_after_they_were_set() -> None:
     row = Row("SKIP", ("PENDING",), "SKIPPED", (), {"attempt": Lit(0), "handouts": plus(F("attempt"), 1)})
     with pytest.raises(InvalidDefinition, match="SKIP sets 'attempt' and then reads it"):
         compile_program(with_rows("task", row))
+
+
+def test_only_workflows_have_sets_below() -> None:
+    """A Fire over the successors of a task is no set that a store could move with one statement."""
+    command = Step("CANCEL_AFTER", "task", (Fire("CANCEL", "after"),))
+    with pytest.raises(InvalidDefinition, match="a task has no rows below it"):
+        compile_program(evolve(SPEC, commands=(*SPEC.commands, command)))
 
 
 @pytest.mark.parametrize("where", [

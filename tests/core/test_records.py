@@ -57,9 +57,16 @@ def test_durations_are_stored_in_microseconds(seconds: float | None, stored: int
 def test_facts_are_what_the_tables_read() -> None:
     """The facts of a task are the attributes of the specification's kind, in its units, besides its name and type."""
     facts = facts_of(TASK)
-    assert facts == Facts("t", "print", "WORKER", 1, 1, 3, 500_000, 3_000_000, 7_000_000, "TIME_OUT_WF", "")
+    assert facts == Facts("t", "print", "WORKER", 1, 1, 3, 500_000, 3_000_000, 7_000_000, "TIME_OUT_WF", "", False)
     judged = {a.name for a in SPEC.kinds["task"].attributes if a.judged}
-    assert {f.name for f in attrs.fields(Facts)} == {a.name for a in SPEC.kinds["task"].attributes} - judged | {"ref", "type"}
+    assert {f.name for f in attrs.fields(Facts)} == {a.name for a in SPEC.kinds["task"].attributes} - judged | {
+        "ref", "type", "judged"}
+
+
+def test_what_has_to_be_judged() -> None:
+    """A task is judged before it starts when it has expressions or a sub-workflow; all others can always be prepared."""
+    tasks = [TaskDef("a", input={"x": "y"}), TaskDef("b", input={"x": "${workflow.input.y}"}), TaskDef("c", workflow="v")]
+    assert [facts_of(task).judged for task in tasks] == [False, True, True]
 
 
 def test_a_prepared_definition_has_its_facts_by_position(prepared: Prepared) -> None:

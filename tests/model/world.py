@@ -53,8 +53,8 @@ class World:
         return row and row.copy()
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> list[TaskRow]:
-        """Copies of several tasks."""
-        return [self.own[workflow_id, no].copy() for no in nos]
+        """Copies of several tasks, of those that exist."""
+        return [self.own[workflow_id, no].copy() for no in nos if (workflow_id, no) in self.own]
 
     def ready(self, workflow_id: str) -> list[TaskRow]:
         """Copies of the tasks that progress may move once the workflow is RUNNING."""

@@ -1,0 +1,95 @@
+"""What callers give, checked at the door: each check gives the value back or raises InvalidInput, before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from kernel.core.checks import check_json
+from kernel.core.definitions import WorkflowDef
+from kernel.engine.entities import Lease
+from kernel.errors import InvalidInput, quoted
+
+LONGEST_ID = 4_000
+"""Characters; ids of sub-workflows are paths of names."""
+LONGEST_NAME = 200
+LONGEST_REASON = 2_000
+MOST = 1_000_000
+"""Rows that one call gives."""
+LARGEST = 2**62
+"""Of any whole number: more fits in no store."""
+
+
+def whole(value: object, what: str, least: int = 0, most: int = LARGEST) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidInput(f"{what} {quoted(value)}", why=f"it is not a whole number from {least:,} to {most:,}")
+    return value
+
+
+def limit(value: object) -> int:
+    """How many rows are asked for."""
+    return whole(value, "the limit", 1, MOST)
+
+
+def number(value: object, what: str) -> int | None:
+    """A run or a version: counted from 1; None where none is asked for."""
+    return None if value is None else whole(value, what, 1)
+
+
+def text(value: object, what: str, longest: int) -> str:
+    """Text that is written down: printable (line breaks and tabs too), bounded."""
+    if not isinstance(value, str) or len(value) > longest or not all(c.isprintable() or c in "\n\t" for c in value):
+        raise InvalidInput(f"{what} {quoted(value)}", why=f"it is not a printable text of at most {longest:,} characters")
+    return value
+
+
+def name(value: object, what: str) -> str:
+    """The id or name of something that may exist."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or not value.isprintable():
+        raise InvalidInput(f"{what} {quoted(value)}", why=f"it is not a printable text of 1 to {LONGEST_ID:,} characters")
+    return value
+
+
+def workflow(value: object) -> str:
+    """The id of a workflow that may exist."""
+    return name(value, "the workflow id")
+
+
+def state(value: object, states: type[StrEnum]) -> str | None:
+    """A state to look for; None for all of them."""
+    if value is not None and (not isinstance(value, str) or value not in {str(each) for each in states}):
+        raise InvalidInput(f"the state {quoted(value)}", why="there is no such state", allowed=tuple(states))
+    return value
+
+
+def output(value: Any) -> str | None:
+    """What a task gave, as JSON text; None for nothing."""
+    return None if value is None else check_json(value, what="the output of a task")
+
+
+def workflow_input(value: object) -> str:
+    """What a workflow is started with, as JSON text."""
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidInput("the input of a workflow", why=f"it is {quoted(value)}, not an object with keys")
+    return check_json(dict(value or {}), what="the input of the workflow")
+
+
+def lease(value: object) -> Lease:
+    """A lease, as `poll` gave it."""
+    if not isinstance(value, Lease):
+        raise InvalidInput(f"the lease {quoted(value)}", why="it is no lease", hint="poll gives leases")
+    workflow(value.workflow_id)
+    for field in ("position", "run", "handouts"):
+        whole(getattr(value, field), f"the lease's {field}")
+    text(value.worker, "the worker", LONGEST_NAME)
+    return value
+
+
+def definition(value: object) -> WorkflowDef:
+    """A definition to be registered."""
+    if not isinstance(value, WorkflowDef):
+        raise InvalidInput(f"the definition {quoted(value)}", why="it is no WorkflowDef",
+                           hint="make one, or read some with load_definitions")
+    return value

@@ -1,0 +1,194 @@
+"""Whatever is given for whatever parameter: an answer, or an error of ours with nothing changed. Never anything else."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import kernel
+from kernel.engine.kernel import Kernel
+from kernel.engine.relay import RelayOptions
+from kernel.errors import InvalidInput, KernelError, quoted
+from tests.hostile.conftest import LEAF
+from tests.hostile.corpus import TEXTS, THINGS, VALUES
+from tests.stores.stand import STORES, Stand, stand
+
+OPTIONS = {"command_id": None, "reason": "", "actor": None}
+CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "register": ((LEAF,), {}),
+    "start": (("root",), {"version": None, "input": None, "workflow_id": "new", **OPTIONS}),
+    "poll": (("b",), {"worker": "w1", "limit": 1}),
+    "complete": (("LEASE",), {"output": None, **OPTIONS}),
+    "fail": (("LEASE",), {"retryable": True, "output": None, **OPTIONS}),
+    "heartbeat": (("LEASE",), {}),
+    "signal": (("w", "ok"), {"output": None, **OPTIONS}),
+    "pause": (("w",), OPTIONS),
+    "resume": (("w",), OPTIONS),
+    "terminate": (("w",), OPTIONS),
+    "tick": ((), {"limit": 10}),
+    "deliver": ((), {"limit": 10}),
+    "redrive": (("v#1:archive",), OPTIONS),
+    "get": (("w",), {"run": None}),
+    "tasks": (("w",), {"run": None}),
+    "tree": (("w",), {"run": None}),
+    "history": (("w",), {"below": False, "after": 0, "limit": 10}),
+    "find": ((), {"state": None, "name": None, "after": None, "limit": 10}),
+    "allowed": (("w", "a"), {}),
+    "deliveries": ((), {"state": None, "workflow_id": None, "after": None, "limit": 10}),
+    "audit": ((), {}),
+}
+READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "audit")
+OUTSIDE = {"command", "commit", "apply", "close"}
+"""Of the kernel's own machinery: what callers use is above."""
+
+
+def spoilt(name: str, lease: kernel.Lease) -> Iterator[tuple[str, str, tuple[Any, ...], dict[str, Any]]]:
+    """Calls of a method in which one argument after the other is one value of the corpus after the other."""
+    positional, named = CALLS[name]
+    given = tuple(lease if value == "LEASE" else value for value in positional)
+    for label, value in VALUES.items():
+        for place in range(len(given)):
+            yield f"argument {place}", label, (*given[:place], value, *given[place + 1:]), named
+        for parameter in named:
+            yield parameter, label, given, {**named, parameter: value}
+
+
+def test_every_public_method_is_called() -> None:
+    """A method that is new has to be added here."""
+    public = {name for name, value in vars(Kernel).items() if inspect.isfunction(value) and not name.startswith("_")}
+    assert public - OUTSIDE == set(CALLS)
+    for name, (positional, named) in CALLS.items():
+        parameters = inspect.signature(getattr(Kernel, name)).parameters
+        fixed = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+        assert len(fixed) == len(positional) + len(set(named) - (set() if name == "start" else set(OPTIONS)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_a_bad_argument_is_an_error_of_ours(each: Stand, lease: kernel.Lease, name: str) -> None:
+    """An answer, or an error of our tree that prints and has changed nothing; a read changes nothing in any case."""
+    before = each.rows()
+    for parameter, label, args, options in spoilt(name, lease):
+        try:
+            getattr(each.k, name)(*args, **options)
+        except KernelError as error:
+            assert each.rows() == before, (parameter, label)
+            assert str(error).isprintable() or "\n" in str(error)
+            assert len(str(error)) < 2_000, (parameter, label)
+        else:
+            assert name not in READS or each.rows() == before, (parameter, label)
+            before = each.rows()
+    assert each.k.audit().clean
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_both_stores_judge_alike(tmp_path: Path, name: str) -> None:
+    """What one store takes the other takes, and what one refuses the other refuses with the same words."""
+    answers: list[list[Any]] = []
+    for kind in STORES:
+        with stand(kind, tmp_path) as each:
+            each.k.register(LEAF, kernel.WorkflowDef("root", tasks=[kernel.TaskDef(ref) for ref in ("a", "b")]))
+            each.k.start("root", workflow_id="w")
+            (lease,) = each.k.poll("a", worker="w1")
+            found: list[Any] = []
+            for parameter, label, args, options in spoilt(name, lease):
+                if label in ("odd", "object"):
+                    continue  # their texts hold an address
+                try:
+                    found.append((parameter, label, "answers", getattr(each.k, name)(*args, **options) is None))
+                except KernelError as error:
+                    found.append((parameter, label, type(error), str(error)))
+            answers.append(found)
+    for memory, sqlite in zip(*answers, strict=True):
+        assert memory == sqlite
+
+
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(kernel.Lease)])
+def test_a_forged_lease(each: Stand, lease: kernel.Lease, field: str) -> None:
+    """A lease whose fields hold anything at all."""
+    before = each.rows()
+    for label, value in VALUES.items():
+        forged = attrs.evolve(lease, **{field: value})
+        for name in ("complete", "fail", "heartbeat"):
+            try:
+                getattr(each.k, name)(forged)
+            except KernelError:
+                assert each.rows() == before, label
+            else:  # what is not part of the token may be anything
+                assert field in ("ref", "type", "attempt", "expires", "input", "worker") or value == getattr(lease, field)
+                return
+
+
+THE_KERNEL = {
+    "actor": "svc", "sinks": None, "relay": None, "clock": None, "chance": None,
+}
+
+
+@pytest.mark.parametrize("value", ["memory", "sqlite://", "sqlite:///", "postgres://x", "file:x", "", "\0", "sqlite:///a\0b", *THINGS.values()],
+                         ids=lambda value: type(value).__name__)
+def test_a_store_that_is_none(value: Any) -> None:
+    """`open` takes the URLs that it names and nothing else."""
+    with pytest.raises(InvalidInput, match="the store"):
+        kernel.open(value)
+
+
+@pytest.mark.parametrize("value", [None, 7, b"x", object(), [], "a\0b", "x" * 201])
+def test_an_actor_that_is_none(value: Any) -> None:
+    """Also when a kernel is opened."""
+    with pytest.raises(InvalidInput, match="the actor"):
+        kernel.open("memory://", actor=value)
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), float("inf")])
+def test_a_timeout_that_is_none(timeout: float) -> None:
+    """A relay that would wait for nobody, or for ever."""
+    with pytest.raises(InvalidInput, match="a sink timeout"):
+        kernel.open("memory://", relay=RelayOptions(timeout=timeout))
+
+
+# ------------------------------------------------------------------------------------------------------------- definitions
+TASK = {"ref": "a", "type": "t", "kind": "worker", "after": (), "input": {}, "workflow": None, "workflow_version": None,
+        "retries": 0, "retry_delay": 0.0, "lease": 60.0, "poll_timeout": None, "optional": False, "permissive": False,
+        "on_expiry": "RETRY", "asks": None}
+WORKFLOW = {"name": "w", "version": 1, "tasks": (kernel.TaskDef("a"),), "topics": (), "timeout": None, "restartable": True}
+
+
+@pytest.mark.parametrize("field", TASK)
+def test_a_task_definition_of_anything(field: str) -> None:
+    """Every field refuses what it cannot hold, by name."""
+    assert set(TASK) == {each.name for each in attrs.fields(kernel.TaskDef)}
+    for label, value in VALUES.items():
+        try:
+            kernel.TaskDef(**{**TASK, field: value})
+        except kernel.InvalidDefinition as error:
+            assert len(str(error)) < 2_000, label
+
+
+@pytest.mark.parametrize("field", WORKFLOW)
+def test_a_workflow_definition_of_anything(each: Stand, field: str) -> None:
+    """What can be made can be registered and started, on every store; the rest is refused by name."""
+    assert set(WORKFLOW) | {"within"} == {f.name for f in attrs.fields(kernel.WorkflowDef)}
+    for number, (label, value) in enumerate(VALUES.items()):
+        try:
+            made = kernel.WorkflowDef(**{**WORKFLOW, "name": f"w{number}", field: value})
+        except kernel.InvalidDefinition as error:
+            assert len(str(error)) < 2_000, label
+            continue
+        each.k.register(made)
+        assert each.k.start(made.name, version=made.version).state == "RUNNING"
+        each.k.terminate(each.k.find(name=made.name).items[0].id)
+    assert each.k.audit().clean
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_anything_can_be_quoted(value: object) -> None:
+    """In a message anything is one short line that prints, whatever its own text does."""
+    text = quoted(value)
+    assert text.isprintable()
+    assert 2 <= len(text) <= 1_300
+    assert TEXTS["escape"] not in text

@@ -20,7 +20,8 @@ from kernel.cli.files import Outcome
 from kernel.cli.text import duration, number, safe
 from kernel.core.records import root_of
 from kernel.engine.entities import HistoryRow, Lease
-from kernel.engine.kernel import REASON_MAX, Kernel
+from kernel.engine.inputs import LONGEST_REASON
+from kernel.engine.kernel import Kernel
 from kernel.engine.relay import Outcome as Sent
 from kernel.engine.sinks import CopySink, Owes, Parcel
 from kernel.errors import Conflict, Fenced, InvalidInput, Refused, quoted
@@ -204,7 +205,7 @@ class Crew:
         if failure is None:
             self.patiently(lambda: k.complete(lease, output=outcome.output))
         else:
-            self.patiently(lambda: k.fail(lease, reason=safe(failure, REASON_MAX), retryable=outcome.retryable))
+            self.patiently(lambda: k.fail(lease, reason=safe(failure, LONGEST_REASON), retryable=outcome.retryable))
 
     def patiently(self, command: Callable[[], object]) -> None:
         """Give a command, again when somebody else was writing for too long."""

@@ -73,17 +73,11 @@ def _seconds(value: Any) -> Any:
 
 
 def _kind(value: Any) -> Any:
-    try:
-        return TaskKind(value)
-    except ValueError:
-        return value
+    return TaskKind(value) if isinstance(value, str) and value in set(TaskKind) else value
 
 
 def _policy(value: Any) -> Any:
-    try:
-        return ExpiryPolicy(value)
-    except ValueError:
-        return value
+    return ExpiryPolicy(value) if isinstance(value, str) and value in set(ExpiryPolicy) else value
 
 
 @attrs.frozen

@@ -36,7 +36,8 @@ from kernel.spec.vocabulary import ABSENT, closed
 
 __all__ = ["Action", "Agenda", "Counter", "Deltas", "Line", "Part", "Program", "Way", "compile_program", "standard_program"]
 
-STATE, MODE, SOUND = F("state"), F("mode"), {F("sound"): 1}
+STATE, MODE = F("state"), F("mode")
+SOUND: dict[Expr, object] = {F("sound"): 1}
 
 Guarded = tuple[tuple[Guard, Function], ...]
 
@@ -112,7 +113,7 @@ class Way:
 
 @frozen(eq=False)
 class Agenda:
-    """The rules that can be enabled on a row of which state and mode are known, in order; none unless the shared `gate` holds."""
+    """The rules that can be enabled on a row of one state and mode, in order; none unless the `gate` holds that all share."""
 
     gate: Function
     ways: tuple[Way, ...]

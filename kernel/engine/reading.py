@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 from kernel.core.plan import Plan, Subject
@@ -71,7 +72,8 @@ def task_input(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> An
     definition = owner.prepared.definition
     if definition.templated[row.no]:
         return loaded(transaction.payload(row.workflow, row.run, row.no, "input"))
-    return definition.source.tasks[row.no].input
+    given = definition.source.tasks[row.no].input
+    return deepcopy(given) if given else {}  # a definition never changes, whatever a reader does with its input
 
 
 def task_reason(row: TaskRow, owner: WorkflowRow) -> str:

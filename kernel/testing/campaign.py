@@ -17,7 +17,8 @@ from kernel.engine.kernel import Kernel
 from kernel.testing.driver import FAULTS, POINTS, SECONDS, Driver
 from kernel.testing.pool import INPUTS, POOL, TYPES
 from kernel.testing.stores import MemoryStores, Stores
-from kernel.testing.world import KernelFactory, Tally, Violated
+from kernel.testing.story import Violated
+from kernel.testing.world import KernelFactory, Tally
 
 EPISODE = 60
 """Rules drawn in one episode; what lets everything settle at its end comes on top."""
@@ -72,6 +73,11 @@ RULES = (
 )
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
+PLAIN: tuple[Step, ...] = (
+    (Rule(Driver.poll, 0), (0, 3)), (Rule(Driver.poll, 0), (1, 3)), (Rule(Driver.tick, 0), ()),
+    (Rule(Driver.terminate, 0, (), attrgetter("lively")), (0,)),
+)
+"""What a step that does several things may be replaced with, when a history is made shorter."""
 
 
 def drawn(seed: int) -> list[Step]:
@@ -107,13 +113,14 @@ class Stage:
 
     def shortest(self, steps: list[Step], found: Violated) -> Violated:
         """The shortest history with the same kind of finding that leaving out steps and choosing smaller numbers leads to."""
-        wanted, left = _kind(found), REPLAYS
+        wanted, left = found.kind, REPLAYS
         size = max(1, len(steps) // 2)
         while left > 0:
-            for shorter in (*_without(steps, size), *(_smaller(steps) if size == 1 else ())):
+            simpler = (*_plainer(steps), *_smaller(steps)) if size == 1 else ()
+            for shorter in (*_without(steps, size), *simpler):
                 left -= 1
                 violated = self.play(shorter, Tally())
-                if violated is not None and _kind(violated) == wanted:
+                if violated is not None and violated.kind == wanted:
                     steps, found = shorter, violated
                     break
                 if left <= 0:
@@ -125,14 +132,17 @@ class Stage:
         return found
 
 
-def _kind(violated: Violated) -> str:
-    return violated.problems[0].partition(":")[0]
-
-
 def _without(steps: list[Step], size: int) -> Iterator[list[Step]]:
     """The steps less some that follow each other, the last ones first."""
     for start in range(len(steps) - size, -1, -size):
         yield steps[:start] + steps[start + size:]
+
+
+def _plainer(steps: list[Step]) -> Iterator[list[Step]]:
+    """The steps with one that does several things replaced by one that does one of them."""
+    for place, step in enumerate(steps):
+        if all(step[0].act is not plain[0].act for plain in PLAIN):
+            yield from ([*steps[:place], plain, *steps[place + 1:]] for plain in PLAIN)
 
 
 def _smaller(steps: list[Step]) -> Iterator[list[Step]]:

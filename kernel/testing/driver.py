@@ -26,6 +26,10 @@ MOST_TREES = 6
 SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
 NAMED = 12
 """From this number on, a command is given under an id."""
+WHERE = {
+    FaultPoint.BEFORE_COMMIT: "before it commits", FaultPoint.AFTER_COMMIT: "after it has committed",
+    FaultPoint.CLAIMED: "when it has claimed a delivery", FaultPoint.SENT: "when a sink has answered",
+}
 FAULTS = tuple(SINK_FAULTS)
 POINTS = tuple(FaultPoint)
 T = TypeVar("T")
@@ -396,7 +400,7 @@ class Driver(World):
     def crash(self, point: int, passes: int) -> None:
         """Arm a crash: the process will be killed when it passes this point."""
         self.crashes.arm(chosen(POINTS, point), passes)
-        self.tell(f"the process will be killed {chosen(POINTS, point)}" + (f", after {passes} more" if passes else ""))
+        self.tell(f"the process will be killed {WHERE[chosen(POINTS, point)]}" + (", the time after next" if passes else ""))
 
     def crash_during(self, point: int, command: int, number: int) -> None:
         """The process is killed before (0) or after (1) the commit of a command that is given at once."""

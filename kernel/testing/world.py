@@ -32,14 +32,13 @@ from kernel.testing.pool import ARCHIVE, MAIL, family
 from kernel.testing.replay import Mismatch, Replay, check_history
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
 from kernel.testing.stores import Stores
+from kernel.testing.story import Violated, in_words
 
 PATIENT = RelayOptions(timeout=30.0, first=1.0, longest=20.0)
 IMPATIENT = RelayOptions(timeout=0.002, first=1.0, longest=20.0)
 """For sinks that hang: they would outlast any timeout."""
 LATER = 120.0
 """Seconds: longer than any lease or backoff of a delivery."""
-SHOWN = 6
-"""Problems that a story begins with."""
 SINK_FAULTS = {
     Behaviour.RAISE: "archive raises", Behaviour.RAISE_BASE: "archive raises a BaseException",
     Behaviour.HANG: "archive hangs", Behaviour.LIE: "archive lies", Behaviour.HALF: "archive writes half",
@@ -75,22 +74,6 @@ class Tally:
         """The kinds of fault that never fired."""
         return [kind for kind in KINDS if not self.fired[kind]] + ["termination under fault"] * (
             not self.terminations_under_fault)
-
-
-class Violated(AssertionError):
-    """A promise was broken. Carries what is wrong, and the story of how it came to that."""
-
-    def __init__(self, problems: Iterable[str], story: Iterable[str], open_under_terminated: int) -> None:
-        self.problems, self.story = tuple(problems), tuple(story)
-        self.open_under_terminated = open_under_terminated
-        super().__init__(self.told())
-
-    def told(self) -> str:
-        """The story, numbered."""
-        lines = [f"  {number:3}. {line}" for number, line in enumerate(self.story, 1)]
-        shown = [f"  {problem}" for problem in self.problems[:SHOWN]]
-        more = [f"  ... and {len(self.problems) - SHOWN} more"] if len(self.problems) > SHOWN else []
-        return "\n".join([f"a promise was broken in step {len(lines)}:", *shown, *more, "what happened:", *lines])
 
 
 class Script:
@@ -194,12 +177,13 @@ class World:
         result, outcome, problems = self._attempt(call)
         for sink in self.sinks.values() if hanging else ():
             sink.release_all(wait=True)
-        self.tell(f"{text} -> {outcome}")
+        self.tell(f"{text} -> {in_words(result) if result is not None else outcome}")
         self.tally.outcomes[outcome.partition(":")[0]] += 1
         problems += self._look(before)
         changed = self.dump != before
         if self.killed is None and outcome != expect:
-            problems.append(f"{'INV-06' if expect == 'fenced' else 'answer'}: it should have been {expect!r}")
+            problems.append("INV-06: a stale lease was accepted" if expect == "fenced" else
+                            f"answer: it should have been {expect}, and was {outcome}")
         if outcome in ("no-op", "refused", "fenced") and changed:
             problems.append(f"INV-06: it was {outcome}, and changed something: {difference(before, self.dump)}")
         done = outcome == "applied" or (self.killed is not None and self.killed.point is FaultPoint.AFTER_COMMIT)

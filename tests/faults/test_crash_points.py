@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import define, field, frozen
 
+from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.plan import Subject
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
@@ -26,6 +27,9 @@ from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
 from kernel.testing.stores import MemoryStores, SqliteStores, Stores
 from tests.stores.stand import STORES, Rows, rows_of
 
+PICK, PACK = TYPES
+DUE = WorkflowDef("due", tasks=[TaskDef("a", type=PICK), TaskDef("sub", workflow="leaf")], topics=(ARCHIVE,), timeout=15.0)
+"""Nothing in it has a time limit but the workflow itself."""
 ENTRY = f"w#1:{ARCHIVE}"
 """The outbox entry that the scenes with a relay are about."""
 LATER = 120.0
@@ -159,7 +163,6 @@ def tick(k: Kernel, _: Any) -> object:
     return k.tick(limit=1)
 
 
-PICK, PACK = TYPES
 ONCE = "once"
 """The command id of the calls that carry one."""
 SCENES = (
@@ -167,7 +170,7 @@ SCENES = (
     Scene("PAUSE", started("tower"), lambda k, _: k.pause("w", command_id=ONCE), named=True),
     Scene("RESUME", paused, lambda k, _: k.resume("w", command_id=ONCE), named=True),
     Scene("TERMINATE", started("tower"), lambda k, _: k.terminate("w", command_id=ONCE), named=True),
-    Scene("TIME_OUT", started("brief", seconds=20.0), tick),
+    Scene("TIME_OUT", started("due", seconds=20.0), tick),
     Scene("POLL", started("tower"), lambda k, _: k.poll(PICK, limit=2)),
     Scene("HEARTBEAT", leased("clocks", PICK, seconds=5.0), lambda k, lease: k.heartbeat(lease)),
     Scene("COMPLETE", leased("again", PICK, PACK), lambda k, lease: k.complete(lease, output={"n": 1}, command_id=ONCE),
@@ -205,7 +208,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pla
 def untouched(scene: Scene, place: Place, point: FaultPoint) -> tuple[Rows, Rows]:
     """What the twin holds where a crash would have happened, and when the call is over."""
     quiet = place.open(Crashes())
-    quiet.register(*POOL)
+    quiet.register(*POOL, DUE)
     given = scene.first(place, quiet)
     witness = Witness(place.store, point, scene.passes if point in COMMITS else 0)
     quiet.faults = witness
@@ -254,7 +257,7 @@ def test_a_crash_leaves_the_last_commit(places: tuple[Place, Place], scene: Scen
     expected, complete = untouched(scene, twin, point)
     crashes = Crashes()
     k = place.open(crashes)
-    k.register(*POOL)
+    k.register(*POOL, DUE)
     given = scene.first(place, k)
     before = rows_of(place.store)
     crashes.arm(point, scene.passes if point in COMMITS else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from kernel.engine.kernel import Kernel
@@ -11,7 +11,8 @@ from kernel.testing.campaign import BUDGET, run_campaign
 from kernel.testing.planted import Planted, planted
 from kernel.testing.stateful import KernelMachine
 from kernel.testing.stores import SqliteStores, quick_folder
-from kernel.testing.world import Tally, Violated
+from kernel.testing.story import Violated
+from kernel.testing.world import Tally
 
 BUGS = planted()
 SEEDS = (1, 100_001, 200_001, 300_001, 400_001)
@@ -65,10 +66,8 @@ def test_the_shortest_history_is_short(bug: Planted) -> None:
     assert again.story == result.story
 
 
-@pytest.mark.slow
-@every_bug
-def test_hypothesis_finds_the_bug(bug: Planted) -> None:
-    """The stateful machine fails on it, and Hypothesis shortens the history."""
+def found_by_hypothesis(bug: Planted, *phases: Phase) -> Violated:
+    """What the stateful machine says of a kernel with the bug."""
 
     class Machine(KernelMachine):
         tally = Tally()
@@ -76,9 +75,25 @@ def test_hypothesis_finds_the_bug(bug: Planted) -> None:
 
     with pytest.raises(Violated) as violated:
         run_state_machine_as_test(Machine, settings=settings(
-            max_examples=1500, stateful_step_count=50, suppress_health_check=list(HealthCheck), report_multiple_bugs=False))
-    assert 2 <= len(violated.value.story) <= 8
-    assert {problem.partition(":")[0] for problem in violated.value.problems} & set(bug.breaks)
+            max_examples=1500, stateful_step_count=50, suppress_health_check=list(HealthCheck), phases=phases))
+    print(f"{bug.name}: found in step {Machine.tally.steps}")  # noqa: T201 - shown with -s
+    return violated.value
+
+
+@pytest.mark.slow
+@every_bug
+def test_hypothesis_finds_the_bug(bug: Planted) -> None:
+    """The stateful machine that passes on the kernel fails on it."""
+    problems = found_by_hypothesis(bug, Phase.generate).problems
+    assert {problem.partition(":")[0] for problem in problems} & set(bug.breaks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS[:2], ids=lambda bug: bug.name)
+def test_hypothesis_shortens_the_history(bug: Planted) -> None:
+    """What Hypothesis shows in the end is the start of one tree, and its termination."""
+    story = found_by_hypothesis(bug, Phase.generate, Phase.shrink).story
+    assert [line.split()[0] for line in story] == ["start", "terminate"]
 
 
 def test_the_kernel_itself_passes() -> None:

@@ -180,10 +180,13 @@ def settle(view: View) -> None:
             heappush(heap, (found[0].index, owner, no, serial, row, found))
         if not heap:
             return
-        _, _, _, pushed, row, found = heappop(heap)
+        index, _, _, pushed, row, found = heappop(heap)
         if pushed <= fresh:
-            woken[row] = None  # something happened since
-            continue
+            again = enabled(view, row)
+            if again is None or again[0].index != index:
+                woken[row] = None
+                continue
+            found = again
         fresh = serial
         perform(view, found[0], row, found[1])
 

@@ -34,6 +34,8 @@ class Judged:
     why: str = ""
     input: str | None = None
     child: Prepared | None = None
+    tasks: int = 0
+    """Of a sub-workflow: how many tasks the tree had when it was judged."""
 
 
 SOUND = Judged(1)
@@ -93,7 +95,7 @@ def _judge_child(view: View, task: TaskRow, text: str) -> Judged:
         version = "" if definition.workflow_version is None else f" version {definition.workflow_version}"
         return Judged(0, f"no definition {quoted(name)}{version} is registered")
     limit = _limits(view, task, child, name)
-    return Judged(0, limit) if limit else Judged(1, "", text, child)
+    return Judged(0, limit) if limit else Judged(1, "", text, child, view.tree.tasks)
 
 
 def judge(view: View, task: TaskRow) -> Judged:

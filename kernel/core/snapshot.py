@@ -23,7 +23,7 @@ class Snapshot(Protocol):
         """One task, by position."""
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
-        """Several tasks of one workflow, by position."""
+        """Several tasks of one workflow, by position: those of them that exist, in any order."""
 
     def ready(self, workflow_id: str) -> Iterable[TaskRow]:
         """The tasks that progress may move once the workflow is RUNNING.

@@ -111,9 +111,9 @@ class View:
         return row
 
     def judged(self, task: TaskRow) -> Judged:
-        """The verdict on a task, once per decision."""
+        """The verdict on a task, once per decision; anew for a sub-workflow that waits to start while the tree grew."""
         verdict = task.verdict
-        if verdict is None:
+        if verdict is None or (verdict.child and task.state == "SCHEDULED" and verdict.tasks != self.tree.tasks):
             verdict = task.verdict = judge(self, task)
         return verdict
 

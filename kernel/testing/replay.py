@@ -71,7 +71,9 @@ class Replay:
     def _check_place(self, line: HistoryRow) -> None:
         """Lines, versions and times of a tree never go back, and each commit that changes the tree has a version of its own."""
         last = self.last
-        if line.seq <= self.seq or line.at < self.clock:
+        if line.seq != self.seq + 1:
+            raise self._wrong(line, f"the line before it was number {self.seq}")
+        if line.at < self.clock:
             raise self._wrong(line, "it is older than what came before it")
         if last is not None and line.command_id == last.command_id:
             if line.version != last.version or line.at != last.at:
@@ -88,18 +90,18 @@ class Replay:
         if stands != line.source:
             raise self._wrong(line, f"it is {stands}")
         self.workflows[line.workflow_id] = line.target
-        if line.source == ABSENT:
-            for task in self.definition_of(line.workflow_id).tasks:
-                self.tasks[line.workflow_id, task.ref] = (ABSENT, 0)
+
+    def _task(self, workflow: str, ref: str) -> tuple[str, int]:
+        return self.tasks.get((workflow, ref), (ABSENT, 0))
 
     def _move_together(self, line: HistoryRow) -> None:
         """One line for all tasks of a workflow that were in one state."""
         refs = [task.ref for task in self.definition_of(line.workflow_id).tasks]
-        moved = [ref for ref in refs if self.tasks[line.workflow_id, ref][0] == line.source]
+        moved = [ref for ref in refs if self._task(line.workflow_id, ref)[0] == line.source]
         if len(moved) != line.count or not moved:
             raise self._wrong(line, f"it counts {line.count}, and {len(moved)} tasks are {line.source}")
         for ref in moved:
-            attempt = self.tasks[line.workflow_id, ref][1]
+            attempt = self._task(line.workflow_id, ref)[1]
             self.tasks[line.workflow_id, ref] = (line.target, line.attempt if line.source == ABSENT else attempt)
 
     def _move(self, line: HistoryRow) -> None:
@@ -115,7 +117,7 @@ class Replay:
     def _check_order(self, line: HistoryRow) -> None:
         """Ends come before starts: nothing starts in a workflow that has to end."""
         definition = self.definition_of(line.workflow_id)
-        why = must_end(definition, [self.tasks[line.workflow_id, task.ref][0] for task in definition.tasks])
+        why = must_end(definition, [self._task(line.workflow_id, task.ref)[0] for task in definition.tasks])
         if why:
             raise self._wrong(line, f"its workflow has to end first: {why}")
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import chain
-from threading import Event, Lock, Thread, current_thread
+from threading import Event, Lock
 from typing import ClassVar
 
 import attrs
@@ -70,7 +70,6 @@ class FaultySink:
         self.fired: Counter[Behaviour] = Counter()
         self._script = iter(script)
         self._released = Event()
-        self._hanging: list[Thread] = []
         self._lock = Lock()
 
     @property
@@ -82,22 +81,17 @@ class FaultySink:
         with self._lock:
             self._script = chain(behaviours, self._script)
 
-    def release_all(self, *, wait: bool = False) -> None:
-        """Let every call that hangs now go on; a later HANG hangs anew. `wait`: until their threads have ended."""
+    def release_all(self) -> None:
+        """Let every call that hangs now go on; a later HANG hangs anew."""
         with self._lock:
             released, self._released = self._released, Event()
-            threads, self._hanging = self._hanging, []
         released.set()
-        for thread in threads if wait else ():
-            thread.join()
 
     def deliver(self, parcel: Parcel) -> str:
         with self._lock:
             behaviour = next(self._script, Behaviour.OK)
             self.fired[behaviour] += 1
             count, released = self.fired[behaviour], self._released
-            if behaviour is Behaviour.HANG:
-                self._hanging.append(current_thread())
         match behaviour:
             case Behaviour.RAISE:
                 raise OSError("the archive is broken")

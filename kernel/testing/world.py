@@ -7,6 +7,7 @@ may have changed, and what to compare after a crash. It keeps the story of what 
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
@@ -173,10 +174,7 @@ class World:
         before = self.dump
         if self.crashes.point is not None:
             self._remember()
-        hanging = self.script.next is Behaviour.HANG
-        result, outcome, problems = self._attempt(call)
-        for sink in self.sinks.values() if hanging else ():
-            sink.release_all(wait=True)
+        result, outcome, problems = self._hanging(call) if self.script.next is Behaviour.HANG else self._attempt(call)
         self.tell(f"{text} -> {in_words(result) if result is not None else outcome}")
         self.tally.outcomes[outcome.partition(":")[0]] += 1
         problems += self._look(before)
@@ -219,6 +217,17 @@ class World:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what this run was made to find
             return None, "raised", [f"answer: the command raised {type(error).__name__}: {error}"]
         return result, "no-op" if isinstance(result, Applied) and result.no_op else "applied", []
+
+    def _hanging(self, call: Callable[[], Any]) -> tuple[Any, str, list[str]]:
+        """The same where a sink may hang; its call is let go afterwards, and what it then does comes too late."""
+        known = set(threading.enumerate())
+        answer = self._attempt(call)
+        for thread in set(threading.enumerate()) - known:
+            while thread.is_alive():  # it may have been given up before it began to hang
+                for sink in self.sinks.values():
+                    sink.release_all()
+                thread.join(IMPATIENT.timeout)
+        return answer
 
     def _remember(self) -> None:
         """Keep all that was committed until now: what a crash has to leave."""

@@ -102,6 +102,12 @@ def test_a_tree_has_limits(limit: str, value: int, why: str, monkeypatch: pytest
     assert why in rejected(started(TaskDef("s", workflow="leaf")), "w.s")
 
 
+def test_a_tree_keeps_its_limit_while_it_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two sub-workflows that start in one commit the one that would make the tree too large is rejected."""
+    monkeypatch.setattr(judging, "TREE_TASKS_MAX", 3)
+    assert "more than 3 tasks" in rejected(started(TaskDef("s", workflow="leaf"), TaskDef("u", workflow="leaf")), "w.u")
+
+
 def test_a_sub_workflow_that_is_there_already_is_not_started_again() -> None:
     """Rows that should not be there do not stop progress: the task is rejected."""
     world = started(TaskDef("a"), TaskDef("s", workflow="leaf", after=["a"]))

@@ -181,3 +181,25 @@ def test_tables_that_are_not_ours(tmp_path: Path, whole: bytes) -> None:
         with pytest.raises(StoreCorrupt, match="no such column"):
             k.poll("ship")
         assert k.get("live").state == "RUNNING"
+
+
+def test_a_number_that_is_none(tmp_path: Path, whole: bytes) -> None:
+    """What stumbles over a row that SQLite itself calls damaged is StoreCorrupt; what does not touch it answers."""
+    path = tmp_path / "kernel.db"
+    path.write_bytes(whole)
+    loose, strict = "not_before  INTEGER         ", "not_before  INTEGER NOT NULL"
+    for old, new, statement in ((strict, loose, "UPDATE task SET not_before = NULL WHERE state = 'SCHEDULED'"),
+                                (loose, strict, "PRAGMA user_version")):
+        connection = apsw.Connection(str(path))
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'task'", (old, new))
+        assert connection.changes() == 1
+        connection.close()
+        connection = apsw.Connection(str(path))
+        connection.execute(statement).fetchall()
+        connection.close()
+    with kernel.open(f"sqlite:///{path}") as k:
+        with pytest.raises(StoreCorrupt, match="NULL value in task.not_before"):
+            k.allowed("live", "ship")
+        assert k.get("live").state == "RUNNING"
+        assert not k.audit().clean

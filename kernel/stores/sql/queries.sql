@@ -7,7 +7,8 @@ SELECT root, run, version, clock, tasks FROM tree WHERE root = ?
 SELECT t.root, t.run, t.version, t.clock, t.tasks, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
        w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
-       w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires, k.signalled, k.changed,
+       w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
+       k.signalled, k.changed,
        k.worker, k.reason, k.after_not_passed
   FROM tree t CROSS JOIN workflow w ON w.id = ? AND w.run = t.run CROSS JOIN task k ON k.workflow = w.key AND k.no = ?
  WHERE t.root = ?
@@ -212,7 +213,8 @@ UPDATE task SET state = ?, changed = ? WHERE workflow = ? AND state = ?
 -- name: cascade_task_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
-SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run, :now, 'task', w.id, '', :event, t.state, :target, 0, count(*), :by,
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run, :now, 'task', w.id, '', :event, t.state,
+       :target, 0, count(*), :by,
        :actor, :reason, :command
   FROM workflow w CROSS JOIN task t ON t.workflow = w.key
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
@@ -239,7 +241,8 @@ UPDATE task SET state = :target, changed = :now,
 -- name: cascade_workflow_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
-SELECT :root, :line + row_number() OVER (ORDER BY id), :version, :run, :now, 'workflow', id, '', :event, state, :target, 0, 1, :by, :actor, :reason, :command
+SELECT :root, :line + row_number() OVER (ORDER BY id), :version, :run, :now, 'workflow', id, '', :event, state, :target, 0, 1,
+       :by, :actor, :reason, :command
   FROM workflow
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
        AND state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR paused_by = :origin)
@@ -254,7 +257,8 @@ SELECT w.key, t.topic, 'PENDING', 0, 0, :now, NULL, '', '', :now, :sends, :lease
 -- name: cascade_workflow_delivery_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
-SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.topic), :version, :run, :now, 'delivery', w.id, t.topic, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.topic), :version, :run, :now, 'delivery', w.id, t.topic, 'CREATE',
+       'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
   FROM workflow w JOIN topic t ON t.definition = w.definition
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND w.state IN (SELECT value FROM json_each(:sources))

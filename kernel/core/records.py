@@ -251,11 +251,8 @@ class TaskRow:
 
     @property
     def sound(self) -> int:
-        """1 when it can be prepared; judged once in a decision."""
-        if not self.facts.judged:
-            return 1
-        verdict: Judged = self.verdict or self.view.judged(self)
-        return verdict.sound
+        """1 when it can be prepared; judged by the view."""
+        return self.view.judged(self).sound if self.facts.judged else 1
 
     @property
     def child(self) -> WorkflowRow | None:

@@ -6,23 +6,22 @@ are simpler ones. What each command should answer is predicted here from the row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from kernel.core.definitions import Mode, TaskDef
-from kernel.core.records import MICROSECONDS, root_of
+from kernel.core.definitions import Mode
+from kernel.core.records import MICROSECONDS
 from kernel.engine.entities import Applied, Lease, Workflow
 from kernel.engine.faults import FaultPoint
 from kernel.engine.relay import Settled
 from kernel.engine.timers import Ticked
-from kernel.testing.checks import LIVE, OPEN
-from kernel.testing.dump import TaskFacts, WorkflowFacts
+from kernel.testing.checks import LIVE
+from kernel.testing.inventory import Inventory, chosen
 from kernel.testing.pool import INPUTS, POOL, TYPES
 from kernel.testing.sinks import Behaviour
 from kernel.testing.stores import POLICY
-from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE, World
+from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE
 
-MOST_TREES = 6
 SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
 NAMED = 12
 """From this number on, a command is given under an id."""
@@ -32,80 +31,10 @@ WHERE = {
 }
 FAULTS = tuple(SINK_FAULTS)
 POINTS = tuple(FaultPoint)
-T = TypeVar("T")
 
 
-def chosen(items: Sequence[T], number: int) -> T:
-    """One of the items."""
-    return items[number % len(items)]
-
-
-class Driver(World):
+class Driver(Inventory):
     """Gives commands, each with the answer that it should get."""
-
-    # ---- what there is ----------------------------------------------------------------------------------------------------
-    def workflows(self, *states: str) -> list[str]:
-        """The workflows of all trees; only those in these states, when some are named."""
-        return [i for tree in self.dump.values() for i, w in tree.workflows.items() if not states or w.state in states]
-
-    def workflow(self, name: str) -> WorkflowFacts:
-        """One workflow as it stands."""
-        return self.dump[root_of(name)].workflows[name]
-
-    def task(self, name: str, no: int) -> TaskFacts:
-        """One task as it stands."""
-        return self.dump[root_of(name)].tasks[name, no]
-
-    def task_def(self, name: str, no: int) -> TaskDef:
-        """How a task was defined."""
-        return self.definitions[name].source.tasks[no]
-
-    def holds(self, lease: Lease) -> bool:
-        """Whether a lease is the one that is stored."""
-        task = self.task(lease.workflow_id, lease.position)
-        return task.state == "IN_PROGRESS" and task.handouts == lease.handouts
-
-    @property
-    def room(self) -> bool:
-        """Whether another tree may start."""
-        return len(self.roots) < MOST_TREES
-
-    @property
-    def lively(self) -> bool:
-        """Whether something lives, or nothing more can."""
-        return bool(self.dump) and (not self.room or any(self.workflow(root).state in LIVE for root in self.dump))
-
-    @property
-    def paused(self) -> bool:
-        """Whether something is PAUSED."""
-        return any(facts.state == "PAUSED" for tree in self.dump.values() for facts in tree.workflows.values())
-
-    @property
-    def dead(self) -> bool:
-        """Whether a delivery is DEAD."""
-        return any(facts.state == "DEAD" for tree in self.dump.values() for facts in tree.deliveries.values())
-
-    @property
-    def waits(self) -> list[tuple[str, int]]:
-        """The tasks that wait for a signal, or will: workflow and position."""
-        return [place for tree in self.dump.values() for place, task in tree.tasks.items()
-                if task.state in OPEN and self.task_def(*place).mode is Mode.WAIT]
-
-    @property
-    def held(self) -> list[Lease]:
-        """The leases that hold."""
-        return [lease for lease in self.leases if self.holds(lease)]
-
-    @property
-    def stale(self) -> list[Lease]:
-        """The leases that hold no more, first those of tasks that another one holds."""
-        stale = [lease for lease in self.leases if not self.holds(lease)]
-        return sorted(stale, key=lambda lease: self.task(lease.workflow_id, lease.position).state != "IN_PROGRESS")
-
-    def _one_of(self, number: int, *states: str, last: bool = False) -> str:
-        """A workflow in one of these states, if there is one; every fourth number chooses among all. `last`: from the end."""
-        names = (number % 4 != 3 and self.workflows(*states)) or self.workflows()
-        return chosen(names[::-1] if last else names, number // 4)
 
     def _command(self, number: int, text: str, call: Callable[..., Applied], **options: Any) -> None:
         """Give a command; for large numbers under an id of ours, so that it can be repeated."""
@@ -149,14 +78,14 @@ class Driver(World):
 
     def pause(self, number: int) -> None:
         """Pause any workflow."""
-        name = self._one_of(number, "RUNNING")
+        name = self.one_of(number, "RUNNING")
         expect = {"RUNNING": "applied", "PAUSED": "no-op"}.get(self.workflow(name).state, "refused")
         self._command(number, f"pause {name}", lambda **id: self.kernel.pause(name, **id), expect=expect,
                       effect=self._leads_to(name, "PAUSED"))
 
     def resume(self, number: int) -> None:
         """Resume any workflow; below a PAUSED one it is refused."""
-        name = self._one_of(number, "PAUSED", last=number % 2 == 1)
+        name = self.one_of(number, "PAUSED", last=number % 2 == 1)
         workflow = self.workflow(name)
         expect = {"RUNNING": "no-op", "PAUSED": "applied"}.get(workflow.state, "refused")
         if workflow.state == "PAUSED" and workflow.parent and self.workflow(workflow.parent).state != "RUNNING":
@@ -170,7 +99,7 @@ class Driver(World):
 
     def terminate(self, number: int) -> None:
         """Terminate any workflow of any tree."""
-        self.terminate_one(self._one_of(number, *LIVE), number)
+        self.terminate_one(self.one_of(number, *LIVE), number)
 
     def terminate_one(self, name: str, number: int = 0) -> None:
         """Terminate this workflow."""
@@ -211,13 +140,6 @@ class Driver(World):
         self.crashes.point = crashed
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
-    def ready(self, which: int) -> list[tuple[str, int]]:
-        """The tasks that could be handed out now to workers of a type."""
-        kind, now = chosen(TYPES, which), self.clock.now()
-        return [(name, no) for tree in self.dump.values() for (name, no), task in tree.tasks.items()
-                if task.state == "SCHEDULED" and task.not_before <= now and tree.workflows[name].state == "RUNNING"
-                and self.task_def(name, no).type == kind and self.task_def(name, no).mode is Mode.WORKER]
-
     def poll(self, which: int, more: int) -> None:
         """Poll for one task and `more`; whatever could be handed out is, once."""
         limit, kind, ready = 1 + more, chosen(TYPES, which), self.ready(which)

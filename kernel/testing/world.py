@@ -113,6 +113,8 @@ class World:
             MAIL: FaultySink(CallableSink(self._read_mail), self.script),
         }
         self.latest = self.clock.now()
+        self.calls = {f"sink {topic}" for topic in self.sinks}
+        """The names of the threads on which the courier calls the sinks."""
         self.definitions, self.roots = Definitions(), list[str]()
         self.dump: Dump = {}
         self.replays: dict[str, Replay] = {}
@@ -223,7 +225,7 @@ class World:
         known = set(threading.enumerate())
         answer = self._attempt(call)
         for thread in set(threading.enumerate()) - known:
-            while thread.is_alive():  # it may have been given up before it began to hang
+            while thread.name in self.calls and thread.is_alive():  # it may have been given up before it began to hang
                 for sink in self.sinks.values():
                     sink.release_all()
                 thread.join(IMPATIENT.timeout)

@@ -1,0 +1,153 @@
+"""The rules of the stateful tests: each runs with any numbers, and each notices a kernel that answers or acts wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from kernel.core.plan import Command
+from kernel.engine.entities import Applied, Lease
+from kernel.engine.kernel import Kernel
+from kernel.engine.sinks import Parcel
+from kernel.engine.timers import Ticked
+from kernel.testing.campaign import RULES, Rule
+from kernel.testing.driver import Driver
+from kernel.testing.pool import POOL
+from kernel.testing.stores import MemoryStores
+from kernel.testing.story import Violated
+
+NAMES = [definition.name for definition in POOL]
+
+
+Moves = tuple[Callable[[Driver], None], ...]
+FORK: Moves = (lambda d: d.start(NAMES.index("fork"), 0),)
+WAIT: Moves = (lambda d: d.start(NAMES.index("approval"), 0),)
+POLL: Moves = (lambda d: d.poll(0, 3),)
+
+
+def moved(driver: Driver, moves: Moves) -> None:
+    """Make the moves."""
+    for move in moves:
+        move(driver)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.act.__name__)
+@pytest.mark.parametrize("definition", NAMES)
+def test_every_rule_runs_anywhere(definition: str, rule: Rule) -> None:
+    """On a tree of every definition, with the smallest and the largest numbers, before and after its end."""
+    driver = Driver(MemoryStores())
+    driver.start(NAMES.index(definition), 0)
+    stages: tuple[Moves, ...] = (
+        (), (*POLL, lambda d: d.pause(0)), (lambda d: d.terminate_one("w1", 12), lambda d: d.deliver(0)))
+    for stage in stages:
+        moved(driver, stage)
+        for numbers in (tuple(0 for _ in rule.choices), tuple(count - 1 for count in rule.choices)):
+            if rule.needs(driver):
+                rule.act(driver, *numbers)
+    driver.finish()
+
+
+class Forgetful(Kernel):
+    """Knows no command again."""
+
+    def commit(self, command: Command) -> Applied:
+        """Commit it as if it had no id."""
+        return super().commit(attrs.evolve(command, digest=""))
+
+
+class Stingy(Kernel):
+    """Hands out one task at a time, however many are asked for."""
+
+    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+        """Poll for one."""
+        return super().poll(type, worker=worker, limit=1)
+
+
+class Careless(Kernel):
+    """Gives leases of another hand-out than the one that is stored."""
+
+    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+        """Poll, and mix up the tokens."""
+        leases = super().poll(type, worker=worker, limit=limit)
+        return [attrs.evolve(lease, handouts=lease.handouts + 1) for lease in leases]
+
+
+class Sluggish(Kernel):
+    """Fires one timer at a time."""
+
+    def tick(self, *, limit: int = 10_000) -> Ticked:
+        """Tick once."""
+        return super().tick(limit=1)
+
+
+class Deaf(Kernel):
+    """Takes a signal for done, and forgets it."""
+
+    def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Any) -> Applied:
+        """Nothing."""
+        return Applied("c", 1)
+
+
+WRONG: list[tuple[type[Kernel], Moves, str]] = [
+    (Forgetful, (*FORK, lambda d: d.terminate(12), lambda d: d.repeat(0)),
+     "answer: it should have been applied, and was no-op"),
+    (Forgetful, (*FORK, lambda d: d.pause(12), lambda d: d.resume(0), lambda d: d.repeat(0)),
+     "answer: a repeated command changed something"),
+    (Stingy, (*FORK, *POLL), "answer: 1 tasks were handed out; 2 were ready, 4 were asked for"),
+    (Careless, (*FORK, *POLL), "INV-06: w1 a was handed out under the token (1, 2)"),
+    (Sluggish, (*FORK, *POLL, lambda d: d.stall(0, 0)), "answer: a second tick at the same time found something to do"),
+    (Deaf, (*WAIT, lambda d: d.signal(1)), "answer: w1 now was signalled and is IN_PROGRESS"),
+]
+
+
+@pytest.mark.parametrize(("kernel", "moves", "problem"), WRONG, ids=[f"{e[0].__name__}: {e[2][:40]}" for e in WRONG])
+def test_a_wrong_kernel_is_noticed(kernel: type[Kernel], moves: Moves, problem: str) -> None:
+    """The rules are silent on the kernel, and name what a wrong one does."""
+    moved(Driver(MemoryStores()), moves)
+    with pytest.raises(Violated) as violated:
+        moved(Driver(MemoryStores(), kernel=kernel), moves)
+    assert any(found.startswith(problem) for found in violated.value.problems), violated.value.problems
+
+
+class Meddling(Driver):
+    """A world whose mail gives commands."""
+
+    def _read_mail(self, parcel: Parcel) -> str:
+        self.patient.pause("w2")
+        return "mail"
+
+
+def test_a_delivery_that_touches_a_workflow_is_noticed() -> None:
+    """INV-12: a pass of the relay that changes a workflow or a task, here by a sink that gives commands."""
+    driver = Meddling(MemoryStores())
+    driver.start(NAMES.index("approval"), 0)
+    driver.start(NAMES.index("leaf"), 0)
+    driver.terminate_one("w1")
+    with pytest.raises(Violated, match="INV-12: a delivery touched a workflow"):
+        driver.deliver(0)
+
+
+def test_a_sink_that_works_must_deliver() -> None:
+    """INV-14: a failure without a planned fault is none of the test's making."""
+    driver = Driver(MemoryStores())
+    driver.start(NAMES.index("leaf"), 0)
+    driver.terminate(0)
+    driver.archive.documents["w1", 1] = b"another document"
+    driver.documents.add(("w1", 1))
+    with pytest.raises(Violated, match="INV-14: w1#1:archive was not DELIVERED by a sink that works: FileExistsError"):
+        driver.deliver(0)
+
+
+def test_a_worker_that_stalls_comes_back_too_late() -> None:
+    """Its lease runs out, another worker gets the task, and its own result is Fenced."""
+    driver = Driver(MemoryStores())
+    driver.start(NAMES.index("leaf"), 0)
+    driver.poll(0, 0)
+    driver.stall(0, 1)
+    assert driver.story[-4:] == [
+        "120 seconds later", "tick -> 1 expired", "poll 'pick', at most 4 -> w1 x (hand-out 2)",
+        "complete w1 x under hand-out 1 -> fenced"]
+    assert driver.tally.fired["stale lease presented"] == 1

@@ -199,7 +199,7 @@ def test_a_number_that_is_none(tmp_path: Path, whole: bytes) -> None:
         connection.execute(statement).fetchall()
         connection.close()
     with kernel.open(f"sqlite:///{path}") as k:
-        with pytest.raises(StoreCorrupt, match="NULL value in task.not_before"):
+        with pytest.raises(StoreCorrupt, match=r"NULL value in task.not_before"):
             k.allowed("live", "ship")
         assert k.get("live").state == "RUNNING"
         assert not k.audit().clean

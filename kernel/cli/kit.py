@@ -64,7 +64,7 @@ def faults(ctx: click.Context, steps: int, seed: int, store: str, as_json: bool)
         result = run_campaign(steps, seed, stores, lambda done: live.show(f"{done:,} of {steps:,} steps"))
     live.clear()
     if as_json:
-        click.echo(json_text({**attrs.asdict(result), "ok": result.ok}))
+        click.echo(json_text({**attrs.asdict(result, filter=lambda field, _: field.name != "lines_taken"), "ok": result.ok}))
     else:
         _show_campaign(result, time.monotonic() - started)
     ctx.exit(int(not result.ok))

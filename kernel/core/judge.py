@@ -38,9 +38,6 @@ class Judged:
     """Of a sub-workflow: how many tasks the tree had when it was judged."""
 
 
-SOUND = Judged(1)
-
-
 @frozen
 class Scope:
     """Where the expressions of a task's input are read from."""
@@ -99,9 +96,7 @@ def _judge_child(view: View, task: TaskRow, text: str) -> Judged:
 
 
 def judge(view: View, task: TaskRow) -> Judged:
-    """Whether the task can be prepared as things stand in the view."""
-    if not task.facts.judged:
-        return SOUND
+    """Whether a task that has something to judge can be prepared as things stand in the view."""
     try:
         source = task.wf.prepared.definition.source.tasks[task.no]
         value = resolve(source.input, Scope(view, task))

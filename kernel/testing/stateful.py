@@ -39,11 +39,19 @@ def when(what: str) -> Callable[[Any], Any]:
 
 
 class KernelMachine(RuleBasedStateMachine):
-    """A rule for every command and every fault. Subclass it to name stores, a kernel, and where to count."""
+    """A rule for every command and every fault. Subclass it to name stores and a kernel.
+
+    `tally` counts what the runs of the class did; `tally.missing()` names the kinds of fault that never fired.
+    """
 
     stores: ClassVar[Stores] = MemoryStores()
     kernel: ClassVar[KernelFactory] = Kernel
     tally: ClassVar[Tally] = Tally()
+
+    def __init_subclass__(cls) -> None:
+        """Every machine counts for itself."""
+        super().__init_subclass__()
+        cls.tally = Tally()
 
     def __init__(self) -> None:
         super().__init__()

@@ -108,6 +108,16 @@ def test_a_tree_keeps_its_limit_while_it_grows(monkeypatch: pytest.MonkeyPatch) 
     assert "more than 3 tasks" in rejected(started(TaskDef("s", workflow="leaf"), TaskDef("u", workflow="leaf")), "w.u")
 
 
+def test_sub_workflows_of_one_commit_share_the_limit_of_their_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two sub-workflows that start in one commit the one that the tree has no room for is rejected."""
+    both = (TaskDef("s", workflow="leaf", optional=True), TaskDef("u", workflow="leaf", optional=True), TaskDef("a"))
+    for limit, started_ in ((5, {"w/s", "w/u"}), (4, {"w/s"}), (3, set[str]())):
+        monkeypatch.setattr(judging, "TREE_TASKS_MAX", limit)
+        world = started(*both)
+        assert {id for id in world.workflows if id != "w"} == started_
+        assert {task.reason for task in world.own.values()} <= {"", f"the tree would have more than {limit} tasks"}
+
+
 def test_a_sub_workflow_that_is_there_already_is_not_started_again() -> None:
     """Rows that should not be there do not stop progress: the task is rejected."""
     world = started(TaskDef("a"), TaskDef("s", workflow="leaf", after=["a"]))

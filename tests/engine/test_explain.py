@@ -137,6 +137,12 @@ def test_a_hint_can_be_pasted(k: Kernel) -> None:
     with pytest.raises(NoSuchTransition) as caught:
         k.pause(name)
     assert caught.value.hint == "kernel show 'a b; $(reboot) `reboot` '\"'\"'x'\"'\"' && :'"
+    k.register(kernel.WorkflowDef("outer", tasks=[Task("sub", workflow="leaf")]))
+    k.start("outer", workflow_id="$(reboot)")
+    k.pause("$(reboot)")
+    with pytest.raises(GuardRefused) as refused:
+        k.resume("$(reboot)/sub")
+    assert refused.value.hint == "kernel resume '$(reboot)'"
 
 
 @pytest.mark.parametrize(("subject", "text"), [

@@ -119,6 +119,29 @@ def test_a_poll_time_out(k: Kernel, clock: ManualClock) -> None:
     assert (task(k, "a").state, k.get("w").state) == ("TIMED_OUT", "TIMED_OUT")
 
 
+def test_a_pause_stops_the_clock_of_what_waits(k: Kernel, clock: ManualClock) -> None:
+    """A task that nobody may take does not expire for that; after the pause it has as much time as it had left."""
+    started(k, Task("a", poll_timeout=20.0))
+    clock.advance(5)
+    k.pause("w")
+    assert ticked(k, clock, 100) == Ticked()
+    k.resume("w")
+    assert task(k, "a").expires == NOW + timedelta(seconds=120)
+    assert ticked(k, clock, 14.999999) == Ticked()
+    assert ticked(k, clock, 0.000001) == Ticked(expired=1)
+
+
+def test_what_is_paused_holds_up_no_other_timer(k: Kernel, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it is overdue: a pass does not spend its batches on it."""
+    monkeypatch.setattr(timers, "BATCH", 3)
+    started(k, *(Task(f"a{n}", poll_timeout=5.0) for n in range(9)))
+    k.pause("w")
+    k.register(kernel.WorkflowDef("other", tasks=[Task("z", lease=10.0, retries=1)]))
+    k.start("other", workflow_id="o")
+    one(k, "z")
+    assert ticked(k, clock, 1_000) == Ticked(expired=1)
+
+
 def test_a_task_in_time_has_another_clock(k: Kernel, clock: ManualClock) -> None:
     """Once it is handed out the lease counts, no longer the poll time-out."""
     started(k, Task("a", poll_timeout=20.0, lease=100.0))

@@ -205,6 +205,23 @@ def test_a_tree_over_its_limit_of_tasks(each: Stand, monkeypatch: pytest.MonkeyP
     assert k.audit().clean
 
 
+def test_a_tree_does_not_explode_in_one_commit(each: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A definition whose sub-workflows would all start at once, each with sub-workflows of its own: as many start as the
+    limit allows, the rest is rejected.
+    """
+    monkeypatch.setattr("kernel.core.judge.TREE_TASKS_MAX", 100)
+    k = each.k
+    for level, below in enumerate(("leaf", "bomb0", "bomb1", "bomb2")):
+        k.register(kernel.WorkflowDef(f"bomb{level}", tasks=[
+            kernel.TaskDef(f"t{n}", workflow=below, optional=True) for n in range(9)]))
+    k.start("bomb3", workflow_id="x")
+    report = k.audit()
+    assert report.clean
+    assert sum(len(k.tasks(w.id)) for w in k.find(limit=1_000).items if w.root == "x") <= 100
+    reasons = {t.reason for w in k.find(limit=1_000).items for t in k.tasks(w.id) if t.state == "COMPLETED_WITH_ERRORS"}
+    assert reasons == {"the tree would have more than 100 tasks"}
+
+
 @pytest.mark.slow
 def test_a_large_definition_runs(each: Stand) -> None:
     """Twenty thousand tasks: started, worked on and terminated."""

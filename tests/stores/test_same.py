@@ -36,17 +36,17 @@ def check_equal(stands: list[Stand], step: str) -> None:
 def test_rows_are_equal_after_every_step(stands: list[Stand], seed: int) -> None:
     """Every column of every row, after each of some hundred random commands."""
     driver = Driver(stands, seed)
-    for number in range(150):
+    for number in range(100):
         check_equal(stands, f"step {number}, {driver.step()}")
     assert not [f for each in stands for f in each.k.audit().findings]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 112))
+@pytest.mark.parametrize("seed", range(100, 122))
 def test_rows_are_equal_in_many_runs(stands: list[Stand], seed: int) -> None:
     """The same for a few thousand steps, and no audit finds anything on the way."""
     driver = Driver(stands, seed)
-    for number in range(170):
+    for number in range(110):
         check_equal(stands, f"step {number}, {driver.step()}")
         for each in stands:
             assert each.k.audit().findings == ()
@@ -59,6 +59,7 @@ OUT_OF_REACH = {("REJECT", "SCHEDULED"), ("SIGNAL", "SCHEDULED")}
 """A waiting task is launched in the commit that schedules it; what was sound is rarely unsound at the next attempt."""
 
 
+@pytest.mark.slow
 def test_the_runs_go_everywhere(tmp_path: Path) -> None:
     """In a few dozen runs like those above every row of the tables is taken: what is equal there is equal."""
     taken = set()

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -24,6 +25,7 @@ ROOT = kernel.WorkflowDef("root", topics=("archive", "mail"), tasks=[
     kernel.TaskDef("a", workflow="leaf"), kernel.TaskDef("b", workflow="leaf"), kernel.TaskDef("c")])
 WIDE = kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{n}", input={"fill": "x" * 600}) for n in range(600)])
 MOST = 200
+PAGE = 4096
 
 
 @pytest.fixture
@@ -249,3 +251,43 @@ def test_a_full_disk(small_disk: Path) -> None:
 
 def opened_on_full_disk(folder: Path) -> None:
     SqliteStore(str(folder / "other.db"))
+
+
+@pytest.mark.slow
+@pytest.mark.may_skip(reason="mounting needs root")
+def test_the_answer_is_true_however_much_space_is_left(small_disk: Path) -> None:
+    """With the last page of the disk taken, with one left, with two, ...: StoreFull means that nothing was applied, and no
+    error that all of it was, also when space runs out while the log is copied into the file.
+    """
+    answers: list[str] = []
+    for free in range(0, 72, 3):
+        folder, ballast = small_disk / str(free), small_disk / "ballast"
+        folder.mkdir()
+        k = prepared(folder)
+        with k.store.transaction(write=False) as transaction:
+            transaction.connection.wal_autocheckpoint(1)  # type: ignore[attr-defined]
+        fill(ballast, free * PAGE)
+        try:
+            answers.append(f"{k.terminate('w').ended} ended")
+        except StoreFull as error:
+            answers.append(error.stands)
+        ballast.unlink()
+        expected = "TERMINATED" if answers[-1] == "3 ended" else "RUNNING"
+        found = opened(folder)
+        assert (answers[-1], found.get("w").state, k.get("w").state) == (answers[-1], expected, expected)
+        assert found.audit().clean
+        found.close()
+        k.close()
+        shutil.rmtree(folder)
+    assert set(answers) == {"3 ended", "nothing was applied"}
+    assert answers == sorted(answers, reverse=True)
+
+
+def fill(ballast: Path, free: int) -> None:
+    """Take all space of a disk but this much."""
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * PAGE)
+    assert shutil.disk_usage(ballast).free == 0
+    with ballast.open("r+b") as file:
+        file.truncate(max(0, ballast.stat().st_size - free))

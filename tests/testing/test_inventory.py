@@ -45,12 +45,23 @@ def test_what_lives_is_paused_waits_or_is_dead() -> None:
     assert driver.one_of(1, "PAUSED", last=True) == "w1/outer/middle/leaf"
     driver.terminate_one("w1")
     assert (driver.lively, driver.paused, driver.waits, driver.outbox) == (False, False, [], True)
-    driver.deliver(99)
+
+
+def test_a_delivery_is_dead_after_an_outage() -> None:
+    """A sink that goes wrong for as long as a delivery lives leaves it DEAD."""
+    driver = Driver(MemoryStores())
     driver.start(0, 0)
-    driver.terminate_one("w2")
-    assert [driver.dead, driver.outage(0), driver.dead] == [False, None, True]  # type: ignore[func-returns-value]
+    driver.terminate_one("w1")
+    driver.outage(0)
+    assert driver.dead
+
+
+def test_where_no_other_tree_may_start_ended_ones_must_do() -> None:
+    """There is room for some trees; when all of them have ended, rules go on with those."""
+    driver = Driver(MemoryStores())
     while driver.room:
+        assert not driver.lively
         driver.start(0, 0)
         driver.terminate_one(driver.roots[-1])
     assert len(driver.roots) == MOST_TREES
-    assert driver.lively, "where no other tree may start, ended ones must do"
+    assert driver.lively

@@ -11,7 +11,6 @@ from kernel.engine.ports import Store
 from kernel.testing.campaign import RULES
 from kernel.testing.stateful import KernelMachine
 from kernel.testing.stores import MemoryStores
-from kernel.testing.world import Tally
 
 
 def test_it_runs_on_stores_of_others() -> None:
@@ -29,7 +28,6 @@ def test_it_runs_on_stores_of_others() -> None:
 
     class Mine(KernelMachine):
         stores = Counting()
-        tally = Tally()
 
     Mine.TestCase.settings = settings(
         max_examples=5, stateful_step_count=20, suppress_health_check=list(HealthCheck))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 
 from attrs import define, field, frozen
 
@@ -47,35 +46,35 @@ class Rule:
 
 
 RULES = (
-    Rule(Driver.start, 3, (len(POOL), len(INPUTS)), attrgetter("room")),
-    Rule(Driver.work, 3, (len(TYPES),), attrgetter("lively")),
-    Rule(Driver.complete, 3, (SOME,), attrgetter("lively")),
-    Rule(Driver.fail, 4, (SOME, 4), attrgetter("lively")),
-    Rule(Driver.poll, 4, (len(TYPES), 4), attrgetter("lively")),
-    Rule(Driver.heartbeat, 1, (SOME,), attrgetter("lively")),
-    Rule(Driver.stall, 2, (SOME, 4), attrgetter("held")),
-    Rule(Driver.present_stale, 3, (SOME, 4), attrgetter("stale")),
-    Rule(Driver.signal, 3, (SOME,), attrgetter("waits")),
-    Rule(Driver.pause, 2, (SOME,), attrgetter("lively")),
-    Rule(Driver.resume, 3, (SOME,), attrgetter("paused")),
-    Rule(Driver.terminate, 1, (SOME,), attrgetter("lively")),
+    Rule(Driver.start, 3, (len(POOL), len(INPUTS)), lambda d: d.room),
+    Rule(Driver.work, 3, (len(TYPES),), lambda d: d.lively),
+    Rule(Driver.complete, 3, (SOME,), lambda d: d.lively),
+    Rule(Driver.fail, 4, (SOME, 4), lambda d: d.lively),
+    Rule(Driver.poll, 4, (len(TYPES), 4), lambda d: d.lively),
+    Rule(Driver.heartbeat, 1, (SOME,), lambda d: d.lively),
+    Rule(Driver.stall, 2, (SOME, 4), lambda d: d.held),
+    Rule(Driver.present_stale, 3, (SOME, 4), lambda d: d.stale),
+    Rule(Driver.signal, 3, (SOME,), lambda d: d.waits),
+    Rule(Driver.pause, 2, (SOME,), lambda d: d.lively),
+    Rule(Driver.resume, 3, (SOME,), lambda d: d.paused),
+    Rule(Driver.terminate, 1, (SOME,), lambda d: d.lively),
     Rule(Driver.tick, 3),
-    Rule(Driver.deliver, 3, (3,), attrgetter("outbox")),
-    Rule(Driver.redrive, 1, (SOME,), attrgetter("dead")),
-    Rule(Driver.repeat, 1, (SOME,), attrgetter("named")),
-    Rule(Driver.start_again, 1, (SOME, len(INPUTS)), attrgetter("dump")),
+    Rule(Driver.deliver, 3, (3,), lambda d: d.outbox),
+    Rule(Driver.redrive, 1, (SOME,), lambda d: d.dead),
+    Rule(Driver.repeat, 1, (SOME,), lambda d: d.named),
+    Rule(Driver.start_again, 1, (SOME, len(INPUTS)), lambda d: d.dump),
     Rule(Driver.advance, 3, (len(SECONDS),)),
     Rule(Driver.set_clock_back, 1, (len(SECONDS),)),
     Rule(Driver.break_sink, 3, (len(FAULTS),)),
-    Rule(Driver.outage, 1, (len(FAULTS),), attrgetter("outbox")),
-    Rule(Driver.crash_during, 2, (2, 7, SOME), attrgetter("lively")),
+    Rule(Driver.outage, 1, (len(FAULTS),), lambda d: d.outbox),
+    Rule(Driver.crash_during, 2, (2, 7, SOME), lambda d: d.lively),
     Rule(Driver.crash, 2, (len(POINTS), 2)),
 )
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
 PLAIN: tuple[Step, ...] = (
     (Rule(Driver.poll, 0), (0, 3)), (Rule(Driver.poll, 0), (1, 3)), (Rule(Driver.tick, 0), ()),
-    (Rule(Driver.terminate, 0, (), attrgetter("lively")), (0,)),
+    (Rule(Driver.terminate, 0, (), lambda d: d.lively), (0,)),
 )
 """What a step that does several things may be replaced with, when a history is made shorter."""
 

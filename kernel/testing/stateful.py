@@ -10,9 +10,7 @@ To run it on stores of your own, subclass it and let pytest collect its TestCase
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -30,12 +28,6 @@ SOME = st.integers(0, 23)
 def below(count: int) -> st.SearchStrategy[int]:
     """A choice among `count`."""
     return st.integers(0, count - 1)
-
-
-def when(what: str) -> Callable[[Any], Any]:
-    """The rule is drawn only where the driver has this: a property of `Driver`."""
-    there = attrgetter(what)
-    return precondition(lambda machine: bool(there(machine.driver)))
 
 
 class KernelMachine(RuleBasedStateMachine):
@@ -72,86 +64,86 @@ class KernelMachine(RuleBasedStateMachine):
         """There is always one tree."""
         self.driver.start(which, input)
 
-    @when("room")
+    @precondition(lambda self: self.driver.room)
     @rule(which=below(len(POOL)), input=below(len(INPUTS)))
     def start(self, which: int, input: int) -> None:
         """Start another tree."""
         self.driver.start(which, input)
 
-    @when("dump")
+    @precondition(lambda self: self.driver.dump)
     @rule(number=SOME, input=below(len(INPUTS)))
     def start_again(self, number: int, input: int) -> None:
         """Use an id twice."""
         self.driver.start_again(number, input)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(number=SOME)
     def pause(self, number: int) -> None:
         """Pause any workflow."""
         self.driver.pause(number)
 
-    @when("paused")
+    @precondition(lambda self: self.driver.paused)
     @rule(number=SOME)
     def resume(self, number: int) -> None:
         """Resume any workflow."""
         self.driver.resume(number)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(number=SOME)
     def terminate(self, number: int) -> None:
         """Terminate any workflow."""
         self.driver.terminate(number)
 
-    @when("waits")
+    @precondition(lambda self: self.driver.waits)
     @rule(number=SOME)
     def signal(self, number: int) -> None:
         """Signal a task."""
         self.driver.signal(number)
 
-    @when("named")
+    @precondition(lambda self: self.driver.named)
     @rule(number=SOME)
     def repeat(self, number: int) -> None:
         """Give a command a second time."""
         self.driver.repeat(number)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(which=below(len(TYPES)), more=below(4))
     def poll(self, which: int, more: int) -> None:
         """Take some work."""
         self.driver.poll(which, more)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(which=below(len(TYPES)))
     def work(self, which: int) -> None:
         """Take some work and do it."""
         self.driver.work(which)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(number=SOME)
     def complete(self, number: int) -> None:
         """Do some work."""
         self.driver.complete(number)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(number=SOME, how=below(4))
     def fail(self, number: int, how: int) -> None:
         """Fail to do it."""
         self.driver.fail(number, how)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(number=SOME)
     def heartbeat(self, number: int) -> None:
         """Hold it longer."""
         self.driver.heartbeat(number)
 
-    @when("held")
+    @precondition(lambda self: self.driver.held)
     @rule(number=SOME, how=below(4))
     def stall(self, number: int, how: int) -> None:
         """Fall asleep over it, and wake up."""
         self.driver.stall(number, how)
 
-    @when("stale")
+    @precondition(lambda self: self.driver.stale)
     @rule(number=SOME, how=below(4))
     def present_stale(self, number: int, how: int) -> None:
         """Come too late."""
@@ -168,7 +160,7 @@ class KernelMachine(RuleBasedStateMachine):
         """Let timers fire."""
         self.driver.tick()
 
-    @when("outbox")
+    @precondition(lambda self: self.driver.outbox)
     @rule(more=below(3))
     def deliver(self, more: int) -> None:
         """Empty the outbox."""
@@ -179,19 +171,19 @@ class KernelMachine(RuleBasedStateMachine):
         """The next call of a sink goes wrong."""
         self.driver.break_sink(behaviour)
 
-    @when("outbox")
+    @precondition(lambda self: self.driver.outbox)
     @rule(behaviour=below(len(FAULTS)))
     def outage(self, behaviour: int) -> None:
         """A sink goes wrong again and again."""
         self.driver.outage(behaviour)
 
-    @when("dead")
+    @precondition(lambda self: self.driver.dead)
     @rule(number=SOME)
     def redrive(self, number: int) -> None:
         """Try a delivery again."""
         self.driver.redrive(number)
 
-    @when("lively")
+    @precondition(lambda self: self.driver.lively)
     @rule(point=below(2), command=below(7), number=SOME)
     def crash_during(self, point: int, command: int, number: int) -> None:
         """The process dies in the middle of a command."""

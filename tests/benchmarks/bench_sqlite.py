@@ -1,9 +1,10 @@
-"""SQLite against the bare statements: the same driver, the same settings, the same disk, slice by slice in one run."""
+"""SQLite against the bare statements: the same settings, the same disk, slice by slice in one run."""
 
 from __future__ import annotations
 
 import gc
 import shutil
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -52,7 +53,16 @@ def bare(path: Path) -> apsw.Connection:
     return connection
 
 
-def bare_life(connection: apsw.Connection, name: str) -> None:
+def bare_kernel(path: Path) -> sqlite3.Connection:
+    """The bare kernel's database as people open one: Python's own driver."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.executescript(TASKS_OF_BARE)
+    return connection
+
+
+def bare_life(connection: sqlite3.Connection | apsw.Connection, name: str) -> None:
     """Start with 3 tasks, 3 x (poll, complete), end: 7 commits, nothing checked."""
     run = connection.execute
     run("BEGIN IMMEDIATE")
@@ -116,16 +126,20 @@ def test_life_of_three_tasks() -> None:
     """One client: the kernel's rate as a multiple of the bare statements' rate; the goal is at least 0.5."""
     with folder() as path, kernel.open(f"sqlite:///{path}/kernel.db") as k:
         k.register(chain())
-        connection = bare(path / "bare.db")
-        ratios, own = [], []
+        connection, same = bare_kernel(path / "bare.db"), bare(path / "same.db")
+        ratios, drivers, own = [], [], []
         for turn in range(SLICES):
             names = [f"w{turn:04d}{n:04d}" for n in range(LIVES)]
             theirs = seconds(partial(each, partial(bare_life, connection), names))
+            driver = seconds(partial(each, partial(bare_life, same), names))
             ours = seconds(partial(each, partial(life, k), names))
             ratios.append(theirs / ours)
+            drivers.append(driver / ours)
             own.append(LIVES / ours)
-        sys.stdout.write(f"\nlife of 3 tasks, rate / bare: {spread(ratios)}   {statistics.median(own):.0f} lives/s\n")
+        sys.stdout.write(f"\nlife of 3 tasks, rate / bare: {spread(ratios)}, with the same driver {spread(drivers)}"
+                         f"   {statistics.median(own):.0f} lives/s\n")
         connection.close()
+        same.close()
 
 
 def bare_terminate(path: Path, tasks: int) -> float:

@@ -268,7 +268,7 @@ PLANTED: list[tuple[Callable[[Source], Iterator[str]], str, str]] = [
     (public_names_are_described, "kernel/core/a.py", "'''A module.'''\nclass A: pass"),
     (nothing_names_this_machine, "README.md", "cd " + "/home" + "/ada"),
     (nothing_names_this_machine, "kernel/core/a.py", "X = '" + "/work" + "/x'"),
-    (nothing_names_an_index, "requirements.lock", "--index-url https://" + "pypi" + ".org/simple"),
+    (nothing_names_an_index, "requirements.lock", "--index-" + "url https:" + "//" + "pypi" + ".org/simple"),
     (nothing_names_an_index, ".ci/run", "https://files.python" + "hosted.org/x"),
 ]
 RULES = list(dict.fromkeys(rule for rule, _, _ in PLANTED))

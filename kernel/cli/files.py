@@ -12,7 +12,8 @@ import attrs
 
 import kernel
 from kernel.cli.common import ARCHIVE
-from kernel.core.definitions import WorkflowDef, flatten
+from kernel.core.definitions import WorkflowDef
+from kernel.core.structure import flatten
 from kernel.errors import InvalidDefinition, InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import ENDED
 

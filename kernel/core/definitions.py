@@ -2,32 +2,27 @@
 
 A WorkflowDef is a name, a version and tasks; a TaskDef says after which tasks it comes. Both are plain values: making
 one that could not run raises InvalidDefinition, so nobody has to ask again. `compile_definition` gives the positions
-that decisions work on; `to_content` and `from_content` JSON and back; `flatten` names for inline definitions.
+that decisions work on (structure.py); `to_content` and `from_content` JSON and back (content.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 import attrs
 from attrs import field
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, override
 
 from kernel.core import checks
 from kernel.core.checks import LIMITS, check_json, check_name
-from kernel.core.order import Positions, check_reads, in_order, index_of, positions, successors_of
-from kernel.core.template import expressions, is_templated
+from kernel.core.order import Positions, check_reads, in_order, index_of, positions
+from kernel.core.template import expressions
 from kernel.errors import InvalidDefinition, quoted
 
 __all__ = [
-    "LIMITS", "Definition", "ExpiryPolicy", "Mode", "TaskDef", "TaskKind", "WorkflowDef", "check_json", "check_name",
-    "compile_definition", "flatten", "from_content", "inline", "to_content",
+    "LIMITS", "ExpiryPolicy", "Links", "Mode", "TaskDef", "TaskKind", "WorkflowDef", "check_json", "check_name",
 ]
 
 
@@ -149,7 +144,7 @@ class WorkflowDef:
         _check_workflow(self)
         _check_size(self)
         place, refs = _place(self), [task.ref for task in self.tasks]
-        links = _Links.of(self)
+        links = Links.of(self)
         order = in_order(place, refs, links.predecessors)
         check_reads(place, refs, links.predecessors, order, links.references)
 
@@ -250,7 +245,7 @@ def _place(definition: WorkflowDef) -> str:
 
 
 @attrs.frozen
-class _Links:
+class Links:
     """Who names whom, by position: `predecessors` from `after`, `references` from expressions."""
 
     index: dict[str, int]
@@ -258,7 +253,7 @@ class _Links:
     references: tuple[Positions, ...]
 
     @classmethod
-    def of(cls, definition: WorkflowDef) -> _Links:
+    def of(cls, definition: WorkflowDef) -> Links:
         index = index_of(_place(definition), [task.ref for task in definition.tasks])
         tasks = [(f"{_place(definition)}, task {quoted(task.ref)}", task) for task in definition.tasks]
         return cls(
@@ -277,111 +272,3 @@ def _references(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
             raise checks.placed(error, f"{place}, field {quoted(name)}") from None
         found.extend(positions(place, name, (each.ref for each in read if each.ref is not None), index))
     return tuple(dict.fromkeys(found))
-
-
-@attrs.frozen
-class Definition:
-    """A definition compiled: tasks are positions in the order of their declaration.
-
-    index         reference -> position
-    predecessors  per task, the tasks that its `after` names; `successors` the same seen from the other end
-    references    per task, the tasks whose output its input or the name of its child reads
-    templated     per task, whether its input or the name of its child holds expressions at all
-    digest        SHA-256 of the content, in hex: equal for equal definitions
-    """
-
-    source: WorkflowDef
-    digest: str = field(kw_only=True)
-    index: dict[str, int] = field(kw_only=True)
-    predecessors: tuple[Positions, ...] = field(kw_only=True)
-    successors: tuple[Positions, ...] = field(kw_only=True)
-    references: tuple[Positions, ...] = field(kw_only=True)
-    templated: tuple[bool, ...] = field(kw_only=True)
-
-
-def compile_definition(definition: WorkflowDef) -> Definition:
-    """The definition in the form that decisions work on."""
-    links = _Links.of(definition)
-    return Definition(
-        definition,
-        digest=hashlib.sha256(checks.canonical(to_content(definition)).encode()).hexdigest(),
-        index=links.index,
-        predecessors=links.predecessors,
-        successors=successors_of(links.predecessors),
-        references=links.references,
-        templated=tuple(is_templated([task.input, task.workflow]) for task in definition.tasks),
-    )
-
-
-def inline(definition: WorkflowDef) -> Iterator[WorkflowDef]:
-    """The definitions written inline in this one, each under its generated name, `outer#task`.
-
-    They take the outer one's version, and its topics when they have none. No name of a user's own holds a '#'.
-    """
-    for task in definition.tasks:
-        if isinstance(task.workflow, WorkflowDef):
-            yield attrs.evolve(
-                task.workflow, name=f"{definition.name}#{task.ref}", within=definition.name, version=definition.version,
-                topics=task.workflow.topics or definition.topics,
-            )
-
-
-def flatten(definition: WorkflowDef) -> list[WorkflowDef]:
-    """The definition with names in the place of inline ones, followed by these, themselves flattened."""
-    children = list(inline(definition))
-    if not children:
-        return [definition]
-    tasks = tuple(
-        attrs.evolve(task, workflow=f"{definition.name}#{task.ref}", workflow_version=definition.version)
-        if isinstance(task.workflow, WorkflowDef) else task
-        for task in definition.tasks
-    )
-    return [attrs.evolve(definition, tasks=tasks), *(plain for child in children for plain in flatten(child))]
-
-
-def to_content(definition: WorkflowDef) -> dict[str, Any]:
-    """The definition as a JSON object. What has its default value is left out, so defaults are part of the format."""
-    content: dict[str, Any] = _converter().unstructure(definition)
-    return content
-
-
-def from_content(content: object) -> WorkflowDef:
-    """The definition that `to_content` wrote. Raises InvalidDefinition for anything else, an unknown key included."""
-    try:
-        return _converter().structure(content, WorkflowDef)
-    except RecursionError:
-        raise InvalidDefinition("a definition is not acceptable", why="it is nested too deep") from None
-
-
-@cache
-def _converter() -> Converter:
-    converter = Converter(omit_if_default=True, unstruct_collection_overrides={tuple: list})
-    def tasks(given: object, _: Any) -> object:
-        return [converter.structure(each, TaskDef) for each in given] if isinstance(given, list) else given
-
-    def child(given: object, _: Any) -> object:
-        return converter.structure(given, WorkflowDef) if isinstance(given, dict) else given
-
-    converter.register_structure_hook(TaskDef, _reader(converter, TaskDef, workflow=child))
-    converter.register_structure_hook(WorkflowDef, _reader(converter, WorkflowDef, tasks=tasks))
-    return converter
-
-
-def _reader(converter: Converter, kind: type[Any], **hooks: Callable[[object, Any], object]) -> Callable[..., Any]:
-    """Reads an object into `kind`. Its keys must be fields; values go in as they are, for the class to check."""
-    fields = attrs.fields_dict(kind)
-    given: dict[str, Any] = {name: override(struct_hook=hooks.get(name, lambda value, _: value)) for name in fields}
-    build = make_dict_structure_fn(kind, converter, _cattrs_detailed_validation=False, **given)
-
-    def read(content: object, _: Any) -> Any:
-        if not isinstance(content, dict):
-            raise InvalidDefinition(f"a {kind.__name__} must be an object, not {checks.shown(content)}")
-        place = f"a {kind.__name__} ({checks.shown(content.get('ref', content.get('name')))})"
-        for key in content.keys() - fields.keys():
-            checks.refuse(place, str(key), "there is no such field", checks.nearest(str(key), fields))
-        for name, each in fields.items():
-            if each.default is attrs.NOTHING and name not in content:
-                checks.refuse(place, name, "it is missing")
-        return build(content, kind)
-
-    return read

@@ -16,7 +16,7 @@ from kernel.core.template import resolve
 from kernel.errors import KernelError, quoted
 
 if TYPE_CHECKING:
-    from kernel.core.view import View
+    from kernel.core.working_set import WorkingSet
 
 DEPTH_MAX = 20
 """Levels of sub-workflows, the root included."""
@@ -42,7 +42,7 @@ class Judged:
 class Scope:
     """Where the expressions of a task's input are read from."""
 
-    view: View
+    view: WorkingSet
     task: TaskRow
 
     def workflow_id(self) -> str:
@@ -63,7 +63,7 @@ class Scope:
         return json.loads(self.view.payload(self.task.workflow, no, "output") or "{}")
 
 
-def _limits(view: View, task: TaskRow, child: Prepared, name: str) -> str:
+def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
     """Which limit the sub-workflow would pass; empty when it passes none."""
     if view.child(task) is not None:
         return f"workflow {quoted(child_id(task))} is there already"
@@ -82,7 +82,7 @@ def _limits(view: View, task: TaskRow, child: Prepared, name: str) -> str:
         above = above.up.wf
 
 
-def _judge_child(view: View, task: TaskRow, text: str) -> Judged:
+def _judge_child(view: WorkingSet, task: TaskRow, text: str) -> Judged:
     definition = task.wf.prepared.definition.source.tasks[task.no]
     name = resolve(definition.workflow, Scope(view, task))
     if not isinstance(name, str):
@@ -95,7 +95,7 @@ def _judge_child(view: View, task: TaskRow, text: str) -> Judged:
     return Judged(0, limit) if limit else Judged(1, "", text, child, view.tree.tasks)
 
 
-def judge(view: View, task: TaskRow) -> Judged:
+def judge(view: WorkingSet, task: TaskRow) -> Judged:
     """Whether a task that has something to judge can be prepared as things stand in the view."""
     try:
         source = task.wf.prepared.definition.source.tasks[task.no]

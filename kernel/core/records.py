@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from attrs import define, field, frozen
 
-from kernel.core.definitions import Definition, TaskDef
+from kernel.core.definitions import TaskDef
+from kernel.core.structure import Definition
 from kernel.core.template import is_templated
 from kernel.spec.language import NEVER
 

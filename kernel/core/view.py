@@ -1,146 +1,32 @@
-"""The working set of one decision: rows loaded from a snapshot, changed by steps, put into a plan."""
+"""What steps do to the rows of one decision, and the plan that comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from kernel.core.checks import canonical
-from kernel.core.judge import Judged, judge
-from kernel.core.plan import Cascade, Command, Plan
-from kernel.core.program import Line, Part, Program
+from kernel.core.plan import Cascade, Plan
+from kernel.core.program import Line, Part
 from kernel.core.records import (
     OWN,
     Change,
-    DeliveryRow,
     Payload,
-    Prepared,
     Record,
     TaskRow,
-    TreeRow,
     WorkflowRow,
-    child_id,
 )
-from kernel.core.snapshot import Snapshot
-from kernel.errors import InvalidDefinition, StoreCorrupt, quoted
+from kernel.core.working_set import WorkingSet
+from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, ENDED_BADLY
 
 Move = tuple[Record, Line]
 
 
-class View:
-    """Loads rows as they are needed, links them, and keeps what changed. One view serves one decision."""
+class View(WorkingSet):
+    """Changes rows as the tables say and keeps what changed. One view serves one decision."""
 
-    __slots__ = (
-        "before", "cause", "command", "given", "now", "plan", "program", "snapshot", "tasks", "tree", "woken", "workflows",
-    )
-
-    def __init__(self, program: Program, snapshot: Snapshot, command: Command, tree: TreeRow, now: int) -> None:
-        """`now` is in microseconds; `given` is what the command's guards and fields read."""
-        self.program, self.snapshot, self.command, self.tree, self.now = program, snapshot, command, tree, now
-        self.plan = Plan(command, now, tree, False)
-        self.given: Mapping[str, Any] = {**command.given, "now": now}
-        self.cause = ""
-        """Why the next end up the tree happens, in words."""
-        self.workflows: dict[str, WorkflowRow] = {}
-        self.tasks: dict[tuple[str, int], TaskRow] = {}
-        self.before: dict[str, WorkflowRow] = {}
-        self.woken: dict[WorkflowRow | TaskRow, None] = {}
-
-    # ---- loading ------------------------------------------------------------------------------------------------------
-    def workflow(self, workflow_id: str) -> WorkflowRow | None:
-        """A workflow of the tree, with what this decision did to it."""
-        row = self.workflows.get(workflow_id)
-        if row is None:
-            found = self.snapshot.workflow(workflow_id)
-            row = None if found is None else self.keep_workflow(found)
-        return row
-
-    def keep_workflow(self, row: WorkflowRow) -> WorkflowRow:
-        """Take a freshly read workflow into the view, unless it is there."""
-        known = self.workflows.get(row.id)
-        if known is not None:
-            return known
-        row.view = self
-        self.workflows[row.id] = row
-        if self.plan.first or self.plan.last:
-            self._catch_up(row)
-        return row
-
-    def task(self, workflow_id: str, no: int) -> TaskRow:
-        """A task of the tree, with what this decision did to it. Raises StoreCorrupt when it is not there."""
-        row = self.tasks.get((workflow_id, no))
-        if row is None:
-            found = self.snapshot.task(workflow_id, no)
-            if found is None:
-                raise missing(f"task number {no} of workflow {quoted(workflow_id)}")
-            row = self.keep_task(found)
-        return row
-
-    def keep_task(self, row: TaskRow) -> TaskRow:
-        """Take a freshly read task into the view, unless it is there. Raises StoreCorrupt when its workflow is not there."""
-        known = self.tasks.get((row.workflow, row.no))
-        if known is not None:
-            return known
-        workflow = self.workflow(row.workflow)
-        if workflow is None:
-            raise missing(f"workflow {quoted(row.workflow)}")
-        self._link(row, workflow)
-        return row
-
-    def _link(self, row: TaskRow, workflow: WorkflowRow) -> None:
-        row.wf, row.view = workflow, self
-        self.tasks[row.workflow, row.no] = row
-        if self.plan.first or self.plan.last:
-            self._catch_up(row)
-
-    def child(self, task: TaskRow) -> WorkflowRow | None:
-        """The sub-workflow of the task's present attempt."""
-        return self.workflow(child_id(task))
-
-    def fresh_workflow(self, workflow_id: str, prepared: Prepared, up: TaskRow | None) -> WorkflowRow:
-        """A workflow that does not exist yet."""
-        row = WorkflowRow(
-            workflow_id, self.tree.run, ABSENT, up.workflow if up else "", up.no if up else OWN, up.attempt if up else 0,
-            up.wf.depth + 1 if up else 0, prepared, self.now, self.now, NEVER, "", 0, "",
-            [0] * len(self.program.counters_of("workflow")),
-        )
-        row.view, row.touched = self, True
-        self.workflows[workflow_id] = row
-        return row
-
-    def judged(self, task: TaskRow) -> Judged:
-        """The verdict on a task, once per decision; anew for a sub-workflow that waits to start while the tree grew."""
-        verdict = task.verdict
-        if verdict is None or (verdict.child and task.state == "SCHEDULED" and verdict.tasks != self.tree.tasks):
-            verdict = task.verdict = judge(self, task)
-        return verdict
-
-    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
-        """A JSON text, the ones of this decision included."""
-        for payload in reversed(self.plan.payloads):
-            if payload[:3] == (workflow_id, no, what):
-                return payload.text
-        return self.snapshot.payload(workflow_id, no, what)
-
-    def successors(self, task: TaskRow) -> list[TaskRow]:
-        """The tasks that come directly after a task."""
-        workflow, rows, absent = task.workflow, [], []
-        for no in task.wf.prepared.definition.successors[task.no]:
-            row = self.tasks.get((workflow, no))
-            if row is None:
-                absent.append(no)
-            else:
-                rows.append(row)
-        if absent:
-            found = list(self.snapshot.tasks(workflow, absent))
-            if len(found) < len(absent):
-                raise missing(f"a task of workflow {quoted(workflow)}")
-            for row in found:
-                self._link(row, task.wf)
-            rows += found
-        return rows
+    __slots__ = ()
 
     # ---- changing -----------------------------------------------------------------------------------------------------
     def apply(self, row: Record, line: Line, by: str, reason: str = "") -> None:
@@ -197,14 +83,6 @@ class View:
                 if not owner.touched:
                     self._write(owner)
 
-    def _write(self, row: WorkflowRow | TaskRow) -> None:
-        """Let the plan write the row, once."""
-        row.touched = True
-        if isinstance(row, TaskRow):
-            self.plan.tasks.append(row)
-        else:
-            self.plan.workflows.append(row)
-
     def _moved_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str) -> None:
         if not row.touched:
             self._write(row)
@@ -225,16 +103,6 @@ class View:
         """Look again at the tasks of a workflow that progress may move now."""
         for task in self.snapshot.ready(workflow.id):
             self.woken[self.keep_task(task)] = None
-
-    def _emit(self, workflow: WorkflowRow, line: Line) -> None:
-        """Write the deliveries of a workflow's run, when it enters a state that has some."""
-        entering = self.program.entering
-        if ("workflow", line.target) not in entering or ("workflow", line.source) in entering:
-            return
-        for part in entering["workflow", line.target][1]:
-            (create,) = self.program.cells["delivery"][ABSENT, part.event]
-            for topic in workflow.prepared.topics:
-                self.create_delivery(workflow, topic, create)
 
     # ---- beginning ----------------------------------------------------------------------------------------------------
     def create_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str = "") -> None:
@@ -272,17 +140,6 @@ class View:
         self.plan.changes.append(
             Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, len(prepared.facts), by, ""))
 
-    def create_delivery(self, workflow: WorkflowRow, topic: str, line: Line) -> None:
-        """Write what one topic is to be told of a workflow's run."""
-        policy = self.snapshot.policy
-        row = DeliveryRow(
-            workflow.id, workflow.run, topic, line.target, 0, 0, 0, NEVER, "", "", self.now, policy.sends, policy.lease)
-        for name, read in line.sets:
-            setattr(row, name, read(row, self.given))
-        self.plan.created_deliveries.append(row)
-        self.plan.changes.append(
-            Change("delivery", workflow.id, topic, line.event, ABSENT, line.target, 0, 1, line.event, ""))
-
     # ---- whole sets ---------------------------------------------------------------------------------------------------
     def cascade(self, anchor: WorkflowRow, part: Part, by: str, reason: str, *, ending: bool) -> None:
         """Reach every row behind a set link: the rows in the view now, the rest in the store with one statement.
@@ -303,54 +160,6 @@ class View:
                 workflow = self.keep_workflow(found)
                 self.woken[workflow] = None
                 self.wake_tasks(workflow)
-
-    def _reached(self, cascade: Cascade, row: WorkflowRow | TaskRow) -> bool:
-        if row.kind != cascade.kind or row.state not in cascade.line.row.source:
-            return False
-        owner = row.id if isinstance(row, WorkflowRow) else row.workflow
-        return in_scope(cascade.link, cascade.workflow, owner) and bool(cascade.where(row, cascade.given))
-
-    def _reach(self, cascade: Cascade, row: WorkflowRow | TaskRow, *, ending: bool) -> None:
-        """Do to one row what a cascade does to it in the store.
-
-        A cascade that comes first finds the row in the store, too, and writes it down there. One that comes last does not
-        find it any more. Below an ending no counter is kept and no rule is enabled, so nobody is told.
-        """
-        line, source = cascade.line, row.state
-        for name, read in line.sets:
-            setattr(row, name, read(row, cascade.given))
-        row.state, row.changed, row.reason = line.target, self.now, cascade.reason or row.reason
-        if ending:
-            owner, subject, number = (
-                (row.id, "", row.slot) if isinstance(row, WorkflowRow) else (row.workflow, row.ref, row.attempt))
-            if not row.touched:
-                self._write(row)
-            self.plan.changes.append(
-                Change(row.kind, owner, subject, line.event, source, line.target, number, 1, cascade.by, cascade.reason))
-            if isinstance(row, WorkflowRow):
-                self._emit(row, line)
-
-    def _catch_up(self, row: WorkflowRow | TaskRow) -> None:
-        """Do to a row that was read just now what the cascades of this decision do to it in the store."""
-        if isinstance(row, TaskRow) and self.plan.first:
-            present, row.wf = row.wf, self._before(row.wf)  # what comes first sees everything as it was before
-            self._reach_by(self.plan.first, row, ending=False)
-            row.wf = present
-        elif self.plan.first:
-            self._reach_by(self.plan.first, row, ending=False)
-        self._reach_by(self.plan.last, row, ending=True)
-
-    def _reach_by(self, cascades: list[Cascade], row: WorkflowRow | TaskRow, *, ending: bool) -> None:
-        for cascade in cascades:
-            if self._reached(cascade, row):
-                self._reach(cascade, row, ending=ending)
-
-    def _before(self, workflow: WorkflowRow) -> WorkflowRow:
-        """A workflow as it was when the decision began."""
-        found = self.before.get(workflow.id)
-        if found is None:
-            found = self.before[workflow.id] = self.snapshot.workflow(workflow.id) or workflow
-        return found
 
     def anything_open(self, workflow: WorkflowRow) -> bool:
         """Whether anything below may still be open. A live sub-workflow has an open task above it, so tasks tell."""
@@ -374,19 +183,3 @@ class View:
         for task in self.tasks.values():
             task.view = None
         return self.plan
-
-
-def missing(what: str) -> StoreCorrupt:
-    """A row that another one leads to is not there."""
-    return StoreCorrupt(f"reading {what}", why="its row is missing, though others lead to it",
-                        hint="kernel audit lists what is inconsistent; restore the store from a copy")
-
-
-def in_scope(link: str, anchor: str, owner: str) -> bool:
-    """Whether a row of workflow `owner` (for a workflow: the row itself) is behind a set link of the workflow `anchor`."""
-    if link == "tasks":
-        return owner == anchor
-    if link == "children":
-        return owner.rpartition("/")[0] == anchor
-    below = owner.startswith(anchor + "/")
-    return below or owner == anchor if link == "all_tasks" else below

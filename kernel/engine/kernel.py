@@ -8,26 +8,24 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
 from kernel.core.checks import canonical, check_name
-from kernel.core.decide import Choice, choices, decide, presented
-from kernel.core.definitions import WorkflowDef, compile_definition, flatten
+from kernel.core.decide import decide
+from kernel.core.definitions import WorkflowDef
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
 from kernel.core.records import OWN, WorkflowRow, root_of
-from kernel.core.view import View
+from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, reading
 from kernel.engine.clock import SystemClock
-from kernel.engine.entities import Applied, Delivery, HistoryRow, Lease, Node, Page, Report, Task, Workflow
-from kernel.engine.explain import error_of, not_found, row_of
+from kernel.engine.entities import Applied, Lease, Workflow
+from kernel.engine.explain import error_of, not_found
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
 from kernel.engine.ports import Chance, Clock, Recorded, Store, Transaction
+from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
-from kernel.engine.states import DeliveryState, WorkflowState
 from kernel.engine.timers import Ticked, tick
 from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import ENDED
-
-PAGE = 1000
 
 
 class Options(TypedDict, total=False):
@@ -38,7 +36,7 @@ class Options(TypedDict, total=False):
     actor: str
 
 
-class Kernel:
+class Kernel(Reader):
     """Runs workflows on a store. Thread-safe; several processes may share one store.
 
     Use `kernel.open(url)`. Mutating calls take `command_id=` (the caller's idempotency key: the same id and content again
@@ -259,82 +257,6 @@ class Kernel:
     def redrive(self, delivery_id: str, **options: Unpack[Options]) -> Applied:
         """Try a DEAD delivery again, with all its attempts."""
         return self.commit(self.command("REDRIVE", reading.delivery_subject(delivery_id), **options))
-
-    # ---- reading ---------------------------------------------------------------------------------------------------------
-    def get(self, workflow_id: str, *, run: int | None = None) -> Workflow:
-        """One workflow, in its tree's present run or in an earlier one."""
-        workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
-        with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, workflow_id, run)
-            return reading.workflow(transaction, row, tree.version)
-
-    def tasks(self, workflow_id: str, *, run: int | None = None) -> list[Task]:
-        """The tasks of a workflow, in the order of its definition."""
-        workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
-        with self.store.transaction(write=False) as transaction:
-            row = reading.workflow_row(transaction, workflow_id, run)[1]
-            return [reading.task(transaction, t, row) for t in transaction.tasks(row.id, row.run)]
-
-    def tree(self, workflow_id: str, *, run: int | None = None) -> Node:
-        """A workflow with its tasks and all its descendants."""
-        workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
-        with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, workflow_id, run)
-            return reading.node(transaction, row.id, row.run, tree.version)
-
-    def history(
-        self, workflow_id: str, *, below: bool = False, after: int = 0, limit: int = PAGE
-    ) -> list[HistoryRow]:
-        """What happened to a workflow, in order, behind the line `after`; `below`: to its whole tree."""
-        workflow_id, after, limit = inputs.workflow(workflow_id), inputs.whole(after, "the line"), inputs.limit(limit)
-        with self.store.transaction(write=False) as transaction:
-            reading.workflow_row(transaction, workflow_id)
-            only = None if below else workflow_id
-            records = transaction.history(root_of(workflow_id), only, None, after, limit)
-        return [reading.history_row(record) for record in records]
-
-    def find(
-        self, *, state: str | None = None, name: str | None = None, after: str | None = None, limit: int = 100
-    ) -> Page:
-        """Workflows by id, a page at a time: `after` is the `after` of the page before."""
-        state, limit = inputs.state(state, WorkflowState), inputs.limit(limit)
-        name = None if name is None else inputs.name(name, "the definition's name")
-        after = "" if after is None else inputs.workflow(after)
-        with self.store.transaction(write=False) as transaction:
-            rows = transaction.find(state, name, after, limit + 1)
-            versions = {root: reading.tree_of(transaction, root).version for root in {root_of(r.id) for r in rows}}
-            items = tuple(reading.workflow(transaction, r, versions[root_of(r.id)]) for r in rows[:limit])
-        return Page(items, items[-1].id if len(rows) > limit else None)
-
-    def allowed(self, workflow_id: str, task: str | None = None) -> list[Choice]:
-        """Every command for a workflow, or for a task of it: allowed now or not, and why not."""
-        workflow_id, task = inputs.workflow(workflow_id), None if task is None else inputs.name(task, "the task")
-        now = self.clock.now()
-        with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, workflow_id)
-            subject = Subject(workflow_id, None if task is None else reading.position(row, task))
-            view = View(self.program, transaction.snapshot(subject), Command("", subject), tree, max(now, tree.clock))
-            found = row_of(view, subject) or row
-            view.given = presented(found, view.now)
-            return list(choices(view, found))
-
-    def deliveries(
-        self, *, state: str | None = None, workflow_id: str | None = None, after: str | None = None, limit: int = 100
-    ) -> list[Delivery]:
-        """Outbox entries by id, behind the id `after`."""
-        state, limit = inputs.state(state, DeliveryState), inputs.limit(limit)
-        workflow_id = None if workflow_id is None else inputs.workflow(workflow_id)
-        key = ("", 0, "")
-        if after is not None:
-            subject = reading.delivery_subject(after)
-            key = (subject.workflow, subject.run, subject.topic or "")
-        with self.store.transaction(write=False) as transaction:
-            return [reading.delivery(r) for r in transaction.deliveries(state, workflow_id, key, limit)]
-
-    def audit(self) -> Report:
-        """Check every state invariant on the whole store."""
-        with self.store.transaction(write=False) as transaction:
-            return reading.report(transaction)
 
 
 def _check_same(transaction: Transaction, row: WorkflowRow, name: str, version: int | None, text: str) -> None:

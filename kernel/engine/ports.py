@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
-from kernel.core.definitions import Definition
 from kernel.core.plan import Plan, Subject, Tally
 from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
+from kernel.core.structure import Definition
 
 
 @frozen

@@ -12,13 +12,13 @@ from kernel.stores.statements import statements
 from kernel.stores.whole import Whole, recount
 
 if TYPE_CHECKING:
-    from kernel.stores.sqlite_transaction import SqliteTransaction
+    from kernel.stores.sqlite_reader import SqliteReader
 
 AUDIT = "audit_"
 BATCH = 200
 
 
-def violations(transaction: SqliteTransaction) -> Iterator[Violation]:
+def violations(transaction: SqliteReader) -> Iterator[Violation]:
     """Every row that breaks an invariant; damage of the file itself comes first."""
     connection = transaction.connection
     for (damage,) in connection.execute("PRAGMA quick_check(10)").fetchall():
@@ -35,12 +35,12 @@ def violations(transaction: SqliteTransaction) -> Iterator[Violation]:
     yield from _counters(transaction)
 
 
-def _ref(transaction: SqliteTransaction, workflow: str, run: int, no: int | None) -> str:
+def _ref(transaction: SqliteReader, workflow: str, run: int, no: int | None) -> str:
     row = None if no is None else transaction.workflow(workflow, run)
     return "" if row is None or no is None or no >= len(row.prepared.facts) else row.prepared.facts[no].ref
 
 
-def _counters(transaction: SqliteTransaction) -> Iterator[Violation]:
+def _counters(transaction: SqliteReader) -> Iterator[Violation]:
     """The counters of live workflows, a batch of workflows at a time."""
     for state in LIVE:
         after = ""

@@ -18,8 +18,9 @@ from urllib.parse import parse_qs
 
 import apsw
 
-from kernel.core.definitions import compile_definition, from_content
+from kernel.core.content import from_content
 from kernel.core.records import Policy, Prepared, prepare
+from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
 from kernel.errors import (
     CommitUnknown,

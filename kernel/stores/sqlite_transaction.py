@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
-
-import apsw
+from collections.abc import Sequence
+from typing import Any
 
 from kernel.core.checks import canonical
-from kernel.core.definitions import Definition, to_content
+from kernel.core.content import to_content
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
-from kernel.core.records import Change, DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
-from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation
-from kernel.engine.reading import damaged
+from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
+from kernel.core.structure import Definition
+from kernel.engine.ports import Recorded
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
-from kernel.spec.vocabulary import ABSENT, KINDS
-from kernel.stores.audit import violations
+from kernel.stores.sqlite_reader import SqliteReader
 from kernel.stores.sqlite_snapshot import SqliteSnapshot
-from kernel.stores.statements import statements
-
-if TYPE_CHECKING:
-    from kernel.stores.sqlite import SqliteStore
 
 OWN_TASKS = ("tasks", "all_tasks")
 """The links that reach a workflow's own tasks."""
@@ -30,175 +23,17 @@ BELOW = ("all_tasks", "subs", "children")
 """The links that reach what is below; `children` only one level down."""
 
 
-STATES = {kind.name: frozenset(kind.states) - {ABSENT} for kind in KINDS.values()}
-
-
 def _maybe(value: int) -> int | None:
     return None if value >= NEVER else value
 
 
-def _never(value: int | None) -> int:
-    return NEVER if value is None else value
-
-
-class SqliteTransaction:
+class SqliteTransaction(SqliteReader):
     """What happens between BEGIN and COMMIT."""
 
-    def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
-        self.store, self.connection, self.sql = store, connection, statements()
-        self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
-        self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
-        self.line = 0
-        self.wrote = False
-        self.command_id = ""
-
-    def _rows(self, name: str, values: Any = ()) -> list[Any]:
-        return self.connection.execute(self.sql[name], values).fetchall()
-
-    def _run(self, name: str, values: Any) -> None:
-        self.wrote = True
-        self.connection.execute(self.sql[name], values)
-
-    def _run_many(self, name: str, rows: Iterable[Any]) -> None:
-        self.wrote = True
-        self.connection.executemany(self.sql[name], rows)
-
-    def store_id(self) -> str:
-        """What was chosen at random when the store was made."""
-        ((value,),) = self.connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchall()
-        return str(value)
-
-    # ---- rows from the database ------------------------------------------------------------------------------------------
     def snapshot(self, subject: Subject) -> SqliteSnapshot:
         """The rows of the subject's tree, for a decision on it."""
         return SqliteSnapshot(self, subject)
 
-    def read_ahead(self, subject: Subject) -> TreeRow | None:
-        """Read a task, its workflow and its tree with one statement; the first who asks for these rows gets them."""
-        self.ahead.clear()
-        if subject.no is None:
-            return None
-        rows = self._rows("subject", (subject.workflow, subject.no, root_of(subject.workflow)))
-        if not rows:
-            return None
-        row = rows[0]
-        workflow = self._workflow(row[5:29])
-        self.ahead[workflow.id, workflow.run] = workflow
-        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[29:])
-        return TreeRow(*row[:5])
-
-    def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
-        key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
-        prepared = self.store.prepared(self.connection, definition)
-        self.keys[id, run] = key, prepared
-        if state not in STATES["workflow"]:
-            raise damaged(f"workflow {quoted(id)}", f"its state is {quoted(state)}")
-        return WorkflowRow(id, run, state, parent, parent_no, slot, depth, prepared, started, changed, _never(deadline),
-                           paused_by, row[13], row[14], list(row[15:]))
-
-    def workflow_rows(self, name: str, values: Any) -> list[WorkflowRow]:
-        """The workflows that a statement finds."""
-        return [self._workflow(row) for row in self._rows(name, values)]
-
-    def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
-        """A workflow of a run."""
-        ahead = self.ahead.pop((workflow_id, run), None)
-        if ahead is not None:
-            return cast(WorkflowRow, ahead)
-        rows = self._rows("workflow", (workflow_id, run))
-        return self._workflow(rows[0]) if rows else None
-
-    def _key(self, workflow_id: str, run: int) -> tuple[int, Prepared] | None:
-        """The row number and the definition of a workflow."""
-        known = self.keys.get((workflow_id, run))
-        if known is None and self.workflow(workflow_id, run) is not None:
-            known = self.keys[workflow_id, run]
-        return known
-
-    def task_rows(self, name: str, workflow_id: str, run: int, *values: Any) -> list[TaskRow]:
-        """The tasks of a workflow that a statement finds."""
-        known = self._key(workflow_id, run)
-        if known is None:
-            return []
-        key, prepared = known
-        return [self._task(workflow_id, run, prepared, row) for row in self._rows(name, (key, *values))]
-
-    def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
-        no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, missing = row
-        if state not in STATES["task"] or not 0 <= no < len(prepared.facts):
-            raise damaged(f"task number {no} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
-        return TaskRow(workflow_id, no, run, state, attempt, handouts, not_before, _never(expires), signalled, changed, worker,
-                       reason, [missing], prepared.facts[no])
-
-    def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
-        """One task."""
-        ahead = self.ahead.pop((workflow_id, run, no), None)
-        if ahead is not None:
-            return cast(TaskRow, ahead)
-        rows = self.task_rows("task", workflow_id, run, no)
-        return rows[0] if rows else None
-
-    def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
-        """The tasks of a workflow behind a position, by position."""
-        return self.task_rows("tasks", workflow_id, run, after, limit)
-
-    def _delivery(self, row: tuple[Any, ...]) -> DeliveryRow:
-        topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, key, id, run = row
-        if state not in STATES["delivery"]:
-            raise damaged(f"delivery {quoted(topic)} of workflow {quoted(id)}", f"its state is {quoted(state)}")
-        self.keys.setdefault((id, run), (key, None))  # type: ignore[arg-type]
-        return DeliveryRow(id, run, topic, state, attempt, claims, due, _never(expires), proof, error, changed, sends, lease)
-
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
-        """One outbox entry."""
-        rows = self._rows("delivery", (workflow_id, run, topic))
-        return self._delivery(rows[0]) if rows else None
-
-    def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
-                   ) -> list[DeliveryRow]:
-        """Outbox entries by (workflow, run, topic)."""
-        values = {"state": state, "id": after[0], "run": after[1], "topic": after[2], "limit": limit}
-        found = self._rows("deliveries", values) if workflow_id is None else self._rows(
-            "deliveries_of", {**values, "workflow": workflow_id})
-        return [self._delivery(row) for row in found]
-
-    def tree(self, root: str) -> TreeRow | None:
-        """A tree."""
-        rows = self._rows("tree", (root,))
-        return TreeRow(*rows[0]) if rows else None
-
-    def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
-        """A workflow and all its descendants, by id."""
-        return self.workflow_rows("below", {"id": workflow_id, "run": run})
-
-    def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
-        """A JSON text."""
-        known = self._key(workflow_id, run)
-        rows = self._rows("payload", (known[0], no, what)) if known is not None else []
-        return str(rows[0][0]) if rows else None
-
-    def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:
-        """A tree's history behind `after`, in order."""
-        values = {"root": root, "workflow": workflow_id, "run": run, "after": after, "limit": limit}
-        return [HistoryRecord(*row) for row in self._rows("history", values)]
-
-    def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
-        """Workflows of their tree's present run, by id."""
-        values = {"after": after, "name": name, "limit": limit}
-        if state is None:
-            return self.workflow_rows("find", values)
-        return self.workflow_rows("find_in_state", {**values, "state": state})
-
-    def sizes(self) -> tuple[int, int, int]:
-        """How many workflows, tasks and deliveries there are."""
-        workflows, tasks, deliveries = self._rows("sizes")[0]
-        return workflows, tasks, deliveries
-
-    def violations(self) -> Iterable[Violation]:
-        """Every row that breaks a state invariant, found set by set."""
-        return violations(self)
-
-    # ---- definitions -----------------------------------------------------------------------------------------------------
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition."""
         source = definition.source
@@ -213,40 +48,6 @@ class SqliteTransaction:
             self._run("insert_definition", (definition.digest, source.name, source.version, canonical(to_content(source)), at))
             key = self.connection.last_insert_rowid()
             self._run_many("insert_topic", [(key, topic) for topic in source.topics])
-
-    def definition(self, name: str, version: int | None) -> Prepared | None:
-        """A registered definition; the latest one when no version is asked for."""
-        rows = self._rows("latest_definition", (name,)) if version is None else self._rows(
-            "definition_of_version", (name, version))
-        return self.store.prepared(self.connection, rows[0][0]) if rows else None
-
-    def names(self) -> dict[str, tuple[int, ...]]:
-        """The registered definitions: name and versions."""
-        found: dict[str, tuple[int, ...]] = {}
-        for name, version in self._rows("names"):
-            found[name] = (*found.get(name, ()), version)
-        return found
-
-    # ---- work --------------------------------------------------------------------------------------------------------------
-    def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
-        """Tasks of a type that could be handed out, those due first first."""
-        return [Subject(workflow, no) for workflow, no in self._rows("pollable", (type, now, limit))]
-
-    def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
-        """Deliveries of these topics that are due, those due first first."""
-        found = [row for topic in sorted(set(topics)) for row in self._rows("claimable", (topic, now, limit))]
-        found.sort(key=lambda row: row[0])
-        return [Subject(workflow, topic=topic, run=run) for _, workflow, run, topic in found[:limit]]
-
-    def timers(self, now: int, limit: int) -> list[Timer]:
-        """What the clock has to do, earliest first."""
-        found = [(at, Timer("EXPIRE", Subject(w, no))) for at, w, no in self._rows("expired_tasks", (now, limit))]
-        found += [(at, Timer("WAKE", Subject(w, no))) for at, w, no in self._rows("due_tasks", (now, limit))]
-        found += [(at, Timer("TIME_OUT", Subject(w))) for at, w in self._rows("passed_deadlines", (now, limit))]
-        found += [(at, Timer("RELEASE", Subject(w, topic=topic, run=run)))
-                  for at, w, run, topic in self._rows("lost_deliveries", (now, limit))]
-        found.sort(key=lambda entry: entry[0])
-        return [timer for _, timer in found[:limit]]
 
     # ---- writing a plan ------------------------------------------------------------------------------------------------------
     def recorded(self, root: str, command_id: str) -> Recorded | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kernel.core.program import Counter, standard_program
 from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, child_id
-from kernel.core.view import in_scope
+from kernel.core.working_set import in_scope
 from kernel.engine.ports import Violation
 from kernel.spec import SPEC
 from kernel.spec.evaluate import Function, function

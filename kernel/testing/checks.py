@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from kernel.core.definitions import Definition, Mode, WorkflowDef
+from kernel.core.definitions import Mode, WorkflowDef
+from kernel.core.structure import Definition
 from kernel.testing.dump import Definitions, DeliveryFacts, TaskFacts, TreeDump, WorkflowFacts
 
 LIVE = ("RUNNING", "PAUSED")

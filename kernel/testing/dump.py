@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from kernel.core.definitions import Definition
 from kernel.core.records import OWN, WorkflowRow, root_of
+from kernel.core.structure import Definition
 from kernel.engine.ports import HistoryRecord, Store, Transaction
 from kernel.errors import quoted
 

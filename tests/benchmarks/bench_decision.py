@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from kernel.core.decide import decide, pick
-from kernel.core.definitions import TaskDef, WorkflowDef, compile_definition
+from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.plan import Command, Plan, Subject
 from kernel.core.program import standard_program
+from kernel.core.structure import compile_definition
 from kernel.spec import TASK
 from kernel.stores.memory import MemoryStore
 from tests.benchmarks.common import ratios, show

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kernel.core.conductor import DEEPEST, Parsed, parse
-from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef, flatten
+from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
+from kernel.core.structure import flatten
 from kernel.errors import InvalidDefinition
 
 FOLDER = Path(__file__).parent.parent / "data" / "conductor"

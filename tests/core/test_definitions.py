@@ -14,20 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.core import definitions
-from kernel.core.definitions import (
-    LIMITS,
-    Definition,
-    ExpiryPolicy,
-    Mode,
-    TaskDef,
-    TaskKind,
-    WorkflowDef,
-    compile_definition,
-    flatten,
-    from_content,
-    inline,
-    to_content,
-)
+from kernel.core.content import from_content, to_content
+from kernel.core.definitions import LIMITS, ExpiryPolicy, Mode, TaskDef, TaskKind, WorkflowDef
+from kernel.core.structure import Definition, compile_definition, flatten, inline
 from kernel.errors import InvalidDefinition
 
 ORDER = WorkflowDef(

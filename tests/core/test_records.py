@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef, compile_definition
+from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
 from kernel.core.records import (
     DeliveryRow,
     Facts,
@@ -20,6 +20,7 @@ from kernel.core.records import (
     prepare,
     root_of,
 )
+from kernel.core.structure import compile_definition
 from kernel.spec import SPEC
 from kernel.spec.language import NEVER
 

@@ -12,7 +12,8 @@ from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.plan import Command, Subject
 from kernel.core.program import Program, compile_program, standard_program
 from kernel.core.records import TreeRow, WorkflowRow
-from kernel.core.view import View, in_scope
+from kernel.core.view import View
+from kernel.core.working_set import in_scope
 from kernel.errors import InvalidDefinition, StoreCorrupt
 from kernel.spec import SPEC
 from kernel.spec.commands import ON_ENTER

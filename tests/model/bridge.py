@@ -9,10 +9,11 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kernel.core.decide import decide
-from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef, compile_definition
+from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
 from kernel.core.plan import Command, Plan, Refusal, Subject
 from kernel.core.program import Program
 from kernel.core.records import OWN, Change, DeliveryRow, Policy, Prepared, Record, TaskRow, TreeRow, WorkflowRow, prepare
+from kernel.core.structure import compile_definition
 from kernel.formal.explore import NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
 from kernel.formal.shape import Shape, State, Task, blank

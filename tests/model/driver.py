@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kernel.core.decide import decide
-from kernel.core.definitions import WorkflowDef, compile_definition, flatten
+from kernel.core.definitions import WorkflowDef
 from kernel.core.plan import Command, Plan, Refusal, Subject
 from kernel.core.program import Program, standard_program
 from kernel.core.records import prepare
+from kernel.core.structure import compile_definition, flatten
 from tests.model.world import World
 
 NOW = 1_000_000

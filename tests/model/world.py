@@ -19,7 +19,7 @@ from kernel.core.records import (
     TreeRow,
     WorkflowRow,
 )
-from kernel.core.view import in_scope
+from kernel.core.working_set import in_scope
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT
 

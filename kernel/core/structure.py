@@ -1,0 +1,75 @@
+"""Definitions compiled: positions instead of names, and a digest that identifies the content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import attrs
+from attrs import field
+
+from kernel.core import checks
+from kernel.core.content import to_content
+from kernel.core.definitions import Links, WorkflowDef
+from kernel.core.order import Positions, successors_of
+from kernel.core.template import is_templated
+
+
+@attrs.frozen
+class Definition:
+    """A definition compiled: tasks are positions in the order of their declaration.
+
+    index         reference -> position
+    predecessors  per task, the tasks that its `after` names; `successors` the same seen from the other end
+    references    per task, the tasks whose output its input or the name of its child reads
+    templated     per task, whether its input or the name of its child holds expressions at all
+    digest        SHA-256 of the content, in hex: equal for equal definitions
+    """
+
+    source: WorkflowDef
+    digest: str = field(kw_only=True)
+    index: dict[str, int] = field(kw_only=True)
+    predecessors: tuple[Positions, ...] = field(kw_only=True)
+    successors: tuple[Positions, ...] = field(kw_only=True)
+    references: tuple[Positions, ...] = field(kw_only=True)
+    templated: tuple[bool, ...] = field(kw_only=True)
+
+
+def compile_definition(definition: WorkflowDef) -> Definition:
+    """The definition in the form that decisions work on."""
+    links = Links.of(definition)
+    return Definition(
+        definition,
+        digest=hashlib.sha256(checks.canonical(to_content(definition)).encode()).hexdigest(),
+        index=links.index,
+        predecessors=links.predecessors,
+        successors=successors_of(links.predecessors),
+        references=links.references,
+        templated=tuple(is_templated([task.input, task.workflow]) for task in definition.tasks),
+    )
+
+
+def inline(definition: WorkflowDef) -> Iterator[WorkflowDef]:
+    """The definitions written inline in this one, each under its generated name, `outer#task`.
+
+    They take the outer one's version, and its topics when they have none. No name of a user's own holds a '#'.
+    """
+    for task in definition.tasks:
+        if isinstance(task.workflow, WorkflowDef):
+            yield attrs.evolve(
+                task.workflow, name=f"{definition.name}#{task.ref}", within=definition.name, version=definition.version,
+                topics=task.workflow.topics or definition.topics,
+            )
+
+
+def flatten(definition: WorkflowDef) -> list[WorkflowDef]:
+    """The definition with names in the place of inline ones, followed by these, themselves flattened."""
+    children = list(inline(definition))
+    if not children:
+        return [definition]
+    tasks = tuple(
+        attrs.evolve(task, workflow=f"{definition.name}#{task.ref}", workflow_version=definition.version)
+        if isinstance(task.workflow, WorkflowDef) else task
+        for task in definition.tasks
+    )
+    return [attrs.evolve(definition, tasks=tasks), *(plain for child in children for plain in flatten(child))]

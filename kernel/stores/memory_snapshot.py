@@ -1,0 +1,82 @@
+"""The rows of one tree as a decision asks for them: private copies of those in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from kernel.core.records import (
+    DeliveryRow,
+    Prepared,
+    TaskRow,
+    TreeRow,
+    WorkflowRow,
+)
+from kernel.core.working_set import in_scope
+
+if TYPE_CHECKING:
+    from kernel.stores.memory import MemoryStore
+
+
+class MemorySnapshot:
+    """The rows of one tree in its present run, as private copies."""
+
+    def __init__(self, store: MemoryStore, root: str) -> None:
+        self.store, self.root, self.policy = store, root, store.policy
+        self.row = store.trees.get(root)
+        self.run = 1 if self.row is None else self.row.run
+
+    def tree(self) -> TreeRow | None:
+        """The tree itself; None before it starts."""
+        row = self.row
+        return None if row is None else TreeRow(row.root, row.run, row.version, row.clock, row.tasks)
+
+    def workflow(self, workflow_id: str) -> WorkflowRow | None:
+        """One workflow."""
+        row = self.store.workflows.get((workflow_id, self.run))
+        return row.copy() if row is not None else None
+
+    def task(self, workflow_id: str, no: int) -> TaskRow | None:
+        """One task."""
+        row = self.store.tasks.get((workflow_id, self.run), {}).get(no)
+        return row.copy() if row is not None else None
+
+    def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
+        """Several tasks of one workflow."""
+        rows = self.store.tasks.get((workflow_id, self.run), {})
+        return [rows[no].copy() for no in nos if no in rows]
+
+    def ready(self, workflow_id: str) -> Iterable[TaskRow]:
+        """The tasks that progress may move once the workflow is RUNNING."""
+        return [
+            row.copy() for row in self.store.tasks.get((workflow_id, self.run), {}).values()
+            if (row.state == "PENDING" and row.counts[0] == 0) or (row.state == "SCHEDULED" and row.mode != "WORKER")
+            or (row.state == "IN_PROGRESS" and row.signalled)
+        ]
+
+    def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
+        """The descendants that this workflow's PAUSE paused."""
+        return [
+            row.copy() for (owner, run), row in self.store.workflows.items()
+            if run == self.run and row.state == "PAUSED" and row.paused_by == workflow_id
+            and in_scope("subs", workflow_id, owner)
+        ]
+
+    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+        """One delivery."""
+        row = self.store.outbox.get((workflow_id, run, topic))
+        return row.copy() if row is not None else None
+
+    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
+        """A JSON text."""
+        return self.store.payloads.get((workflow_id, self.run, no, what))
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition."""
+        return definition_of(self.store, name, version)
+
+
+def definition_of(store: MemoryStore, name: str, version: int | None) -> Prepared | None:
+    """A registered definition; the latest one when no version is asked for."""
+    versions = [v for n, v in store.definitions if n == name] if version is None else [version]
+    return store.definitions.get((name, max(versions))) if versions else None

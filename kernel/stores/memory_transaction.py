@@ -1,0 +1,301 @@
+"""One transaction of the memory store: reads, a plan written row by row, and a journal that undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kernel.core.plan import Cascade, Plan, Subject, Tally
+from kernel.core.records import (
+    Change,
+    DeliveryRow,
+    Prepared,
+    TaskRow,
+    TreeRow,
+    WorkflowRow,
+    prepare,
+    root_of,
+)
+from kernel.core.structure import Definition
+from kernel.core.working_set import in_scope
+from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation
+from kernel.errors import InvalidDefinition, quoted
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import ABSENT, ENDED, LIVE
+from kernel.stores.memory_snapshot import MemorySnapshot, definition_of
+from kernel.stores.whole import violations
+
+if TYPE_CHECKING:
+    from kernel.stores.memory import MemoryStore
+
+_MISSING = object()
+DeliveryKey = tuple[str, int, str]
+
+
+class MemoryTransaction:
+    """What happens between BEGIN and COMMIT."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.journal: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.appended: list[tuple[str, int]] = []
+
+    # ---- changing, so that it can be undone -----------------------------------------------------------------------------
+    def _put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        self.journal.append((table, key, table.get(key, _MISSING)))
+        table[key] = value
+
+    def _drop(self, table: dict[Any, Any], key: Any) -> None:
+        if key in table:
+            self.journal.append((table, key, table.pop(key)))
+
+    def undo(self) -> None:
+        """Take back everything that was written."""
+        for table, key, value in reversed(self.journal):
+            if value is _MISSING:
+                table.pop(key, None)
+            else:
+                table[key] = value
+        for root, length in reversed(self.appended):
+            del self.store.lines[root][length:]
+
+    def _put_task(self, row: TaskRow) -> None:
+        rows = self.store.tasks.get((row.workflow, row.run))
+        if rows is None:
+            rows = {}
+            self._put(self.store.tasks, (row.workflow, row.run), rows)
+        kept = row.copy()
+        kept.expires = min(kept.expires, NEVER)
+        self._put(rows, row.no, kept)
+        key = (row.workflow, row.run, row.no)
+        if row.state in ("SCHEDULED", "IN_PROGRESS"):
+            if key not in self.store.open:
+                self._put(self.store.open, key, None)
+        else:
+            self._drop(self.store.open, key)
+
+    # ---- writing a plan -------------------------------------------------------------------------------------------------
+    def snapshot(self, subject: Subject) -> MemorySnapshot:
+        """The rows of the subject's tree, for a decision on it."""
+        return MemorySnapshot(self.store, root_of(subject.workflow))
+
+    def write(self, plan: Plan) -> Tally:
+        """Write everything that a plan holds."""
+        store, root, run = self.store, plan.tree.root, plan.tree.run
+        moved: list[Change] = []
+        for cascade in plan.first:
+            moved += self._cascade(cascade, run, plan)
+        lines = [*moved, *plan.changes]
+        for workflow in (*plan.created_workflows, *plan.workflows):
+            self._put(store.workflows, (workflow.id, workflow.run), workflow.copy())
+        for task in (*plan.created_tasks, *plan.tasks):
+            self._put_task(task)
+        for delivery in (*plan.created_deliveries, *plan.deliveries):
+            self._put(store.outbox, (delivery.workflow, delivery.run, delivery.topic), delivery.copy())
+        for cascade in plan.last:
+            ended = self._cascade(cascade, run, plan)
+            moved += ended
+            lines += ended
+        for payload in plan.payloads:
+            self._put(store.payloads, (payload.workflow, run, payload.no, payload.what), payload.text)
+        self._write_lines(plan, lines)
+        tally = Tally(
+            ended=sum(c.count for c in moved if c.kind == "workflow" and c.target in ENDED),
+            canceled=sum(c.count for c in moved if c.target == "CANCELED"),
+            deliveries=sum(c.count for c in moved if c.kind == "delivery"),
+        )
+        if plan.born or plan.raises:
+            self._put(store.trees, root, plan.tree)
+        return tally
+
+    def record(self, root: str, command_id: str, outcome: Recorded) -> None:
+        """Keep the outcome of a command whose id the caller chose."""
+        self._put(self.store.records, (root, command_id), outcome)
+
+    def _write_lines(self, plan: Plan, changes: list[Change]) -> None:
+        store, command = self.store, plan.command
+        lines = store.lines.setdefault(plan.tree.root, [])
+        self.appended.append((plan.tree.root, len(lines)))
+        for change in changes:
+            lines.append(HistoryRecord(
+                len(lines) + 1, plan.tree.version, plan.tree.run, plan.now, change.kind, change.workflow,
+                change.subject, change.event, change.source, change.target, change.attempt, change.count, change.by,
+                command.actor, change.reason, command.id))
+
+    def _cascade(self, cascade: Cascade, run: int, plan: Plan) -> list[Change]:
+        """Move every row behind the link; one line of history for each workflow and state that rows were in."""
+        found: dict[tuple[str, str], int] = {}
+        for row in self._scope(cascade, run):
+            if row.state not in cascade.line.row.source or not cascade.where(row, cascade.given):
+                continue
+            copy = row.copy()
+            if isinstance(copy, TaskRow):
+                copy.wf = row.wf
+            values = [(name, read(row, cascade.given)) for name, read in cascade.line.sets]
+            for name, value in values:
+                setattr(copy, name, value)
+            copy.state, copy.changed = cascade.line.target, plan.now
+            if cascade.reason and isinstance(copy, WorkflowRow):
+                copy.reason = cascade.reason
+            owner = copy.id if isinstance(copy, WorkflowRow) else copy.workflow
+            found[owner, row.state] = found.get((owner, row.state), 0) + 1
+            if isinstance(copy, WorkflowRow):
+                self._put(self.store.workflows, (copy.id, run), copy)
+            else:
+                self._put_task(copy)
+        line = cascade.line
+        changes = [
+            Change(cascade.kind, owner, "", line.event, source, line.target, 0, count, cascade.by, cascade.reason)
+            for (owner, source), count in sorted(found.items()) if source != line.target
+        ]
+        return changes + [c for change in changes if cascade.emits for c in self._emit(change.workflow, run, plan)]
+
+    def _scope(self, cascade: Cascade, run: int) -> list[Any]:
+        owners = [w for (i, r), w in self.store.workflows.items() if r == run and in_scope(
+            cascade.link, cascade.workflow, i)]
+        if cascade.kind == "workflow":
+            return owners
+        rows = []
+        for owner in owners:
+            for row in self.store.tasks.get((owner.id, run), {}).values():
+                row.wf = owner
+                rows.append(row)
+        return rows
+
+    def _emit(self, workflow_id: str, run: int, plan: Plan) -> list[Change]:
+        topics = sorted(self.store.workflows[workflow_id, run].prepared.topics)
+        policy = self.store.policy
+        for topic in topics:
+            self._put(self.store.outbox, (workflow_id, run, topic), DeliveryRow(
+                workflow_id, run, topic, "PENDING", 0, 0, plan.now, NEVER, "", "", plan.now, policy.sends, policy.lease))
+        return [Change("delivery", workflow_id, t, "CREATE", ABSENT, "PENDING", 0, 1, "CREATE", "") for t in topics]
+
+    # ---- reading --------------------------------------------------------------------------------------------------------
+    def recorded(self, root: str, command_id: str) -> Recorded | None:
+        """The first outcome of a command."""
+        return self.store.records.get((root, command_id))
+
+    def register(self, definition: Definition, at: int) -> None:
+        """Keep a definition."""
+        key = (definition.source.name, definition.source.version)
+        known = self.store.definitions.get(key)
+        if known is None:
+            self._put(self.store.definitions, key, prepare(definition))
+        elif known.digest != definition.digest:
+            raise InvalidDefinition(
+                f"registering {quoted(key[0])} version {key[1]}", stands="this version is registered with other content",
+                why="a running workflow keeps the definition that it started with", hint=f"register version {key[1] + 1}")
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition; the latest one when no version is asked for."""
+        return definition_of(self.store, name, version)
+
+    def names(self) -> dict[str, tuple[int, ...]]:
+        """The registered definitions: name and versions."""
+        found: dict[str, tuple[int, ...]] = {}
+        for name, version in sorted(self.store.definitions):
+            found[name] = (*found.get(name, ()), version)
+        return found
+
+    def _opened(self) -> Iterator[TaskRow]:
+        for workflow, run, no in self.store.open:
+            yield self.store.tasks[workflow, run][no]
+
+    def _running(self, row: TaskRow) -> bool:
+        return self.store.workflows[row.workflow, row.run].state == "RUNNING"
+
+    def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
+        """Tasks of a type that could be handed out."""
+        rows = [
+            row for row in self._opened()
+            if row.state == "SCHEDULED" and row.facts.type == type and row.mode == "WORKER" and row.not_before <= now
+            and self._running(row)
+        ]
+        rows.sort(key=lambda row: (row.not_before, row.changed))
+        return [Subject(row.workflow, row.no) for row in rows[:limit]]
+
+    def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
+        """Deliveries of these topics that are due."""
+        asked = set(topics)
+        rows = [r for r in self.store.outbox.values() if r.state == "PENDING" and r.due <= now and r.topic in asked]
+        rows.sort(key=lambda row: row.due)
+        return [Subject(row.workflow, topic=row.topic, run=row.run) for row in rows[:limit]]
+
+    def timers(self, now: int, limit: int) -> list[Timer]:
+        """What the clock has to do, earliest first."""
+        found: list[tuple[int, Timer]] = []
+        for row in self._opened():
+            if row.expires <= now and (row.state == "IN_PROGRESS" or self._running(row)):
+                found.append((row.expires, Timer("EXPIRE", Subject(row.workflow, row.no))))
+            elif row.state == "SCHEDULED" and row.mode != "WORKER" and row.not_before <= now and self._running(row):
+                found.append((row.not_before, Timer("WAKE", Subject(row.workflow, row.no))))
+        found += [(w.deadline, Timer("TIME_OUT", Subject(w.id))) for w in self.store.workflows.values()
+                  if w.state in LIVE and w.deadline <= now]
+        found += [(d.expires, Timer("RELEASE", Subject(d.workflow, topic=d.topic, run=d.run)))
+                  for d in self.store.outbox.values() if d.state == "LEASED" and d.expires <= now]
+        found.sort(key=lambda entry: entry[0])
+        return [timer for _, timer in found[:limit]]
+
+    def tree(self, root: str) -> TreeRow | None:
+        """A tree."""
+        return MemorySnapshot(self.store, root).tree()
+
+    def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
+        """A workflow of a run."""
+        row = self.store.workflows.get((workflow_id, run))
+        return row.copy() if row is not None else None
+
+    def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
+        """A workflow and all its descendants, by id."""
+        return [w.copy() for (i, r), w in sorted(self.store.workflows.items(), key=lambda e: e[0])
+                if r == run and in_scope("all_tasks", workflow_id, i)]
+
+    def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
+        """The tasks of a workflow behind a position, by position."""
+        rows = self.store.tasks.get((workflow_id, run), {})
+        return [rows[no].copy() for no in sorted(rows) if no > after][:limit]
+
+    def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
+        """One task."""
+        row = self.store.tasks.get((workflow_id, run), {}).get(no)
+        return row.copy() if row is not None else None
+
+    def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
+        """A JSON text."""
+        return self.store.payloads.get((workflow_id, run, no, what))
+
+    def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:
+        """A tree's history behind `after`, in order."""
+        return [
+            line for line in self.store.lines.get(root, ())
+            if line.seq > after and workflow_id in (None, line.workflow) and run in (None, line.run)
+        ][:limit]
+
+    def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
+        """Workflows of their tree's present run, by id."""
+        rows = [
+            row for (i, run), row in self.store.workflows.items()
+            if i > after and run == self.store.trees[root_of(i)].run and state in (None, row.state)
+            and name in (None, row.prepared.definition.source.name)
+        ]
+        return [row.copy() for row in sorted(rows, key=lambda row: row.id)[:limit]]
+
+    def deliveries(self, state: str | None, workflow_id: str | None, after: DeliveryKey, limit: int) -> list[DeliveryRow]:
+        """Outbox entries by (workflow, run, topic)."""
+        rows = [r for key, r in sorted(self.store.outbox.items())
+                if key > after and state in (None, r.state) and workflow_id in (None, r.workflow)]
+        return [row.copy() for row in rows[:limit]]
+
+    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+        """One outbox entry."""
+        return MemorySnapshot(self.store, root_of(workflow_id)).delivery(workflow_id, run, topic)
+
+    def violations(self) -> Iterable[Violation]:
+        """Every row that breaks a state invariant."""
+        workflows = [row.copy() for row in self.store.workflows.values()]
+        tasks = [row.copy() for rows in self.store.tasks.values() for row in rows.values()]
+        return violations(workflows, tasks, [row.copy() for row in self.store.outbox.values()])
+
+    def sizes(self) -> tuple[int, int, int]:
+        """How many workflows, tasks and deliveries there are."""
+        return len(self.store.workflows), sum(map(len, self.store.tasks.values())), len(self.store.outbox)

@@ -67,7 +67,7 @@ def functions_of(module: str) -> dict[str, Any]:
 class Unreliable:
     """An archive that raises OSError with a probability, and otherwise does what it should."""
 
-    owes = Owes.COPY
+    owes: Owes = Owes.COPY
 
     def __init__(self, archive: CopySink, probability: float, chance: random.Random) -> None:
         self.archive, self.probability, self.chance = archive, probability, chance

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import ClassVar
 
 import attrs
 
@@ -29,8 +28,12 @@ class CallableSink:
     to recognise a repetition. The function owes what every sink owes: see `kernel.engine.sinks.Sink`.
     """
 
-    owes: ClassVar[Owes] = Owes.RECEIPT
     function: Callable[[Parcel], str] = attrs.field(validator=_plain_function)
+
+    @property
+    def owes(self) -> Owes:
+        """A receipt: what the function returns."""
+        return Owes.RECEIPT
 
     def deliver(self, parcel: Parcel) -> str:
         """Call the function; its answer is the receipt."""

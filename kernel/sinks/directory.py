@@ -19,7 +19,6 @@ from io import FileIO
 from pathlib import Path
 from secrets import token_hex
 from time import time
-from typing import ClassVar
 
 from kernel.engine.sinks import Owes, Parcel
 
@@ -63,7 +62,7 @@ class DirectoryArchive:
     is used with the mode it has. Its own errors are OSErrors.
     """
 
-    owes: ClassVar[Owes] = Owes.COPY
+    owes: Owes = Owes.COPY
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import chain
 from threading import Event, Lock
-from typing import ClassVar
 
 import attrs
 
@@ -40,7 +39,7 @@ BASE_EXCEPTIONS: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExi
 class MemoryArchive:
     """Keeps documents in memory, one per (workflow id, run), create-if-absent. Owes a copy."""
 
-    owes: ClassVar[Owes] = Owes.COPY
+    owes: Owes = Owes.COPY
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, int], bytes] = {}

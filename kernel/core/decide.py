@@ -245,10 +245,11 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     plan.born = born
     if lock is Lock.ROW:
         plan.changes.clear()  # it changes no state
-    elif lock is Lock.TREE and (plan.changes or plan.first):
-        plan.raises = True
-        tree.version += 1
+    elif plan.changes or plan.first:
         tree.clock = now
+        if lock is Lock.TREE:
+            plan.raises = True
+            tree.version += 1
     return view.close()
 
 

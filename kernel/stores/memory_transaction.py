@@ -104,7 +104,7 @@ class MemoryTransaction:
             canceled=sum(c.count for c in moved if c.target == "CANCELED"),
             deliveries=sum(c.count for c in moved if c.kind == "delivery"),
         )
-        if plan.born or plan.raises:
+        if lines:
             self._put(store.trees, root, plan.tree)
         return tally
 

@@ -34,6 +34,8 @@ class SqliteReader:
         self.store, self.connection, self.sql = store, connection, statements()
         self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
         self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
+        self.stored: dict[str, tuple[int, int, int]] = {}
+        """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the file."""
         self.line = 0
         self.wrote = False
         self.command_id = ""
@@ -64,10 +66,17 @@ class SqliteReader:
         if not rows:
             return None
         row = rows[0]
-        workflow = self._workflow(row[5:29])
+        workflow = self._workflow(row[6:30])
         self.ahead[workflow.id, workflow.run] = workflow
-        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[29:])
-        return TreeRow(*row[:5])
+        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[30:])
+        return self._tree(row)
+
+    def _tree(self, row: tuple[Any, ...]) -> TreeRow:
+        root, run, version, clock, tasks, line = row[:6]
+        if line is None:
+            raise damaged(f"workflow {quoted(root)}", "it has no history")
+        self.stored[root] = run, tasks, line
+        return TreeRow(root, run, version, clock, tasks)
 
     def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
@@ -147,7 +156,7 @@ class SqliteReader:
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
         rows = self._rows("tree", (root,))
-        return TreeRow(*rows[0]) if rows else None
+        return self._tree(rows[0]) if rows else None
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
         """A workflow and all its descendants, by id."""

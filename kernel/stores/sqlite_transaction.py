@@ -66,16 +66,17 @@ class SqliteTransaction(SqliteReader):
         tree = plan.tree
         self.command_id = plan.command.id
         self.wrote = True
+        run, tasks, self.line = self.stored.get(tree.root, (0, 0, 0))
         if plan.born:
-            self._run("insert_tree", (tree.root, tree.run, tree.version, tree.clock, tree.tasks))
-        elif plan.raises:
-            self._run("update_tree", (tree.run, tree.version, tree.clock, tree.tasks, tree.root))
+            self._run("insert_tree", (tree.root, tree.run, tree.tasks))
+        elif (run, tasks) != (tree.run, tree.tasks):
+            self._run("update_tree", (tree.run, tree.tasks, tree.root))
         self.ahead.clear()
-        ((self.line,),) = self._rows("last_line", (tree.root,)) if plan.changes or plan.first else ((0,),)
         tallies = [self._cascade(cascade, plan) for cascade in plan.first]
         self._write_rows(plan)
         self._write_lines(plan, plan.changes)
         tallies += [self._cascade(cascade, plan) for cascade in plan.last]
+        self.stored[tree.root] = tree.run, tree.tasks, self.line
         return Tally(*(sum(column) for column in zip(*tallies, strict=True))) if tallies else Tally()
 
     def _write_lines(self, plan: Plan, changes: Sequence[Change]) -> None:

@@ -82,8 +82,7 @@ class Replay:
         raises = self.raising.get(line.by, True)  # a line by progress: of a command that has no line of its own
         if line.version != self.version + raises:
             raise self._wrong(line, f"its version is {line.version}, after {self.version}")
-        if raises:  # only these keep the tree's clock
-            self.clock = line.at
+        self.clock = line.at
 
     def _move_workflow(self, line: HistoryRow) -> None:
         stands = self.workflows.get(line.workflow_id, ABSENT)

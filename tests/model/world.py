@@ -99,9 +99,10 @@ class World:
         last = [line for cascade in plan.last for line in world.cascade(cascade, plan)]
         for payload in plan.payloads:
             world.payloads[payload.workflow, payload.no, payload.what] = payload.text
-        if plan.born or plan.raises:
+        lines = [*first, *plan.changes, *last]
+        if lines:
             world.root = plan.tree
-        return world, [*first, *plan.changes, *last]
+        return world, lines
 
     def put(self, row: Record) -> None:
         """Write one row."""

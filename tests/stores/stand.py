@@ -65,7 +65,8 @@ def stand(kind: str, folder: Path, *, policy: Policy = POLICY, seed: int = 7, **
 # ---- all that a store holds ---------------------------------------------------------------------------------------------
 COUNTERS = {kind: tuple(c.name for c in standard_program().counters_of(kind)) for kind in ("workflow", "task")}
 SELECTS = {
-    "tree": "SELECT * FROM tree",
+    "tree": "SELECT t.*, h.version, h.at AS clock FROM tree t JOIN history h ON h.root = t.root"
+            " AND h.seq = (SELECT max(seq) FROM history WHERE root = t.root)",
     "workflow": "SELECT w.*, d.name, d.version FROM workflow w JOIN definition d ON d.key = w.definition",
     "task": "SELECT w.id, w.run, t.* FROM task t JOIN workflow w ON w.key = t.workflow",
     "delivery": "SELECT w.id, w.run, d.* FROM delivery d JOIN workflow w ON w.key = d.workflow",

@@ -149,6 +149,7 @@ SPOILT = {
     "an input that is not JSON": ("UPDATE payload SET text = '{' WHERE what = 'input'", "find tree"),
     "a time in no year": ("UPDATE workflow SET started = 9223372036854775807 WHERE id = 'live'", "find tree"),
     "a history in no year": ("UPDATE history SET at = -9223372036854775807 WHERE seq = 3", "history"),
+    "a tree whose history is gone": ("DELETE FROM history WHERE root = 'live'", "find tree terminate"),
     "a text that is no UTF-8": ("UPDATE workflow SET reason = CAST(x'ff' AS TEXT) WHERE id = 'live'", "find tree terminate"),
 }
 

@@ -160,7 +160,7 @@ def test_tables_are_strict(k: kernel.Kernel, path: str) -> None:
     assert {name for _, name, *_ in tables} >= {"tree", "workflow", "task", "delivery", "history", "payload", "definition"}
     assert {name for _, name, _, _, _, strict in tables if not strict} == set()
     with store_of(k).transaction(write=False) as transaction, pytest.raises(apsw.ConstraintError, match="cannot store TEXT"):
-        transaction.connection.execute("UPDATE tree SET version = 'many'")
+        transaction.connection.execute("UPDATE tree SET tasks = 'many'")
 
 
 @pytest.mark.parametrize("statement", [

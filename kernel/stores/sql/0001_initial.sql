@@ -27,12 +27,10 @@ CREATE TABLE topic (
     PRIMARY KEY (definition, topic)
 ) STRICT, WITHOUT ROWID;
 
--- A root and all its descendants: the unit of consistency. Its version rises with every commit that changes it.
+-- A root and all its descendants: the unit of consistency. Its version and its clock are those of its last line of history.
 CREATE TABLE tree (
     root    TEXT    NOT NULL PRIMARY KEY,
     run     INTEGER NOT NULL CHECK (run >= 1),
-    version INTEGER NOT NULL CHECK (version >= 1),
-    clock   INTEGER NOT NULL,
     tasks   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -125,7 +123,7 @@ CREATE INDEX delivery_dead ON delivery (workflow, topic) WHERE state = 'DEAD';
 CREATE TABLE history (
     root        TEXT    NOT NULL,
     seq         INTEGER NOT NULL,
-    version     INTEGER NOT NULL,
+    version     INTEGER NOT NULL CHECK (version >= 1),
     run         INTEGER NOT NULL,
     at          INTEGER NOT NULL,
     kind        TEXT    NOT NULL,

@@ -1,23 +1,26 @@
 -- Every statement of the SQLite store. A statement follows its name; parameters are always bound.
 
 -- name: tree
-SELECT root, run, version, clock, tasks FROM tree WHERE root = ?
+SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq
+  FROM tree t LEFT JOIN history h ON h.root = t.root
+ WHERE t.root = ? ORDER BY h.seq DESC LIMIT 1
 
 -- name: subject
-SELECT t.root, t.run, t.version, t.clock, t.tasks, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
+SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
        w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
        w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
        k.signalled, k.changed,
        k.worker, k.reason, k.after_not_passed
   FROM tree t CROSS JOIN workflow w ON w.id = ? AND w.run = t.run CROSS JOIN task k ON k.workflow = w.key AND k.no = ?
- WHERE t.root = ?
+       LEFT JOIN history h ON h.root = t.root
+ WHERE t.root = ? ORDER BY h.seq DESC LIMIT 1
 
 -- name: insert_tree
-INSERT INTO tree (root, run, version, clock, tasks) VALUES (?, ?, ?, ?, ?)
+INSERT INTO tree (root, run, tasks) VALUES (?, ?, ?)
 
 -- name: update_tree
-UPDATE tree SET run = ?, version = ?, clock = ?, tasks = ? WHERE root = ?
+UPDATE tree SET run = ?, tasks = ? WHERE root = ?
 
 -- name: workflow
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
@@ -126,9 +129,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: update_delivery
 UPDATE delivery SET state = ?, attempt = ?, claims = ?, due = ?, expires = ?, proof = ?, error = ?, changed = ?
  WHERE workflow = ? AND topic = ?
-
--- name: last_line
-SELECT coalesce(max(seq), 0) FROM history WHERE root = ?
 
 -- name: insert_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from attrs import define, field, frozen
 
 from kernel.engine.kernel import Kernel
-from kernel.testing.driver import FAULTS, POINTS, SECONDS, Driver
-from kernel.testing.pool import INPUTS, POOL, TYPES
+from kernel.testing.driver import Driver
+from kernel.testing.rules import RULES, START, START_NESTED, Rule
 from kernel.testing.stores import MemoryStores, Stores
 from kernel.testing.story import Violated
 from kernel.testing.world import KernelFactory, Tally
@@ -25,51 +25,6 @@ BUDGET = 20_000
 """Steps of a campaign, when nobody says otherwise."""
 REPLAYS = 3000
 """How often a failed episode is tried in shorter forms."""
-SOME = 24
-
-
-Needs = Callable[[Driver], object]
-
-
-def _always(driver: Driver) -> bool:
-    return True
-
-
-@frozen
-class Rule:
-    """A command or a fault: how often it is drawn among the others, the number of choices of each argument, what it needs."""
-
-    act: Callable[..., None]
-    weight: int
-    choices: tuple[int, ...] = ()
-    needs: Needs = _always
-
-
-RULES = (
-    Rule(Driver.start, 3, (len(POOL), len(INPUTS)), lambda d: d.room),
-    Rule(Driver.work, 3, (len(TYPES),), lambda d: d.lively),
-    Rule(Driver.complete, 3, (SOME,), lambda d: d.lively),
-    Rule(Driver.fail, 4, (SOME, 4), lambda d: d.lively),
-    Rule(Driver.poll, 4, (len(TYPES), 4), lambda d: d.lively),
-    Rule(Driver.heartbeat, 1, (SOME,), lambda d: d.lively),
-    Rule(Driver.stall, 2, (SOME, 4), lambda d: d.held),
-    Rule(Driver.present_stale, 3, (SOME, 4), lambda d: d.stale),
-    Rule(Driver.signal, 3, (SOME,), lambda d: d.waits),
-    Rule(Driver.pause, 2, (SOME,), lambda d: d.lively),
-    Rule(Driver.resume, 3, (SOME,), lambda d: d.paused),
-    Rule(Driver.terminate, 1, (SOME,), lambda d: d.lively),
-    Rule(Driver.tick, 3),
-    Rule(Driver.deliver, 3, (3,), lambda d: d.outbox),
-    Rule(Driver.redrive, 1, (SOME,), lambda d: d.dead),
-    Rule(Driver.repeat, 1, (SOME,), lambda d: d.named),
-    Rule(Driver.start_again, 1, (SOME, len(INPUTS)), lambda d: d.dump),
-    Rule(Driver.advance, 3, (len(SECONDS),)),
-    Rule(Driver.set_clock_back, 1, (len(SECONDS),)),
-    Rule(Driver.break_sink, 3, (len(FAULTS),)),
-    Rule(Driver.outage, 1, (len(FAULTS),), lambda d: d.outbox),
-    Rule(Driver.crash_during, 2, (2, 7, SOME), lambda d: d.lively),
-    Rule(Driver.crash, 2, (len(POINTS), 2)),
-)
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
 PLAIN: tuple[Step, ...] = (
@@ -82,11 +37,8 @@ PLAIN: tuple[Step, ...] = (
 def drawn(seed: int) -> list[Step]:
     """The steps of one episode."""
     chance = random.Random(seed)
-    steps: list[Step] = [(RULES[0], (chance.randrange(len(POOL)), chance.randrange(len(INPUTS))))]
-    for _ in range(EPISODE - 1):
-        rule = chance.choice(DRAWN)
-        steps.append((rule, tuple(chance.randrange(count) for count in rule.choices)))
-    return steps
+    rules = (START, START_NESTED, *(chance.choice(DRAWN) for _ in range(EPISODE - 2)))
+    return [(rule, tuple(chance.randrange(count) for count in rule.choices)) for rule in rules]
 
 
 @frozen

@@ -17,9 +17,8 @@ from kernel.engine.relay import Settled
 from kernel.engine.timers import Ticked
 from kernel.testing.checks import LIVE
 from kernel.testing.inventory import Inventory, chosen
-from kernel.testing.pool import INPUTS, POOL, TYPES
+from kernel.testing.pool import INPUTS, NESTED, POOL, TYPES
 from kernel.testing.sinks import Behaviour
-from kernel.testing.stores import POLICY
 from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE
 
 SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
@@ -57,6 +56,10 @@ class Driver(Inventory):
         self.act(f"start {name} from {definition.name!r} with input {text}",
                  lambda: self.kernel.start(definition.name, input=text, workflow_id=name))
 
+    def start_nested(self, which: int, input: int) -> None:
+        """Start a workflow with sub-workflows."""
+        self.start(POOL.index(chosen(NESTED, which)), input)
+
     def start_again(self, number: int, input: int) -> None:
         """Start a workflow under an id that is taken: the same content gives the one that is there, other is refused."""
         name = chosen(list(self.dump), number)
@@ -78,14 +81,20 @@ class Driver(Inventory):
 
     def pause(self, number: int) -> None:
         """Pause any workflow."""
-        name = self.one_of(number, "RUNNING")
+        self.pause_one(self.one_of(number, "RUNNING"), number)
+
+    def pause_one(self, name: str, number: int = 0) -> None:
+        """Pause this workflow."""
         expect = {"RUNNING": "applied", "PAUSED": "no-op"}.get(self.workflow(name).state, "refused")
         self._command(number, f"pause {name}", lambda **id: self.kernel.pause(name, **id), expect=expect,
                       effect=self._leads_to(name, "PAUSED"))
 
     def resume(self, number: int) -> None:
         """Resume any workflow; below a PAUSED one it is refused."""
-        name = self.one_of(number, "PAUSED", last=number % 2 == 1)
+        self.resume_one(self.one_of(number, "PAUSED", last=number % 2 == 1), number)
+
+    def resume_one(self, name: str, number: int = 0) -> None:
+        """Resume this workflow."""
         workflow = self.workflow(name)
         expect = {"RUNNING": "no-op", "PAUSED": "applied"}.get(workflow.state, "refused")
         if workflow.state == "PAUSED" and workflow.parent and self.workflow(workflow.parent).state != "RUNNING":
@@ -167,7 +176,7 @@ class Driver(Inventory):
             if self.holds(lease):
                 self.complete_one(lease, 0)
 
-    def _lease(self, number: int) -> Lease | None:
+    def lease(self, number: int) -> Lease | None:
         """A lease that holds, polled for when there is none; else one that held once."""
         for which, _ in enumerate(TYPES):
             if not self.held and self.ready(which):
@@ -189,7 +198,7 @@ class Driver(Inventory):
 
     def complete(self, number: int) -> None:
         """Complete a task."""
-        if (lease := self._lease(number)) is not None:
+        if (lease := self.lease(number)) is not None:
             self.complete_one(lease, number)
 
     def complete_one(self, lease: Lease, number: int) -> None:
@@ -198,7 +207,7 @@ class Driver(Inventory):
 
     def fail(self, number: int, how: int) -> None:
         """Fail a task, for good with `how` = 3."""
-        if (lease := self._lease(number)) is not None:
+        if (lease := self.lease(number)) is not None:
             self.fail_one(lease, number, how != 3)
 
     def fail_one(self, lease: Lease, number: int, retryable: bool) -> None:
@@ -216,7 +225,7 @@ class Driver(Inventory):
 
     def heartbeat(self, number: int) -> None:
         """Hold a task longer."""
-        if (lease := self._lease(number)) is not None:
+        if (lease := self.lease(number)) is not None:
             self.heartbeat_one(lease)
 
     def heartbeat_one(self, lease: Lease) -> None:
@@ -227,19 +236,11 @@ class Driver(Inventory):
                  lambda: self.kernel.heartbeat(lease), expect="applied" if held else "fenced",
                  effect=self._ends_as(lease, "IN_PROGRESS"))
 
-    def stall(self, number: int, how: int) -> None:
-        """A worker stalls until its lease has run out, others take over, and it comes back."""
-        lease = chosen(self.held, number)
-        self._wait(LATER)
-        self.tick()
-        self.poll(TYPES.index(lease.type), 3)
-        self._present(lease, how)
-
     def present_stale(self, number: int, how: int) -> None:
         """Present a lease that was kept too long: it must be Fenced."""
-        self._present(chosen(self.stale, number), how)
+        self.present(chosen(self.stale, number), how)
 
-    def _present(self, lease: Lease, how: int) -> None:
+    def present(self, lease: Lease, how: int) -> None:
         """What a worker does with a lease: go on, or end in one of three ways."""
         if how == 0:
             self.heartbeat_one(lease)
@@ -260,9 +261,10 @@ class Driver(Inventory):
 
     def advance(self, number: int) -> None:
         """Time goes on."""
-        self._wait(chosen(SECONDS, number))
+        self.wait(chosen(SECONDS, number))
 
-    def _wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
+        """Let this much time pass."""
         if seconds:
             self.clock.advance(seconds)
             self.tell(f"{seconds:g} seconds later")
@@ -303,13 +305,6 @@ class Driver(Inventory):
             self.struck.add(name)
             self.tally.terminations_under_fault += 1
 
-    def outage(self, behaviour: int) -> None:
-        """A sink that goes wrong for as long as a delivery lives."""
-        for _ in range(POLICY.sends):
-            self.break_sink(behaviour)
-            self.deliver(0)
-            self._wait(SECONDS[-2])
-
     def redrive(self, number: int) -> None:
         """Try a delivery again; only a DEAD one can be."""
         places = [(i, topic, d) for tree in self.dump.values() for (i, topic), d in tree.deliveries.items()]
@@ -324,20 +319,12 @@ class Driver(Inventory):
         self.crashes.arm(chosen(POINTS, point), passes)
         self.tell(f"the process will be killed {WHERE[chosen(POINTS, point)]}" + (", the time after next" if passes else ""))
 
-    def crash_during(self, point: int, command: int, number: int) -> None:
-        """The process is killed before (0) or after (1) the commit of a command that is given at once."""
-        calls: tuple[Callable[[], None], ...] = (
-            lambda: self.complete(number), lambda: self.terminate(number), lambda: self.fail(number, number % 4),
-            lambda: self.resume(number), lambda: self.pause(number), lambda: self.poll(number, 0), self.tick)
-        self.crash(point, 0)
-        chosen(calls, command)()
-
     # ---- the end ------------------------------------------------------------------------------------------------------------
     def finish(self) -> None:
         """Without faults: every delivery settles, whatever lives can be terminated, the history tells everything."""
         self.crashes.disarm()
         self.script.next = Behaviour.OK
-        self._wait(max(0.0, (self.latest - self.clock.now()) / MICROSECONDS))  # a clock that was set back catches up
+        self.wait(max(0.0, (self.latest - self.clock.now()) / MICROSECONDS))  # a clock that was set back catches up
         for root in list(self.dump):
             if self.workflow(root).state in LIVE:
                 self.terminate_one(root)
@@ -348,4 +335,4 @@ class Driver(Inventory):
         for _ in range(2):
             self.tick()
             self.deliver(999)
-            self._wait(LATER)
+            self.wait(LATER)

@@ -58,6 +58,16 @@ class Inventory(World):
         return bool(self.dump) and (not self.room or any(self.workflow(root).state in LIVE for root in self.dump))
 
     @property
+    def running(self) -> list[str]:
+        """The workflows that are RUNNING."""
+        return self.workflows("RUNNING")
+
+    @property
+    def below(self) -> list[str]:
+        """The sub-workflows that live."""
+        return [name for name in self.workflows(*LIVE) if self.workflow(name).parent]
+
+    @property
     def paused(self) -> bool:
         """Whether something is PAUSED."""
         return any(facts.state == "PAUSED" for tree in self.dump.values() for facts in tree.workflows.values())

@@ -62,8 +62,10 @@ POOL = (
     defined("clocks", pick("a", lease=10.0, retries=1, retry_delay=2.0), child("timed", "brief", optional=True),
             pack("b", poll_timeout=20.0, on_expiry=ExpiryPolicy.TIME_OUT_WF, optional=True),
             pick("c", lease=10.0, poll_timeout=25.0, on_expiry=ExpiryPolicy.ALERT_ONLY), timeout=90.0),
-    defined("quiet", pick("a"), pack("b", "a"), topics=()),
+    defined("quiet", pick("a"), pack("b"), pick("c", "a"), topics=()),
 )
+NESTED = tuple(each for each in POOL if any(task.workflow == other.name for task in each.tasks for other in POOL))
+"""Those with sub-workflows."""
 
 
 def family(definition: WorkflowDef) -> tuple[WorkflowDef, ...]:

@@ -6,23 +6,26 @@ To run it on stores of your own, subclass it and let pytest collect its TestCase
         stores = MyStores()  # anything with open, reopen and remove
 
     TestMyStore = MyMachine.TestCase
+
+A subclass may have further rules: any method with Hypothesis's `@rule` that drives `self.driver`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from kernel.engine.kernel import Kernel
-from kernel.testing.driver import FAULTS, POINTS, SECONDS, Driver
-from kernel.testing.pool import INPUTS, POOL, TYPES
+from kernel.testing import scenes
+from kernel.testing.driver import Driver
+from kernel.testing.pool import NESTED
+from kernel.testing.rules import RULES, START
 from kernel.testing.stores import MemoryStores, Stores
 from kernel.testing.world import KernelFactory, Tally
-
-SOME = st.integers(0, 23)
-"""Chooses among workflows, tasks, leases, deliveries."""
 
 
 def below(count: int) -> st.SearchStrategy[int]:
@@ -30,8 +33,22 @@ def below(count: int) -> st.SearchStrategy[int]:
     return st.integers(0, count - 1)
 
 
+def a_rule(act: Callable[..., None]) -> Any:
+    """The row of the table of rules that does this, as Hypothesis wants it: its need a precondition, its numbers drawn."""
+    (row,) = (row for row in RULES if row.act is act)
+    names = [*inspect.signature(act).parameters][1:]
+
+    def taken(self: KernelMachine, **numbers: int) -> None:
+        act(self.driver, **numbers)
+
+    taken.__name__, taken.__doc__ = act.__name__, act.__doc__  # by these names Hypothesis tells rules apart
+    numbers: dict[str, Any] = {name: below(count) for name, count in zip(names, row.choices, strict=True)}
+    drawn: Callable[[Callable[..., None]], Callable[..., None]] = rule(**numbers)
+    return precondition(lambda self: bool(row.needs(self.driver)))(drawn(taken))
+
+
 class KernelMachine(RuleBasedStateMachine):
-    """A rule for every command and every fault. Subclass it to name stores and a kernel.
+    """A rule for every command and every fault, and for scenes made of them. Subclass it to name stores and a kernel.
 
     `tally` counts what the runs of the class did; `tally.missing()` names the kinds of fault that never fired.
     """
@@ -58,143 +75,43 @@ class KernelMachine(RuleBasedStateMachine):
         finally:
             self.driver.close()
 
+    @initialize(which=below(START.choices[0]), nested=below(len(NESTED)), input=below(START.choices[1]))
+    def first(self, which: int, nested: int, input: int) -> None:
+        """There is always a tree, and one with sub-workflows."""
+        self.driver.start(which, input)
+        self.driver.start_nested(nested, input)
+
     # ---- workflows --------------------------------------------------------------------------------------------------------
-    @initialize(which=below(len(POOL)), input=below(len(INPUTS)))
-    def first(self, which: int, input: int) -> None:
-        """There is always one tree."""
-        self.driver.start(which, input)
-
-    @precondition(lambda self: self.driver.room)
-    @rule(which=below(len(POOL)), input=below(len(INPUTS)))
-    def start(self, which: int, input: int) -> None:
-        """Start another tree."""
-        self.driver.start(which, input)
-
-    @precondition(lambda self: self.driver.dump)
-    @rule(number=SOME, input=below(len(INPUTS)))
-    def start_again(self, number: int, input: int) -> None:
-        """Use an id twice."""
-        self.driver.start_again(number, input)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(number=SOME)
-    def pause(self, number: int) -> None:
-        """Pause any workflow."""
-        self.driver.pause(number)
-
-    @precondition(lambda self: self.driver.paused)
-    @rule(number=SOME)
-    def resume(self, number: int) -> None:
-        """Resume any workflow."""
-        self.driver.resume(number)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(number=SOME)
-    def terminate(self, number: int) -> None:
-        """Terminate any workflow."""
-        self.driver.terminate(number)
-
-    @precondition(lambda self: self.driver.waits)
-    @rule(number=SOME)
-    def signal(self, number: int) -> None:
-        """Signal a task."""
-        self.driver.signal(number)
-
-    @precondition(lambda self: self.driver.named)
-    @rule(number=SOME)
-    def repeat(self, number: int) -> None:
-        """Give a command a second time."""
-        self.driver.repeat(number)
+    start = a_rule(Driver.start)
+    start_nested = a_rule(Driver.start_nested)
+    start_again = a_rule(Driver.start_again)
+    pause = a_rule(Driver.pause)
+    resume = a_rule(Driver.resume)
+    terminate = a_rule(Driver.terminate)
+    signal = a_rule(Driver.signal)
+    repeat = a_rule(Driver.repeat)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
-    @precondition(lambda self: self.driver.lively)
-    @rule(which=below(len(TYPES)), more=below(4))
-    def poll(self, which: int, more: int) -> None:
-        """Take some work."""
-        self.driver.poll(which, more)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(which=below(len(TYPES)))
-    def work(self, which: int) -> None:
-        """Take some work and do it."""
-        self.driver.work(which)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(number=SOME)
-    def complete(self, number: int) -> None:
-        """Do some work."""
-        self.driver.complete(number)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(number=SOME, how=below(4))
-    def fail(self, number: int, how: int) -> None:
-        """Fail to do it."""
-        self.driver.fail(number, how)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(number=SOME)
-    def heartbeat(self, number: int) -> None:
-        """Hold it longer."""
-        self.driver.heartbeat(number)
-
-    @precondition(lambda self: self.driver.held)
-    @rule(number=SOME, how=below(4))
-    def stall(self, number: int, how: int) -> None:
-        """Fall asleep over it, and wake up."""
-        self.driver.stall(number, how)
-
-    @precondition(lambda self: self.driver.stale)
-    @rule(number=SOME, how=below(4))
-    def present_stale(self, number: int, how: int) -> None:
-        """Come too late."""
-        self.driver.present_stale(number, how)
+    poll = a_rule(Driver.poll)
+    work = a_rule(Driver.work)
+    complete = a_rule(Driver.complete)
+    fail = a_rule(Driver.fail)
+    heartbeat = a_rule(Driver.heartbeat)
+    present_stale = a_rule(Driver.present_stale)
 
     # ---- clock, relay, faults -----------------------------------------------------------------------------------------------
-    @rule(number=below(len(SECONDS)))
-    def advance(self, number: int) -> None:
-        """Wait."""
-        self.driver.advance(number)
+    advance = a_rule(Driver.advance)
+    tick = a_rule(Driver.tick)
+    deliver = a_rule(Driver.deliver)
+    redrive = a_rule(Driver.redrive)
+    break_sink = a_rule(Driver.break_sink)
+    crash = a_rule(Driver.crash)
+    set_clock_back = a_rule(Driver.set_clock_back)
 
-    @rule()
-    def tick(self) -> None:
-        """Let timers fire."""
-        self.driver.tick()
-
-    @precondition(lambda self: self.driver.outbox)
-    @rule(more=below(3))
-    def deliver(self, more: int) -> None:
-        """Empty the outbox."""
-        self.driver.deliver(more)
-
-    @rule(behaviour=below(len(FAULTS)))
-    def break_sink(self, behaviour: int) -> None:
-        """The next call of a sink goes wrong."""
-        self.driver.break_sink(behaviour)
-
-    @precondition(lambda self: self.driver.outbox)
-    @rule(behaviour=below(len(FAULTS)))
-    def outage(self, behaviour: int) -> None:
-        """A sink goes wrong again and again."""
-        self.driver.outage(behaviour)
-
-    @precondition(lambda self: self.driver.dead)
-    @rule(number=SOME)
-    def redrive(self, number: int) -> None:
-        """Try a delivery again."""
-        self.driver.redrive(number)
-
-    @precondition(lambda self: self.driver.lively)
-    @rule(point=below(2), command=below(7), number=SOME)
-    def crash_during(self, point: int, command: int, number: int) -> None:
-        """The process dies in the middle of a command."""
-        self.driver.crash_during(point, command, number)
-
-    @rule(point=below(len(POINTS)), passes=below(2))
-    def crash(self, point: int, passes: int) -> None:
-        """The process will die."""
-        self.driver.crash(point, passes)
-
-    @rule(number=below(len(SECONDS)))
-    def set_clock_back(self, number: int) -> None:
-        """The clock goes back."""
-        self.driver.set_clock_back(number)
+    # ---- scenes -------------------------------------------------------------------------------------------------------------
+    stall = a_rule(scenes.stall)
+    end_below = a_rule(scenes.end_below)
+    meddle = a_rule(scenes.meddle)
+    defer = a_rule(scenes.defer)
+    outage = a_rule(scenes.outage)
+    crash_during = a_rule(scenes.crash_during)

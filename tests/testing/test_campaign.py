@@ -10,9 +10,10 @@ import pytest
 
 from kernel.engine.kernel import Kernel
 from kernel.testing import campaign
-from kernel.testing.campaign import EPISODE, RULES, Stage, drawn, run_campaign
+from kernel.testing.campaign import EPISODE, Stage, drawn, run_campaign
 from kernel.testing.driver import Driver
 from kernel.testing.planted import planted
+from kernel.testing.rules import RULES
 from kernel.testing.stores import MemoryStores
 from kernel.testing.world import Tally
 

@@ -11,6 +11,7 @@ import pytest
 from kernel.spec.vocabulary import CLOSED_WELL
 from kernel.spec.vocabulary import LIVE as SPEC_LIVE
 from kernel.spec.vocabulary import OPEN as SPEC_OPEN
+from kernel.testing import scenes
 from kernel.testing.checks import LIVE, OPEN, WELL, Tree, must_end, steps
 from kernel.testing.driver import Driver
 from kernel.testing.dump import Definitions, DeliveryFacts, TreeDump
@@ -28,7 +29,8 @@ def told(name: str, moves: tuple[str, ...] = ()) -> tuple[TreeDump, Definitions]
     driver.start(NAMES.index(name), 0)
     known: dict[str, Callable[[], None]] = {
         "pause": lambda: driver.pause(0), "poll": lambda: driver.poll(0, 3), "terminate": lambda: driver.terminate(0),
-        "deliver": lambda: driver.deliver(3), "outage": lambda: driver.outage(0), "complete": lambda: driver.complete(0)}
+        "deliver": lambda: driver.deliver(3), "outage": lambda: scenes.outage(driver, 0),
+        "complete": lambda: driver.complete(0)}
     for move in moves:
         known[move]()
     return driver.dump["w1"], driver.definitions

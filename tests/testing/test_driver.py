@@ -13,9 +13,10 @@ from kernel.engine.entities import Applied, Lease
 from kernel.engine.kernel import Kernel
 from kernel.engine.sinks import Parcel
 from kernel.engine.timers import Ticked
-from kernel.testing.campaign import RULES, Rule
+from kernel.testing import scenes
 from kernel.testing.driver import Driver
 from kernel.testing.pool import POOL
+from kernel.testing.rules import RULES, Rule
 from kernel.testing.stores import MemoryStores
 from kernel.testing.story import Violated
 
@@ -98,7 +99,7 @@ WRONG: list[tuple[type[Kernel], Moves, str]] = [
      "answer: a repeated command changed something"),
     (Stingy, (*FORK, *POLL), "answer: 1 tasks were handed out; 2 were ready, 4 were asked for"),
     (Careless, (*FORK, *POLL), "INV-06: w1 a was handed out under the token (1, 2)"),
-    (Sluggish, (*FORK, *POLL, lambda d: d.stall(0, 0)), "answer: a second tick at the same time found something to do"),
+    (Sluggish, (*FORK, *POLL, lambda d: scenes.stall(d, 0, 0)), "answer: a second tick at the same time found something to do"),
     (Deaf, (*WAIT, lambda d: d.signal(1)), "answer: w1 now was signalled and is IN_PROGRESS"),
 ]
 
@@ -139,15 +140,3 @@ def test_a_sink_that_works_must_deliver() -> None:
     driver.documents.add(("w1", 1))
     with pytest.raises(Violated, match="INV-14: w1#1:archive was not DELIVERED by a sink that works: FileExistsError"):
         driver.deliver(0)
-
-
-def test_a_worker_that_stalls_comes_back_too_late() -> None:
-    """Its lease runs out, another worker gets the task, and its own result is Fenced."""
-    driver = Driver(MemoryStores())
-    driver.start(NAMES.index("leaf"), 0)
-    driver.poll(0, 0)
-    driver.stall(0, 1)
-    assert driver.story[-4:] == [
-        "120 seconds later", "tick -> 1 expired", "poll 'pick', at most 4 -> w1 x (hand-out 2)",
-        "complete w1 x under hand-out 1 -> fenced"]
-    assert driver.tally.fired["stale lease presented"] == 1

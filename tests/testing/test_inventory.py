@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kernel.testing import scenes
 from kernel.testing.driver import Driver
 from kernel.testing.inventory import MOST_TREES, chosen
 from kernel.testing.pool import POOL
@@ -52,7 +53,7 @@ def test_a_delivery_is_dead_after_an_outage() -> None:
     driver = Driver(MemoryStores())
     driver.start(0, 0)
     driver.terminate_one("w1")
-    driver.outage(0)
+    scenes.outage(driver, 0)
     assert driver.dead
 
 

@@ -13,6 +13,7 @@ from kernel.core.definitions import WorkflowDef
 from kernel.engine.entities import HistoryRow
 from kernel.engine.kernel import Kernel
 from kernel.spec import SPEC
+from kernel.testing import scenes
 from kernel.testing.driver import Driver
 from kernel.testing.dump import TreeDump
 from kernel.testing.pool import POOL
@@ -33,7 +34,7 @@ def lived() -> tuple[Kernel, TreeDump, dict[str, WorkflowDef], tuple[HistoryRow,
     driver.fail(0, 0)
     driver.heartbeat(0)
     driver.work(1)
-    driver.stall(0, 1)
+    scenes.stall(driver, 0, 1)
     driver.terminate(3)
     driver.deliver(3)
     driver.terminate_one("w1")

@@ -8,7 +8,7 @@ import unittest
 from hypothesis import HealthCheck, settings
 
 from kernel.engine.ports import Store
-from kernel.testing.campaign import RULES
+from kernel.testing.rules import RULES
 from kernel.testing.stateful import KernelMachine
 from kernel.testing.stores import MemoryStores
 

@@ -40,7 +40,8 @@ def number(value: object, what: str) -> int | None:
 
 def text(value: object, what: str, longest: int) -> str:
     """Text that is written down: printable (line breaks and tabs too), bounded."""
-    if not isinstance(value, str) or len(value) > longest or not all(c.isprintable() or c in "\n\t" for c in value):
+    if not isinstance(value, str) or len(value) > longest or not (
+            value.isprintable() or all(c.isprintable() or c in "\n\t" for c in value)):
         raise InvalidInput(f"{what} {quoted(value)}", why=f"it is not a printable text of at most {longest:,} characters")
     return value
 

@@ -88,23 +88,23 @@ class Kernel(Reader):
     def commit(self, command: Command) -> Applied:
         """Decide and write, in one transaction. Raises Refused, NotFound, or an error of the store."""
         with self.store.transaction(write=True) as transaction:
-            applied = self._do(transaction, command)
+            applied, _ = self._do(transaction, command)
             self.faults(FaultPoint.BEFORE_COMMIT, command.name)
         self.faults(FaultPoint.AFTER_COMMIT, command.name)
         return applied
 
-    def _do(self, transaction: Transaction, command: Command) -> Applied:
-        """Apply a command once: when the caller chose its id and it came before, give the first outcome."""
+    def _do(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan | None]:
+        """Apply a command once: when the caller chose its id and it came before, give the first outcome, and no plan."""
         if not command.digest:
-            return self.apply(transaction, command)[0]
+            return self.apply(transaction, command)
         root = root_of(command.subject.workflow)
         known = transaction.recorded(root, command.id)
         if known is not None:
-            return _again(command, known)
-        applied = self.apply(transaction, command)[0]
+            return _again(command, known), None
+        applied, plan = self.apply(transaction, command)
         transaction.record(root, command.id, Recorded(
             command.digest, applied.version, applied.ended, applied.canceled, applied.deliveries, applied.why))
-        return applied
+        return applied, plan
 
     def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
         """Decide and write inside a transaction that is under way."""
@@ -116,14 +116,12 @@ class Kernel(Reader):
         if isinstance(answer, Refusal):
             raise error_of(self.program, snapshot, answer, now)
         tally = Tally() if answer.no_op else transaction.write(answer)
-        changes = answer.changes
-        return Applied(
-            command.id, answer.tree.version,
-            ended=tally.ended + sum(1 for c in changes if c.kind == "workflow" and c.target in ENDED),
-            canceled=tally.canceled + sum(1 for c in changes if c.target == "CANCELED"),
-            deliveries=tally.deliveries + sum(1 for c in changes if c.kind == "delivery" and c.event == "CREATE"),
-            no_op=bool(answer.no_op), why=answer.no_op,
-        ), answer
+        ended, canceled, deliveries = tally.ended, tally.canceled, tally.deliveries
+        for change in answer.changes:
+            ended += change.kind == "workflow" and change.target in ENDED
+            canceled += change.target == "CANCELED"
+            deliveries += change.kind == "delivery" and change.event == "CREATE"
+        return Applied(command.id, answer.tree.version, ended, canceled, deliveries, bool(answer.no_op), answer.no_op), answer
 
     # ---- definitions and workflows ---------------------------------------------------------------------------------------
     def register(self, *definitions: WorkflowDef) -> None:
@@ -155,13 +153,14 @@ class Kernel(Reader):
                 prepared = transaction.definition(name, version)
                 if prepared is None:
                     raise self._unknown_definition(transaction, name, version)
-                self._do(transaction, self.command(
+                _, plan = self._do(transaction, self.command(
                     "START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor, prepared=prepared,
                     input=None if text == "{}" else text))
                 self.faults(FaultPoint.BEFORE_COMMIT, "START")
             else:
                 _check_same(transaction, existing, name, version, text)
-            tree, row = reading.workflow_row(transaction, workflow_id)
+                plan = None
+            tree, row = (plan.tree, plan.created_workflows[0]) if plan else reading.workflow_row(transaction, workflow_id)
             found = reading.workflow(transaction, row, tree.version)
         if existing is None:
             self.faults(FaultPoint.AFTER_COMMIT, "START")

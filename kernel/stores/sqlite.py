@@ -23,21 +23,15 @@ from kernel.core.records import Policy, Prepared, prepare
 from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
 from kernel.errors import (
-    CommitUnknown,
-    Conflict,
     InvalidDefinition,
     InvalidInput,
-    KernelError,
     SchemaMismatch,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
     StoreReadOnly,
     StoreUnavailable,
     UnsafeStore,
     quoted,
 )
-from kernel.stores.sqlite_transaction import SqliteTransaction
+from kernel.stores.sqlite_span import Span, raise_as_ours
 from kernel.stores.statements import migrations, statements
 
 APPLICATION = 0x4B524E4C
@@ -73,22 +67,30 @@ class SqliteStore:
         self.path, self.read_only = _path(path)
         self.policy = policy or Policy()
         self.patience = patience
-        self._writer = threading.Lock()
+        self.writer = threading.Lock()
         self._idle: list[apsw.Connection] = []
         self._prepared: dict[int, Prepared] = {}
+        self.numbers: dict[Prepared, int] = {}
+        """The row number of each definition that was read."""
         self._process = os.getpid()
         self.closed = False
         _check_version()
         if not self.read_only:
             _create(self.path)
         try:
-            with self._mapped("opening"):
-                self._idle.append(self._connect())
-                self._migrate(self._idle[0])
+            self._open()
             with self.transaction(write=False) as transaction:
                 self.id = transaction.store_id()
         except BaseException:
             self.close()
+            raise
+
+    def _open(self) -> None:
+        try:
+            self._idle.append(self._connect())
+            self._migrate(self._idle[0])
+        except (apsw.Error, UnicodeDecodeError) as error:
+            raise_as_ours(self, error, "opening")
             raise
 
     # ---- connections ---------------------------------------------------------------------------------------------------
@@ -170,7 +172,15 @@ class SqliteStore:
             raise
         connection.execute("COMMIT")
 
-    def _check_usable(self) -> None:
+    def transaction(self, *, write: bool) -> Span:
+        """Begin; commit on leaving, undo when an exception leaves."""
+        if write and self.read_only:
+            raise StoreReadOnly(f"writing {quoted(self.path)}", why="it was opened read-only",
+                                hint="open it without ?mode=ro")
+        return Span(self, write)
+
+    def check_usable(self) -> None:
+        """Raises StoreUnavailable when the store is closed, or another process opened it."""
         if self.closed:
             raise StoreUnavailable(f"using {quoted(self.path)}", why="the kernel was closed", hint="open it again")
         if os.getpid() != self._process:
@@ -180,78 +190,21 @@ class SqliteStore:
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
         """A connection of this process, for one transaction or one PRAGMA."""
-        connection = self._take()
+        connection = self.take()
         try:
             yield connection
         finally:
-            self._put_back(connection)
+            self.put_back(connection)
 
-    def _take(self) -> apsw.Connection:
-        self._check_usable()
+    def take(self) -> apsw.Connection:
+        """A connection that nobody else uses, until it is put back."""
+        self.check_usable()
         try:
             return self._idle.pop()
         except IndexError:
             return self._connect()
 
-    # ---- transactions ----------------------------------------------------------------------------------------------------
-    @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[SqliteTransaction]:
-        """Begin; commit on leaving, undo when an exception leaves."""
-        if write and self.read_only:
-            raise StoreReadOnly(f"writing {quoted(self.path)}", why="it was opened read-only",
-                                hint="open it without ?mode=ro")
-        self._check_usable()
-        if write and not self._writer.acquire(timeout=self.patience):
-            raise self._busy()
-        try:
-            with self._mapped("writing" if write else "reading"), self.connection() as connection:
-                yield from self._within(connection, write)
-        finally:
-            if write:
-                self._writer.release()
-
-    def _within(self, connection: apsw.Connection, write: bool) -> Iterator[SqliteTransaction]:
-        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-        transaction = SqliteTransaction(self, connection)
-        try:
-            if write:
-                self._check_schema(connection)
-            yield transaction
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, UNEXPECTED) and (found := _damage(connection)):
-                raise damaged(quoted(self.path), found) from error
-            raise
-        if not write or not transaction.wrote:
-            connection.execute("ROLLBACK")
-            return
-        self._commit(connection, transaction)
-
-    def _commit(self, connection: apsw.Connection, transaction: SqliteTransaction) -> None:
-        """COMMIT. When it fails otherwise than by a lock or a full disk, nobody knows yet whether it happened."""
-        try:
-            connection.execute("COMMIT")
-        except (apsw.BusyError, apsw.FullError):  # nothing was applied: SQLite had no lock, or no room for all of it
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        except apsw.Error as error:
-            connection.close(True)
-            raise CommitUnknown(
-                f"committing to {quoted(self.path)}", command_id=transaction.command_id, why=str(error),
-                stands="it may or may not have been applied",
-                hint=f"look for command {transaction.command_id} in the history, then decide") from error
-
-    def _check_schema(self, connection: apsw.Connection) -> None:
-        """A process that outlived a migration must not write by the old rules."""
-        ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-        if version != migrations()[-1][0]:
-            raise SchemaMismatch(
-                f"writing {quoted(self.path)}", stands=f"its schema is number {version} now",
-                why="another process migrated it while this one ran", hint="restart this process with the newer program")
-
-    def _put_back(self, connection: apsw.Connection) -> None:
+    def put_back(self, connection: apsw.Connection) -> None:
         """Keep a clean connection for the next transaction; close any other."""
         try:
             clean = not connection.in_transaction
@@ -268,25 +221,6 @@ class SqliteStore:
         while self._idle:
             self._idle.pop().close(True)
 
-    def _busy(self) -> Conflict:
-        return Conflict(f"writing {quoted(self.path)}", stands=f"others were writing for more than {self.patience} s",
-                        why="nothing was applied", hint="try again")
-
-    @contextmanager
-    def _mapped(self, doing: str) -> Iterator[None]:
-        """Errors of the driver as errors of our tree."""
-        try:
-            yield
-        except KernelError:
-            raise
-        except apsw.BusyError as error:
-            raise self._busy() from error
-        except UnicodeDecodeError as error:
-            raise damaged(quoted(self.path), "a text in it is not UTF-8") from error
-        except apsw.Error as error:
-            kind, hint = next((k, h) for of, k, h in MEANINGS if isinstance(error, of))
-            raise kind(f"{doing} {quoted(self.path)}", why=str(error), stands="nothing was applied", hint=hint) from error
-
     # ---- definitions, once read ------------------------------------------------------------------------------------------
     def prepared(self, connection: apsw.Connection, key: int) -> Prepared:
         """The definition of a key, ready to run; definitions never change, so each is read once."""
@@ -300,20 +234,8 @@ class SqliteStore:
             if definition.digest != digest:
                 raise damaged(f"definition number {key}", "its content is not that of its digest")
             found = self._prepared[key] = prepare(definition)
+            self.numbers[found] = key
         return found
-
-
-UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What a row that no program of ours wrote may lead to."""
-MEANINGS: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
-    (apsw.FullError, StoreFull, "free some space on the disk; reads still work"),
-    (apsw.ReadOnlyError, StoreReadOnly, "the file or its folder cannot be written by this user"),
-    (apsw.NotADBError, StoreCorrupt, "this file is not a SQLite database; name another file"),
-    (apsw.CorruptError, StoreCorrupt, "restore a backup; keep the damaged file for analysis"),
-    (apsw.SQLError, StoreCorrupt, "its tables are not those that this program makes; restore a backup"),
-    (apsw.CantOpenError, StoreUnavailable, "does the folder exist, and may this user open the file?"),
-    (apsw.Error, StoreUnavailable, "look at the disk and its file system"),
-)
 
 
 def _path(path: str) -> tuple[str, bool]:
@@ -327,12 +249,6 @@ def _path(path: str) -> tuple[str, bool]:
         raise InvalidInput(f"the store {quoted(path)}", why="it is not a path, with ?mode=ro or nothing behind it",
                            hint="sqlite:///orders.db, or sqlite:///orders.db?mode=ro")
     return os.path.abspath(name), bool(options)
-
-
-def _damage(connection: apsw.Connection) -> str:
-    """The first thing that SQLite itself finds wrong with the file; empty when it finds nothing."""
-    ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
-    return "" if found == "ok" else str(found)
 
 
 def _set(connection: apsw.Connection, name: str, value: str) -> object:

@@ -32,7 +32,10 @@ class SqliteReader:
 
     def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
         self.store, self.connection, self.sql = store, connection, statements()
+        self.cursor = connection.cursor()
         self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
+        self.indexed: dict[tuple[str, int], tuple[str, int]] = {}
+        """Of each workflow that was read: what an index holds of it, its state and its deadline."""
         self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
         self.stored: dict[str, tuple[int, int, int]] = {}
         """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the file."""
@@ -41,15 +44,15 @@ class SqliteReader:
         self.command_id = ""
 
     def _rows(self, name: str, values: Any = ()) -> list[Any]:
-        return self.connection.execute(self.sql[name], values).fetchall()
+        return self.cursor.execute(self.sql[name], values).fetchall()
 
     def _run(self, name: str, values: Any) -> None:
         self.wrote = True
-        self.connection.execute(self.sql[name], values)
+        self.cursor.execute(self.sql[name], values)
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
         self.wrote = True
-        self.connection.executemany(self.sql[name], rows)
+        self.cursor.executemany(self.sql[name], rows)
 
     def store_id(self) -> str:
         """What was chosen at random when the store was made."""
@@ -82,6 +85,7 @@ class SqliteReader:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
         prepared = self.store.prepared(self.connection, definition)
         self.keys[id, run] = key, prepared
+        self.indexed[id, run] = state, _never(deadline)
         if state not in STATES["workflow"]:
             raise damaged(f"workflow {quoted(id)}", f"its state is {quoted(state)}")
         return WorkflowRow(id, run, state, parent, parent_no, slot, depth, prepared, started, changed, _never(deadline),

@@ -99,8 +99,12 @@ class SqliteTransaction(SqliteReader):
         if plan.created_tasks:
             self._run_many("insert_task", (self._new_task(task) for task in plan.created_tasks))
         for w in plan.workflows:
-            self._run("update_workflow", (w.state, w.changed, _maybe(w.deadline), w.paused_by, w.paused_at, w.reason,
-                                          *w.counts, self.keys[w.id, run][0]))
+            place = w.id, run
+            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place][0])
+            if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
+                self._run("update_workflow_in_place", rest)
+            else:
+                self._run("update_workflow", (w.state, _maybe(w.deadline), *rest))
         for t in plan.tasks:
             self._run("update_task", (
                 t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), t.signalled, t.changed, t.worker, t.reason,
@@ -115,11 +119,9 @@ class SqliteTransaction(SqliteReader):
             self._run("put_payload", (self.keys[p.workflow, run][0], p.no, p.what, p.text))
 
     def _create(self, w: WorkflowRow) -> None:
-        source = w.prepared.definition.source
-        ((definition, _),) = self._rows("definition_of_version", (source.name, source.version))
         self._run("insert_workflow", (
-            w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, definition, w.started, w.changed,
-            _maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
+            w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, self.store.numbers[w.prepared],
+            w.started, w.changed, _maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
         self.keys[w.id, w.run] = self.connection.last_insert_rowid(), w.prepared
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:

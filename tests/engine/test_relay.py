@@ -293,9 +293,9 @@ def free(each: Stand) -> bool:
     """Nobody holds the store's lock or an open transaction."""
     store = each.store
     if isinstance(store, SqliteStore):
-        taken = not store._writer.acquire(blocking=False)
+        taken = not store.writer.acquire(blocking=False)
         if not taken:
-            store._writer.release()
+            store.writer.release()
         return not taken and all(not connection.in_transaction for connection in store._idle) and len(store._idle) == 1
     assert isinstance(store, MemoryStore)
     answer: list[bool] = []

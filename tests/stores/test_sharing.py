@@ -215,7 +215,7 @@ def test_no_transaction_is_left_open(path: str) -> None:
             raise ZeroDivisionError
     assert len(store._idle) == 1
     assert not store._idle[0].in_transaction
-    assert not store._writer.locked()
+    assert not store.writer.locked()
 
 
 # ----------------------------------------------------------------------------------------------------------- processes

@@ -67,9 +67,15 @@ INSERT INTO workflow (id, run, root, state, parent, parent_no, slot, depth, defi
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_workflow
-UPDATE workflow SET state = ?, changed = ?, deadline = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?,
+UPDATE workflow SET state = ?, deadline = ?, changed = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?,
        tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?,
        tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
+ WHERE key = ?
+
+-- name: update_workflow_in_place
+UPDATE workflow SET changed = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?, tasks_asks_failed = ?,
+       tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?, tasks_not_closed = ?,
+       tasks_closed_badly = ?, tasks_not_closed_well = ?
  WHERE key = ?
 
 -- name: task

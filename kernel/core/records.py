@@ -86,7 +86,7 @@ def prepare(definition: Definition) -> Prepared:
 class Policy:
     """How deliveries are tried: at most `sends` times, each held for `lease` microseconds."""
 
-    sends: int = 8
+    sends: int = 100
     lease: int = 60 * MICROSECONDS
 
 

@@ -8,19 +8,20 @@ never gives back the interpreter lock stops the whole process; such a sink belon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Event, Lock, Thread
 from time import monotonic
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import attrs
 
-from kernel.engine.sinks import CopySink, Owes, Parcel, Sink
+from kernel.engine.sinks import CheckedSink, CopySink, Owes, Parcel, Sink
 from kernel.errors import InvalidInput, quoted
 
 LONGEST_TEXT = 500
+Answer = TypeVar("Answer")
 
 
 @attrs.frozen
@@ -56,6 +57,7 @@ class Courier:
         if most_hanging < 1:
             raise InvalidInput(f"{most_hanging} hanging sink calls", why="with fewer than 1 nothing could be delivered")
         self._sinks = {topic: _checked(topic, sink) for topic, sink in sinks.items()}
+        self._checks = {topic: sink.check for topic, sink in self._sinks.items() if isinstance(sink, CheckedSink)}
         self._timeout = timeout
         self._most_hanging = most_hanging
         self._abandoned: dict[str, list[Thread]] = {topic: [] for topic in sinks}
@@ -72,27 +74,52 @@ class Courier:
             self._abandoned[topic] = [thread for thread in self._abandoned[topic] if thread.is_alive()]
             return len(self._abandoned[topic])
 
-    def carry(self, parcel: Parcel) -> Delivered | Failed:
-        """Deliver and prove. Raises nothing that sink code raised; a real interrupt of the caller's thread passes."""
-        topic = parcel.topic
+    def obstacle(self, topic: str, *, check: bool = True) -> str:
+        """Why no parcel of the topic can be carried now; empty when one can. `check`: ask the sink, too, where it can tell.
+
+        An obstacle costs no delivery an attempt, if it is asked for before the claim.
+        """
         if topic not in self._sinks:
-            return Failed(f"no sink for topic {quoted(topic)} in this process")
+            return f"no sink for topic {quoted(topic)} in this process"
         hanging = self.hanging(topic)
         if hanging >= self._most_hanging:
-            return Failed(f"{hanging} earlier calls of this sink are still hanging; it is not called until one ends")
-        errand = _Errand(self._sinks[topic], parcel)
-        thread = Thread(target=errand.run, name=f"sink {topic}", daemon=True)
+            return f"{hanging} earlier calls of this sink are still hanging; it is not called until one ends"
+        asked = self._checks.get(topic) if check else None
+        answer = None if asked is None else self._call(topic, asked, Event())
+        return answer.error if isinstance(answer, Failed) else ""
+
+    def carry(self, parcel: Parcel) -> Delivered | Failed:
+        """Deliver and prove. Raises nothing that sink code raised; a real interrupt of the caller's thread passes."""
+        obstacle = self.obstacle(parcel.topic, check=False)
+        if obstacle:
+            return Failed(obstacle)
+        started = monotonic()
+        errand = _Errand(self._sinks[parcel.topic], parcel)
+        return attrs.evolve(self._call(parcel.topic, errand.run, errand.over), seconds=monotonic() - started)
+
+    def _call(self, topic: str, work: Callable[[], Answer], over: Event) -> Answer | Failed:
+        """Run sink code on a thread of its own; `over` is set once nobody waits for it any more."""
+        answers: SimpleQueue[Answer | Failed] = SimpleQueue()
+
+        def run() -> None:
+            try:
+                answers.put(work())
+            except BaseException as error:  # noqa: BLE001 - a sink may raise anything; this is the last frame of its thread
+                answers.put(Failed(described(error)))
+
+        thread = Thread(target=run, name=f"sink {topic}", daemon=True)
         answered = False
+        answer: Answer | Failed
         try:
             thread.start()
-            answer = errand.answers.get(timeout=self._timeout)
+            answer = answers.get(timeout=self._timeout)
             answered = True
         except Empty:
-            answer = Failed(f"timed out: no answer from the sink within {self._timeout:g} s", self._timeout)
+            answer = Failed(f"timed out: no answer from the sink within {self._timeout:g} s")
         except RuntimeError as error:  # the system gives no more threads
             answer = Failed(described(error))
         finally:
-            errand.over.set()
+            over.set()
             if not answered:
                 with self._lock:
                     self._abandoned[topic].append(thread)
@@ -100,25 +127,16 @@ class Courier:
 
 
 class _Errand:
-    """One call of a sink with its proof; `run` is all that happens on the sink's thread."""
+    """One delivery with its proof; `run` is all that happens on the sink's thread."""
 
     def __init__(self, sink: Sink, parcel: Parcel) -> None:
-        self.answers: SimpleQueue[Delivered | Failed] = SimpleQueue()
         self.over = Event()
         self._sink = sink
         self._parcel = parcel
         self._handed_out: set[str] = set()
 
-    def run(self) -> None:
-        started = monotonic()
-        answer: Delivered | Failed
-        try:
-            answer = self._deliver()
-        except BaseException as error:  # noqa: BLE001 - a sink may raise anything; this is the last frame of its thread
-            answer = Failed(described(error))
-        self.answers.put(attrs.evolve(answer, seconds=monotonic() - started))
-
-    def _deliver(self) -> Delivered | Failed:
+    def run(self) -> Delivered | Failed:
+        """Deliver and prove; raises whatever the sink raises."""
         returned: object = self._sink.deliver(attrs.evolve(self._parcel, open=self._document))
         if isinstance(self._sink, CopySink) and self._sink.owes is Owes.COPY:
             return self._compared(self._sink, returned)

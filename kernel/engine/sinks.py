@@ -64,3 +64,11 @@ class CopySink(Sink, Protocol):
 
     def read_back(self, parcel: Parcel) -> Iterator[bytes] | None:
         """The stored copy in chunks, or None where there is none. Only the copy: `parcel.open` is refused here."""
+
+
+@runtime_checkable
+class CheckedSink(Sink, Protocol):
+    """A sink that can tell beforehand that it could deliver nothing: asked once in each pass that has work for it."""
+
+    def check(self) -> None:
+        """Raise what stands in the way, such as a folder that cannot be written. Deliveries then wait, without an attempt."""

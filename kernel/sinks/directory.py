@@ -57,9 +57,10 @@ class DirectoryArchive:
     """Keeps each document as one file, mode 0600, in the directory `path`, which is made with mode 0700 when missing.
 
     Owes a copy. A file that is there already counts as delivered when its bytes are equal; other bytes, or anything but
-    a regular file, are an error and stay untouched. Nothing is done before the first delivery, so that a broken archive
-    keeps no process from starting; then the temporary files that dead writers left are removed. A directory that exists
-    is used with the mode it has. Its own errors are OSErrors.
+    a regular file, are an error and stay untouched. Nothing is done before the first delivery is due, so that a broken
+    archive keeps no process from starting; while the directory cannot be made or written, no delivery is tried. The
+    temporary files that dead writers left are removed once. A directory that exists is used with the mode it has. Its own
+    errors are OSErrors.
     """
 
     owes: Owes = Owes.COPY
@@ -70,6 +71,14 @@ class DirectoryArchive:
 
     def __repr__(self) -> str:
         return f"DirectoryArchive({str(self.path)!r})"
+
+    def check(self) -> None:
+        """Raise what keeps every document out: the directory cannot be made, or no file in it."""
+        self._make()
+        with _opened(self.path) as folder:
+            temporary = f".kernel-{token_hex(16)}.tmp"
+            _write(folder, temporary, ())
+            os.unlink(temporary, dir_fd=folder)
 
     def deliver(self, parcel: Parcel) -> str:
         """Store the document and return its path, once file and directory entry are durable."""

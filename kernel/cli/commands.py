@@ -154,23 +154,30 @@ def tick(place: Place, limit: int) -> None:
               help="At most so many deliveries.")
 @click.option("--timeout", type=click.FloatRange(0, 86_400, min_open=True), metavar="S", default=10.0, show_default=True,
               help="Seconds that the archive may take for one.")
-def deliver(place: Place, limit: int, timeout: float) -> None:
+@click.pass_context
+def deliver(ctx: click.Context, place: Place, limit: int, timeout: float) -> None:
     """Drain the outbox into the archive, once.
 
     Claims what is due of topic 'archive', writes it into --archive, reads it back, confirms. What fails is tried again by a
-    later call, a little later each time; after its last attempt it is DEAD, until kernel redrive.
+    later call, a little later each time; after its last attempt it is DEAD, until kernel redrive. While --archive cannot be
+    written nothing is claimed, and no attempt counts.
+
+    Exits with 0 when all that was due is delivered, with 1 when something failed or the archive cannot be written.
     """
     if place.archive is None:
         raise click.UsageError("say where to: --archive DIR, or KERNEL_ARCHIVE; without it deliveries stay PENDING")
     with place.open(relay=RelayOptions(timeout=timeout)) as k:
         settled = k.deliver(limit=limit)
     place.answer(settled, lambda: show_settled(settled))
+    ctx.exit(int(bool(settled.released or settled.dead or settled.obstacles)))
 
 
 def show_settled(settled: Settled) -> None:
     """What became of the deliveries of a pass."""
     for outcome in settled.outcomes:
         say(f"{safe(outcome.id)}  {_outcome(outcome)}")
+    for obstacle in settled.obstacles:
+        say(f"topic {quoted(obstacle.topic)} takes nothing now: {safe(obstacle.why)}; what is due waits, no attempt counts")
     say(f"{settled.delivered} DELIVERED, {settled.released} to be tried again, {settled.dead} DEAD")
 
 

@@ -10,6 +10,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from inspect import isroutine
 from typing import Any
@@ -23,9 +24,10 @@ from kernel.engine.entities import HistoryRow, Lease
 from kernel.engine.inputs import LONGEST_REASON
 from kernel.engine.kernel import Kernel
 from kernel.engine.relay import Outcome as Sent
-from kernel.engine.sinks import CopySink, Owes, Parcel
+from kernel.engine.relay import Settled
+from kernel.engine.sinks import CheckedSink, CopySink, Owes, Parcel
 from kernel.errors import Conflict, Fenced, InvalidInput, Refused, quoted
-from kernel.spec.vocabulary import CLOSED, ENDED
+from kernel.spec.vocabulary import CLOSED, CLOSED_WELL, ENDED
 
 PATIENCE = 0.25  # seconds that anyone waits for the pulse before looking again
 LONGEST_GOODBYE = 5.0  # seconds that a worker has to come home
@@ -72,6 +74,11 @@ class Unreliable:
     def __init__(self, archive: CopySink, probability: float, chance: random.Random) -> None:
         self.archive, self.probability, self.chance = archive, probability, chance
         self.raised = 0
+
+    def check(self) -> None:
+        """What the archive says of itself."""
+        if isinstance(self.archive, CheckedSink):
+            self.archive.check()
 
     def deliver(self, parcel: Parcel) -> str:
         """Store the document, or raise."""
@@ -120,6 +127,11 @@ class Progress:
         """How many tasks are closed."""
         return sum(n for state, n in self.states.items() if state in CLOSED)
 
+    @property
+    def well(self) -> int:
+        """How many tasks are closed well: done, or skipped."""
+        return sum(n for state, n in self.states.items() if state in CLOSED_WELL)
+
 
 class Crew:
     """Workers and an operator on some workflows of a store."""
@@ -134,7 +146,8 @@ class Crew:
         self.trees: dict[str, Progress] = {}
         self.pulse = Pulse()
         self.over = threading.Event()
-        self.lock = threading.Lock()
+        self.turn: AbstractContextManager[object] = nullcontext() if terminate_after is None else threading.RLock()
+        """Held by who hands out work, takes a result or signals, where a tree is to be terminated between two of these."""
         self.completed: Counter[str] = Counter()
         self.failure: BaseException | None = None
         self.redriven: set[str] = set()
@@ -173,7 +186,8 @@ class Crew:
         found = False
         for type_ in self.types:
             try:
-                leases = self.kernel.poll(type_, worker=name)
+                with self.turn:
+                    leases = self.kernel.poll(type_, worker=name)
             except Conflict:
                 continue
             for lease in leases:
@@ -194,16 +208,16 @@ class Crew:
         except Fenced:
             self.tell(f"{place} came too late with {quoted(lease.ref)}: Fenced, nothing changed")
             return
-        if outcome.failure is None:
-            self.count(lease.workflow_id)
-        else:
+        if outcome.failure is not None:
             self.tell(f"{place} failed {quoted(lease.ref)}: {safe(outcome.failure, 80)}{self.next_attempt(lease)}")
 
     def send(self, lease: Lease, outcome: Outcome) -> None:
-        """Complete or fail a task."""
+        """Complete or fail a task. After the completion that --terminate-after names, nothing comes before the end."""
         k, failure = self.kernel, outcome.failure
         if failure is None:
-            self.patiently(lambda: k.complete(lease, output=outcome.output))
+            with self.turn:
+                self.patiently(lambda: k.complete(lease, output=outcome.output))
+                self.count(lease.workflow_id)
         else:
             self.patiently(lambda: k.fail(lease, reason=safe(failure, LONGEST_REASON), retryable=outcome.retryable))
 
@@ -227,11 +241,11 @@ class Crew:
 
     def count(self, workflow_id: str) -> None:
         """Count a completed task, and terminate its tree when there are enough."""
+        if self.terminate_after is None:
+            return
         root = root_of(workflow_id)
-        with self.lock:
-            self.completed[root] += 1
-            enough = self.completed[root] == self.terminate_after
-        if enough:
+        self.completed[root] += 1
+        if self.completed[root] == self.terminate_after:
             self.terminate(root)
 
     def terminate(self, root: str) -> None:
@@ -251,11 +265,13 @@ class Crew:
             seen, pause = self.pulse.count, PATIENCE
             if self.failure is not None:
                 raise self.failure
-            did = self.kernel.tick().total
-            did += sum(self.follow(root, progress) for root, progress in self.trees.items())
-            for outcome in self.kernel.deliver().outcomes:
+            with self.turn:
+                did = self.kernel.tick().total
+                did += sum(self.follow(root, progress) for root, progress in self.trees.items())
+            sent = self.kernel.deliver()
+            for outcome in sent.outcomes:
                 pause = min(pause, self.heed(outcome))
-            if self.settled():
+            if self.settled(sent):
                 return
             if did:
                 self.pulse.beat()
@@ -309,10 +325,14 @@ class Crew:
         self.tell(f"{safe(workflow_id)}: signalled the waiting task {quoted(ref)}")
         return 1
 
-    def settled(self) -> bool:
-        """Is every workflow terminal, and each of its deliveries DELIVERED or DEAD?"""
+    def settled(self, sent: Settled) -> bool:
+        """Is every workflow terminal, and each of its deliveries DELIVERED or DEAD? An archive that takes none ends it, too."""
         if not all(progress.ended for progress in self.trees.values()):
             return False
+        for obstacle in sent.obstacles:
+            self.tell(f"topic {quoted(obstacle.topic)} takes nothing: {safe(obstacle.why)}")
+        if sent.obstacles:
+            return True
         return not any(
             root_of(delivery.workflow_id) in self.trees
             for state in ("PENDING", "LEASED") for delivery in self.kernel.deliveries(state=state, limit=1_000_000)

@@ -32,6 +32,7 @@ from kernel.spec.vocabulary import ENDED
 
 WIDEST_NAME = 44
 RELAY = RelayOptions(first=0.05, longest=1.0)  # impatient: people are watching
+ATTEMPTS = 8  # of a delivery, for the same reason
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +58,7 @@ class Result:
     workflows: tuple[Workflow, ...] = ()
     tasks: int = 0
     closed: int = 0
+    completed: int = 0
     deliveries: dict[str, int] = attrs.field(factory=dict)
     raised: int = 0
     expect: tuple[str, ...] = ()
@@ -170,7 +172,7 @@ def _run(job: Job, settings: Settings) -> Result:
         kernel.DirectoryArchive(settings.place.archive or settings.folder / "archive" / job.file.stem),
         settings.probability, settings.chance)
     tell = settings.live.line
-    with kernel.open(url, sinks={ARCHIVE: archive}, relay=RELAY, actor="kernel run") as k:
+    with kernel.open(url, sinks={ARCHIVE: archive}, relay=RELAY, attempts=ATTEMPTS, actor="kernel run") as k:
         _refuse_foreign(k, url)
         k.register(*job.definitions)
         roots = [_start(k, definition, job.case, tell) for definition in job.start]
@@ -184,6 +186,7 @@ def _run(job: Job, settings: Settings) -> Result:
         return Result(
             file=job.file.name, db=url, workflows=tuple(k.get(root) for root in roots), audit=k.audit(),
             tasks=sum(p.tasks for p in crew.trees.values()), closed=sum(p.closed for p in crew.trees.values()),
+            completed=sum(p.well for p in crew.trees.values()),
             deliveries=dict(deliveries), raised=archive.raised, planted=settings.probability > 0,
             expect=(*expect, "TERMINATED") if expect and settings.terminate_after is not None else expect,
             seconds=time.monotonic() - started)
@@ -246,7 +249,7 @@ def _row(result: Result) -> tuple[str, ...]:
     archive = ", ".join(f"{n} {each}" for each, n in sorted(result.deliveries.items())) or "-"
     return (
         name, ", ".join(state(each) for each in dict.fromkeys(w.state for w in result.workflows)),
-        f"{result.closed} of {result.tasks}", archive + (f", {result.raised} raised" if result.raised else ""),
+        f"{result.completed} of {result.tasks}", archive + (f", {result.raised} raised" if result.raised else ""),
         click.style("well", fg="green") + faint(f"  {duration(result.seconds)}") if result.well
         else click.style(f"not well: {'; '.join(result.faults)}", fg="red"),
     )

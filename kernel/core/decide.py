@@ -16,7 +16,7 @@ from kernel.core.plan import Command, Plan, Refusal
 from kernel.core.program import Action, Line, Program
 from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, WorkflowRow, child_id
 from kernel.core.snapshot import Snapshot
-from kernel.core.view import Move, View
+from kernel.core.view import Move, View, cause_of
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import Lock, Table
 from kernel.spec.vocabulary import ABSENT, ENDED_BADLY, held
@@ -110,7 +110,7 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
     if action.index < 0:
         reason = view.command.reason
     elif action.step.on == "workflow":
-        reason = _why(view, action, moves)
+        reason = _why(view, action, cast(WorkflowRow, row), moves)
     for part in action.cascades:
         view.cascade(cast(WorkflowRow, row), part, name, reason, ending=False)
     for target, line in moves:
@@ -124,11 +124,17 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
         _bear(view, action, row)
 
 
-def _why(view: View, action: Action, moves: list[Move]) -> str:
-    """Why a rule on a workflow is taken, in words: what went wrong below, or what the rule ends it for."""
-    if not view.cause and moves[0][1].target in ENDED_BADLY:
-        return action.step.guards[-1].name
-    return view.cause
+def _why(view: View, action: Action, row: WorkflowRow, moves: list[Move]) -> str:
+    """Why a rule on a workflow is taken, in words: what went wrong below, or what the rule ends it for.
+
+    What has just happened is known. A permissive task may have failed long ago; the first that did is named.
+    """
+    if view.cause or moves[0][1].target not in ENDED_BADLY:
+        return view.cause
+    for no, facts in enumerate(row.prepared.facts):
+        if facts.permissive and action.culprit is not None and action.culprit(task := view.task(row.id, no), view.given):
+            return cause_of(task, task.reason)
+    return action.step.guards[-1].name
 
 
 def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:

@@ -84,6 +84,8 @@ class Action:
     holds: Function
     guards: Guarded
     parts: tuple[Part, ...]
+    culprit: Function | None = None
+    """Of a rule for what became of some task: whether it is this one."""
     moves: tuple[Part, ...] = field(init=False)
     """Rows moved one by one: self, and those behind single links that exist."""
     births: tuple[Part, ...] = field(init=False)
@@ -254,7 +256,10 @@ class _Compiler:
     def step(self, index: int, step: Step) -> Action:
         """A command, or the rule with this index."""
         guards = tuple((g, self.function(g.holds)) for g in step.guards)
-        return Action(index, step, self.function(both(*step.guards)), guards, tuple(self.part(step.on, f) for f in step.do))
+        last = step.guards[-1].holds if step.guards else None
+        culprit = self.function(last.body.holds) if isinstance(last, Q) and (last.op, last.link) == ("some", "tasks") else None
+        return Action(index, step, self.function(both(*step.guards)), guards,
+                      tuple(self.part(step.on, f) for f in step.do), culprit)
 
     def agenda(self, kind: str, rules: list[Action]) -> Iterator[tuple[tuple[str, str, bool], Agenda]]:
         """For each state and mode of a kind the rules that can be enabled. What is not judged is sound."""

@@ -18,9 +18,14 @@ from kernel.core.records import (
 from kernel.core.working_set import WorkingSet
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
-from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, ENDED_BADLY
+from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, CLOSED_WELL, ENDED_BADLY
 
 Move = tuple[Record, Line]
+
+
+def cause_of(task: TaskRow, reason: str) -> str:
+    """A task's bad end as the reason of what follows from it."""
+    return f"task {quoted(task.facts.ref)} {task.state}{': ' if reason else ''}{reason}"
 
 
 class View(WorkingSet):
@@ -65,7 +70,9 @@ class View(WorkingSet):
             self.plan.payloads.append(Payload(row.workflow, row.no, "input", text))
         self.cause = ""
         if line.target in CLOSED_BADLY:
-            self.cause = f"task {quoted(row.facts.ref)} {line.target}{': ' if reason else ''}{reason}"
+            self.cause = cause_of(row, reason)
+        elif row.facts.asks and line.target in CLOSED_WELL:
+            self.cause = f"task {quoted(row.facts.ref)} asks {row.facts.asks}"
 
     def _count(self, row: TaskRow, line: Line) -> None:
         """Take what a transition changes to the counters of those who count the task.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.core.records import Policy
+from kernel.engine import inputs
 from kernel.engine.kernel import Kernel
 from kernel.engine.sinks import Sink
 from kernel.errors import InvalidInput, quoted
@@ -14,17 +16,21 @@ from kernel.stores.sqlite import SqliteStore
 SQLITE = "sqlite:///"
 
 
-def open(url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", **options: Any) -> Kernel:
+def open(
+    url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", attempts: int | None = None, **options: Any
+) -> Kernel:
     """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`.
 
-    `sinks` says what this process can deliver, by topic; `actor` stands in the history of what it does. `clock`, `chance`,
-    `relay` (RelayOptions) and `faults` can be given too. Raises InvalidInput for a URL that is none of these, and StoreError
+    `sinks` says what this process can deliver, by topic; `actor` stands in the history of what it does. A delivery that a
+    commit of this process writes has `attempts`, 100 unless told. `clock`, `chance`, `relay` (RelayOptions) and `faults` can
+    be given too. Raises InvalidInput for a URL that is none of these, and StoreError
     when the store cannot be used.
     """
     text: object = url
+    policy = Policy() if attempts is None else Policy(sends=inputs.whole(attempts, "the attempts of a delivery", 1))
     if text == "memory://":
-        return Kernel(MemoryStore(), sinks=sinks, actor=actor, **options)
+        return Kernel(MemoryStore(policy=policy), sinks=sinks, actor=actor, **options)
     if isinstance(text, str) and text.startswith(SQLITE) and len(text) > len(SQLITE):
-        return Kernel(SqliteStore(text.removeprefix(SQLITE)), sinks=sinks, actor=actor, **options)
+        return Kernel(SqliteStore(text.removeprefix(SQLITE), policy=policy), sinks=sinks, actor=actor, **options)
     raise InvalidInput(f"the store {quoted(url)}", why="no store of this kind exists", allowed=("sqlite:///FILE", "memory://"),
                        hint="sqlite:///orders.db keeps everything in the file orders.db")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 import kernel
 from kernel.cli.crew import Crew, Handler, Pulse, Unreliable, echo, functions_of, handler_of
 from kernel.cli.files import Outcome
+from kernel.core.records import Policy
 from kernel.engine.entities import Lease
 from kernel.engine.kernel import Kernel
 from kernel.errors import Conflict, InvalidInput, StoreFull
@@ -35,7 +38,7 @@ class Stage:
     def __init__(self, *tasks: kernel.TaskDef, sink: Any = None, handle: Handler = echo, workers: int = 2,
                  terminate_after: int | None = None, **options: Any) -> None:
         self.told: list[str] = []
-        self.kernel = Kernel(MemoryStore(), sinks={"archive": sink or MemoryArchive()}, relay=QUICK)
+        self.kernel = Kernel(MemoryStore(policy=Policy(sends=8)), sinks={"archive": sink or MemoryArchive()}, relay=QUICK)
         self.kernel.register(kernel.WorkflowDef("d", tasks=tasks, topics=("archive",), **options))
         self.kernel.start("d", workflow_id="wf", input={"a": 1})
         self.crew = Crew(
@@ -91,17 +94,49 @@ def test_an_output_that_is_not_json_fails_the_task() -> None:
 
 
 def test_terminate_after() -> None:
-    """The tree is terminated when so many tasks are completed; who still works is Fenced, and told so."""
+    """The tree is terminated when just so many tasks are completed: before any other result is taken."""
     tasks = [kernel.TaskDef(f"t{n}", type="t") for n in range(10)]
     stage = Stage(*tasks, terminate_after=3)
     assert stage.run() == "TERMINATED"
-    assert sum(t.state == "COMPLETED" for t in stage.kernel.tasks("wf")) >= 3
+    assert sum(t.state == "COMPLETED" for t in stage.kernel.tasks("wf")) == 3
+    assert (stage.crew.trees["wf"].well, stage.crew.trees["wf"].closed) == (3, 10)
     assert any("terminated after 3 completed: 1 commit, 1 ended" in line for line in stage.told)
     stage = Stage(*tasks, terminate_after=0)
     assert stage.run() == "TERMINATED"
     assert stage.crew.completed == {}
     stage = Stage(*tasks, terminate_after=11)
     assert stage.run() == "COMPLETED"
+
+
+def test_terminate_after_is_exact() -> None:
+    """Though all workers report at the same time: the last one is Fenced, and the workflow does not come to its own end."""
+    together = Barrier(4, timeout=60.0)
+
+    def at_once(lease: Lease) -> Outcome:
+        together.wait()
+        return echo(lease)
+
+    stage = Stage(*(kernel.TaskDef(f"t{n}", type="t") for n in range(4)), handle=at_once, workers=4, terminate_after=3)
+    assert stage.run() == "TERMINATED"
+    assert Counter(t.state for t in stage.kernel.tasks("wf")) == {"COMPLETED": 3, "CANCELED": 1}
+    assert sum("Fenced" in line for line in stage.told) == 1
+
+
+def test_an_archive_that_takes_nothing_ends_the_run() -> None:
+    """What stands in the way is told, no attempt is counted, and nobody waits for it for ever."""
+
+    class Missing(MemoryArchive):
+        """Is not there."""
+
+        def check(self) -> None:
+            """Say so."""
+            raise OSError("no such folder")
+
+    for sink in (Missing(), Unreliable(Missing(), 0.0, random.Random(1))):
+        stage = Stage(kernel.TaskDef("a"), sink=sink)
+        assert stage.run() == "COMPLETED"
+        assert stage.told == ["topic 'archive' takes nothing: OSError: no such folder"]
+        assert [(d.state, d.attempt) for d in stage.kernel.deliveries()] == [("PENDING", 0)]
 
 
 def test_a_late_worker_is_fenced() -> None:

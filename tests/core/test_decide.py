@@ -132,6 +132,27 @@ def test_an_end_that_was_put_off_says_what_it_is_for(world: World) -> None:
     assert (resumed.workflows["w"].state, resumed.workflows["w"].reason) == ("FAILED", "a task failed")
 
 
+def test_a_permissive_end_names_the_task_that_failed() -> None:
+    """Though it failed long before the last task was done; and not another that did well."""
+    definition = WorkflowDef("w", tasks=[TaskDef("good", permissive=True), TaskDef("bad", permissive=True),
+                                         TaskDef("last", after=["good", "bad"])])
+    world = does(world_of(definition), "START", "w")
+    world = does(does(world, "POLL", "w.bad"), "FAIL", "w.bad", retryable=0, reason="no paper")
+    for ref in ("good", "last"):
+        world = does(does(world, "POLL", f"w.{ref}"), "COMPLETE", f"w.{ref}")
+    assert world.workflows["w"].state == "FAILED"
+    assert world.workflows["w"].reason == "task 'bad' FAILED_WITH_TERMINAL_ERROR: no paper"
+
+
+@pytest.mark.parametrize("asked", ["COMPLETED", "FAILED", "TERMINATED"])
+def test_an_end_that_was_asked_for_names_the_task(asked: str) -> None:
+    """The TERMINATE task, and what it asks."""
+    definition = WorkflowDef("w", tasks=[TaskDef("x"), TaskDef("stop", kind="terminate", asks=asked, after=["x"])])
+    world = does(world_of(definition), "START", "w")
+    world = does(does(world, "POLL", "w.x"), "COMPLETE", "w.x")
+    assert (world.workflows["w"].state, world.workflows["w"].reason) == (asked, f"task 'stop' asks {asked}")
+
+
 def test_a_good_end_needs_no_reason() -> None:
     """A sub-workflow that COMPLETED hands over nothing but its end."""
     world = does(world_of(WorkflowDef("w", tasks=[TaskDef("s", workflow="leaf")]), LEAF), "START", "w")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, warn
-from kernel.cli.files import load
+from kernel.cli.files import family, load
 from kernel.cli.text import duration, faint, heading, number, safe, say, state
-from kernel.core.checks import check_json, check_name
+from kernel.core.checks import check_name
 from kernel.core.definitions import WorkflowDef
-from kernel.engine.entities import Applied, Workflow
+from kernel.engine.entities import Applied, Task, Workflow
+from kernel.engine.inputs import workflow_input
 from kernel.engine.relay import Outcome, RelayOptions, Settled
 from kernel.errors import InvalidInput, NotFound, quoted
+from kernel.spec.vocabulary import CLOSED_BADLY, ENDED_BADLY
 
 
 @click.command(cls=StoreCommand)
@@ -31,33 +34,38 @@ def start(
 ) -> None:
     """Start a workflow.
 
-    NAME is that of a registered definition, or of one in a --file; it can be left out when the file has only one.
+    NAME is that of a registered definition, or of one in a --file; it can be left out when the file has only one. Children
+    that no --file and no registered definition defines come from the folder of the first --file.
     """
     loaded = [load(path, topics) for path in files]
-    definitions = [each for found, _ in loaded for each in found]
+    own = [each for found, _ in loaded for each in found]
     if name is None:
-        name, version = chosen(definitions, files)
-    for _, texts in loaded:
-        for text in texts:
-            warn(text)
+        name, version = chosen(own, files)
     _check_before_anything_is_written(given, workflow_id)
     with place.open(create=bool(files)) as k:
-        k.register(*definitions)
+        with k.store.transaction(write=False) as transaction:
+            registered = transaction.names()
+        found = family(own, given, [Path(file) for file in files], topics=topics, registered=registered)
+        for text in (*(text for _, texts in loaded for text in texts), *found.warnings):
+            warn(text)
+        for text in found.notes:
+            say(safe(text), err=True)
+        k.register(*found.definitions)
         try:
             workflow = k.start(name, version=version, input=given, workflow_id=workflow_id, **options)
         except NotFound as error:
             error.hint = "kernel start NAME --file FILE.json registers the definitions of a file"
             raise
-    place.answer(workflow, lambda: _show_started(workflow))
+        tasks = k.tasks(workflow.id) if workflow.state in ENDED_BADLY else []
+    place.answer(workflow, lambda: _show_started(workflow, tasks))
 
 
 def _check_before_anything_is_written(given: Any, workflow_id: str | None) -> None:
     """So that a mistake leaves neither a new store nor a new definition behind."""
     if workflow_id is not None:
         check_name(workflow_id, what="the workflow id", error=InvalidInput)
-    if given is not None and not isinstance(given, dict):
-        raise InvalidInput("the input of a workflow", why=f"{quoted(given)} is not an object with keys")
-    check_json(given, what="the input of the workflow")
+    if given is not None:
+        workflow_input(given)
 
 
 def chosen(definitions: list[WorkflowDef], files: tuple[str, ...]) -> tuple[str, int]:
@@ -69,9 +77,15 @@ def chosen(definitions: list[WorkflowDef], files: tuple[str, ...]) -> tuple[str,
                            "name a definition, or give --file FILE.json")
 
 
-def _show_started(workflow: Workflow) -> None:
+def _show_started(workflow: Workflow, tasks: list[Task]) -> None:
+    """Which workflow there is; and if it has failed already, why."""
     definition = f"{safe(workflow.name)} version {workflow.definition_version}"
     say(f"{heading(safe(workflow.id))}  {state(workflow.state)}  {definition}")
+    if tasks:
+        say(f"  reason   {safe(workflow.reason, 400)}")
+    for task in tasks:
+        if task.state in CLOSED_BADLY and task.reason and task.reason not in workflow.reason:
+            say(f"  {safe(task.ref, 60)}  {state(task.state)}  {safe(task.reason, 200)}")
 
 
 def _show_applied(done: str, workflow_id: str, applied: Applied) -> None:
@@ -106,7 +120,7 @@ def resume(place: Place, workflow_id: str, **options: Any) -> None:
     """Undo a pause, and do what waited for it."""
     with place.open() as k:
         applied = k.resume(workflow_id, **options)
-    place.answer(applied, lambda: _show_applied("RESUMED", workflow_id, applied))
+    place.answer(applied, lambda: _show_applied("RUNNING", workflow_id, applied))
 
 
 @click.command(cls=StoreCommand)

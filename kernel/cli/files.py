@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,25 +68,44 @@ def prepare(path: Path, given: Sequence[Path], case: Case) -> Job:
     """Read a file and find the children that it names. Raises InvalidDefinition, InvalidInput or NotFound."""
     own, told = load(path)
     start = _named(own, case.start, path) if case.start else _tops(own)
-    definitions, notes = {_key(d): d for d in own}, []
     for name in case.companions:
         found, more = load(path.parent / name)
         told += more
-        definitions |= {_key(d): d for d in found if _key(d) not in definitions}
-    files = [*given, *sorted(path.parent.glob("*.json"))]
-    looked: set[str] = set()
-    while wanted := sorted(_children(definitions.values(), case.input) - {n for n, _ in definitions} - looked):
+        own += [d for d in found if _key(d) not in {_key(known) for known in own}]
+    whole = family(own, case.input, [path, *given])
+    return Job(path, whole.definitions, start, case, whole.notes, (*told, *whole.warnings))
+
+
+@attrs.frozen
+class Family:
+    """Definitions with the children that they name, where those were found, and what of those has no effect."""
+
+    definitions: tuple[WorkflowDef, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def family(
+    own: Iterable[WorkflowDef], given: Any, files: Sequence[Path], *, topics: Sequence[str] = (ARCHIVE,),
+    registered: Collection[str] = (),
+) -> Family:
+    """Find the children that definitions name: in `files`, then in the folder of the first; `given` is the input."""
+    definitions, notes, told = {_key(d): d for d in own}, [], list[str]()
+    folder = files[0].parent if files else Path()
+    places = [*files, *sorted(folder.glob("*.json"))] if files else []
+    looked: set[str] = set(registered)
+    while wanted := sorted(_children(definitions.values(), given) - {n for n, _ in definitions} - looked):
         looked.update(wanted)
         for name in wanted:
-            where = _find(name, files)
+            where = _find(name, places, topics)
             if where is not None:
                 definitions |= {_key(d): d for d in where[1]}
                 told += where[2]
                 notes.append(f"child {quoted(name)} is taken from {quoted(where[0].name)}")
             elif name in _children(definitions.values(), None):
-                notes.append(f"no file given or in {quoted(path.parent)} defines the child {quoted(name)}: "
+                notes.append(f"no file given or in {quoted(folder)} defines the child {quoted(name)}: "
                              "the task that starts it will be rejected")
-    return Job(path, tuple(definitions.values()), start, case, tuple(notes), tuple(told))
+    return Family(tuple(definitions.values()), tuple(notes), tuple(told))
 
 
 def _key(definition: WorkflowDef) -> tuple[str, int]:
@@ -124,13 +143,13 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _find(name: str, files: Iterable[Path]) -> tuple[Path, list[WorkflowDef], list[str]] | None:
+def _find(name: str, files: Iterable[Path], topics: Sequence[str]) -> tuple[Path, list[WorkflowDef], list[str]] | None:
     """The first file that defines a name, with what of it has that name; files that cannot be read are passed over."""
     for path in files:
         if not path.is_file():
             continue
         try:
-            found, told = load(path)
+            found, told = load(path, topics)
         except InvalidDefinition:
             continue
         named = [d for d in found if d.name == name]

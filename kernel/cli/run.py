@@ -235,9 +235,11 @@ def _summary(results: list[Result], settings: Settings) -> None:
     shown = next((r for r in results if r.workflows and r.db != MEMORY), None)
     if shown is not None:
         live.line(faint(f"Kept in {safe(settings.place.db or settings.folder)}"))
-        dead = next((r for r in results if "DEAD" in r.deliveries), None)
-        if dead is not None:
-            live.line(f"DEAD ones: kernel redrive --all --db {safe(dead.db)}, then kernel deliver --archive DIR")
+        for name, how in (("DEAD", "kernel redrive --all --db {}, then kernel deliver --archive DIR"),
+                          ("PENDING", "kernel deliver --archive DIR --db {}")):
+            left = next((r for r in results if name in r.deliveries), None)
+            if left is not None:
+                live.line(f"{name} ones: {how.format(safe(left.db))}")
         live.line(faint(f"Look: kernel tree {safe(shown.workflows[0].id)} --db {safe(shown.db)}"))
 
 

@@ -31,8 +31,10 @@ def delivery_id(workflow_id: str, run: int, topic: str) -> str:
 def not_found(subject: Subject, asked: str = "") -> NotFound:
     """No such row."""
     what = described(subject)
-    return NotFound(f"{asked} of {what}" if asked else what, why="there is none in this store",
-                    hint="kernel list shows the workflows of a store, kernel tree ID the tasks of one")
+    hint = "kernel list shows the workflows of a store, kernel tree ID the tasks of one"
+    if subject.topic is not None:
+        hint = "kernel deliveries shows what is to be delivered, was delivered, or died"
+    return NotFound(f"{asked} of {what}" if asked else what, why="there is none in this store", hint=hint)
 
 
 def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -> Refused:

@@ -70,10 +70,27 @@ def output(value: Any) -> str | None:
     return None if value is None else check_json(value, what="the output of a task")
 
 
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list() | tuple():
+            return "an array"
+    return f"a value of type {type(value).__name__}"
+
+
 def workflow_input(value: object) -> str:
     """What a workflow is started with, as JSON text."""
     if value is not None and not isinstance(value, Mapping):
-        raise InvalidInput("the input of a workflow", why=f"it is {quoted(value)}, not an object with keys")
+        raise InvalidInput("the input of a workflow", why=f"it is {kind_of(value)}, not an object with keys",
+                           hint='an object reads {"sku": 7}')
     return check_json(dict(value or {}), what="the input of the workflow")
 
 

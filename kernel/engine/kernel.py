@@ -12,7 +12,7 @@ from kernel.core.decide import decide
 from kernel.core.definitions import WorkflowDef
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
-from kernel.core.records import OWN, WorkflowRow, root_of
+from kernel.core.records import OWN, Prepared, WorkflowRow, root_of
 from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, reading
 from kernel.engine.clock import SystemClock
@@ -70,19 +70,19 @@ class Kernel(Reader):
     # ---- the one way to change anything ----------------------------------------------------------------------------------
     def command(
         self, name: str, subject: Subject, *, given: Mapping[str, Any] | None = None, command_id: str | None = None,
-        reason: str = "", actor: str | None = None, **written: Any,
+        reason: str = "", actor: str | None = None, worker: str = "", payload: str | None = None,
+        prepared: Prepared | None = None, input: str | None = None,
     ) -> Command:
         """A command with an id: the caller's, or a generated one that the history resolves."""
         digest = ""
         if command_id is not None:
             check_name(command_id, what="the command id", error=InvalidInput)
-            content = [name, subject.workflow, subject.no, subject.topic, sorted((given or {}).items()), reason,
-                       written.get("payload"), written.get("input")]
+            content = [name, subject.workflow, subject.no, subject.topic, sorted((given or {}).items()), reason, payload, input]
             digest = hashlib.sha256(canonical(content).encode()).hexdigest()
         return Command(
             name, subject, given or {}, command_id or f"c{self.chance.getrandbits(64):016x}", digest,
             self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
-            inputs.text(reason, "the reason", inputs.LONGEST_REASON), **written,
+            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, prepared, input,
         )
 
     def commit(self, command: Command) -> Applied:

@@ -10,7 +10,8 @@ import pytest
 import kernel
 from kernel.sinks.directory import file_name
 from kernel.testing.clock import ManualClock
-from tests.cli.stand import Cli, definition, task, write
+from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
+from tests.cli.stand import Cli, child, definition, task, write
 
 DB = "sqlite:///kernel.db"
 
@@ -51,6 +52,34 @@ def test_start_warns_of_what_has_no_effect(cli: Cli, tmp_path: Path) -> None:
     assert "'startDelay' has no effect" in ran.err
 
 
+def test_start_takes_children_from_the_folder(cli: Cli, tmp_path: Path, orders: str) -> None:
+    """As kernel run does: from the folder of the file, unless a definition of the name is registered."""
+    path = write(tmp_path / "parent.json", definition("parent", child("b", "bill"), child("n", "nowhere")))
+    ran = cli("start", "--file", path, "--id", "p")
+    assert "child 'bill' is taken from 'orders.json'" in ran.err
+    assert "defines the child 'nowhere': the task that starts it will be rejected" in ran.err
+    again = cli("start", "--file", path, "--id", "q")
+    assert "is taken from" not in again.err
+
+
+def test_start_says_why_a_workflow_failed_at_once(cli: Cli, tmp_path: Path) -> None:
+    """The reason of the workflow stands under its state."""
+    path = write(tmp_path / "parent.json", definition("parent", child("n", "nowhere")))
+    ran = cli("start", "--file", path, "--id", "p")
+    assert "✗ FAILED" in ran.out
+    assert "reason   task 'n' FAILED_WITH_TERMINAL_ERROR" in ran.out
+    assert "nowhere" in ran.out.partition("reason")[2]
+
+
+def test_input_that_is_no_object(cli: Cli, orders: str) -> None:
+    """Is told in words of JSON, before anything is written."""
+    for given, words in (("[1]", "an array"), ("7", "a number"), ("true", "true or false"), ('"a"', "a text")):
+        ran = cli("start", "order", "--file", orders, "--input", given)
+        assert ran.code == 5
+        assert f"why:     it is {words}, not an object with keys" in ran.err
+    assert cli("list").code == 4
+
+
 def test_start_says_to_which_topics_the_end_goes(cli: Cli, orders: str) -> None:
     """Topics belong to the definition: archive, or those that --topic names."""
     cli("start", "bill", "--file", orders, "--id", "b", "--topic", "archive", "--topic", "billing")
@@ -70,7 +99,7 @@ def test_pause_and_resume(cli: Cli, order: str) -> None:
     """Each is one commit; again is a no-op that says so."""
     assert cli("pause", order).out == "order-7: PAUSED, 1 commit (version 2)\n"
     assert cli("pause", order).out == "order-7: it is already PAUSED; nothing changed\n"
-    assert cli("resume", order).out == "order-7: RESUMED, 1 commit (version 3)\n"
+    assert cli("resume", order).out == "order-7: RUNNING, 1 commit (version 3)\n"
     assert cli("resume", order, "--json").json["no_op"] is True
 
 
@@ -119,11 +148,13 @@ def test_deliver(cli: Cli, order: str, tmp_path: Path) -> None:
     """The document is in the archive; what was done stands in a line for each, and in a sum."""
     cli("terminate", order)
     ran = cli("deliver", "--archive", "archive")
+    assert ran.code == 0
     assert "order-7#1:archive  ✓ DELIVERED  sha256:" in ran.out
     assert ran.out.endswith("1 DELIVERED, 0 to be tried again, 0 DEAD\n")
     document = json.loads((tmp_path / "archive" / file_name("order-7", 1)).read_text())
     assert document["workflow"]["state"] == "TERMINATED"
-    assert cli("deliver", "--archive", "archive", "--json").json == {"outcomes": []}
+    ran = cli("deliver", "--archive", "archive", "--json")
+    assert (ran.code, ran.json) == (0, {"outcomes": [], "obstacles": []})
 
 
 def test_the_environment_stands_in(
@@ -138,29 +169,43 @@ def test_the_environment_stands_in(
     assert (tmp_path / "elsewhere" / file_name("order-7", 1)).exists()
 
 
-def test_a_broken_archive_changes_no_workflow(cli: Cli, order: str, tmp_path: Path) -> None:
-    """What failed waits for its next attempt, and says when; the exit code is 0, for nothing was lost."""
-    (tmp_path / "archive").write_text("a file where the directory should be")
+def test_a_delivery_that_fails_changes_no_workflow(cli: Cli, order: str, tmp_path: Path) -> None:
+    """What failed waits for its next attempt, and says when; the exit code is 1."""
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / file_name(order, 1)).write_text("something else")
     cli("terminate", order)
     before = cli("tree", order, "--json").out
     ran = cli("deliver", "--archive", "archive")
-    assert ran.code == 0
-    assert "NotADirectoryError" in ran.out
+    assert ran.code == 1
+    assert "FileExistsError" in ran.out
     assert "; again in 0." in ran.out
     assert ran.out.endswith("0 DELIVERED, 1 to be tried again, 0 DEAD\n")
     assert cli("tree", order, "--json").out == before
 
 
+def test_an_archive_that_cannot_be_written_costs_no_attempt(cli: Cli, order: str, tmp_path: Path) -> None:
+    """A wrong --archive is told, the exit code is 1, and nothing was claimed."""
+    (tmp_path / "archive").write_text("a file where the directory should be")
+    cli("terminate", order)
+    ran = cli("deliver", "--archive", "archive")
+    assert ran.code == 1
+    assert "topic 'archive' takes nothing now: NotADirectoryError" in ran.out
+    assert ran.out.endswith("0 DELIVERED, 0 to be tried again, 0 DEAD\n")
+    (found,) = cli("deliveries", "--json").json
+    assert (found["state"], found["attempt"]) == ("PENDING", 0)
+
+
 def test_redrive(cli: Cli, order: str, tmp_path: Path) -> None:
     """A DEAD delivery gets all its attempts again: by its id, or with all others."""
-    (tmp_path / "broken").write_text("a file where the directory should be")
-    cli("terminate", order)
+    with kernel.open(DB, attempts=2) as k:
+        k.terminate(order)
     clock = ManualClock(4_000_000_000.0)
-    with kernel.open(DB, clock=clock, sinks={"archive": kernel.DirectoryArchive(tmp_path / "broken")}) as k:
-        for _ in range(8):
+    with kernel.open(DB, clock=clock, sinks={"archive": FaultySink(MemoryArchive(), [Behaviour.RAISE] * 2)}) as k:
+        for _ in range(2):
             k.deliver()
             clock.advance(1000)
-    assert "✗ DEAD" in cli("deliveries").out
+    assert "2 of 2" in cli("deliveries").out
+    assert "try:     kernel deliveries" in cli("redrive", "nobody#1:archive").err
     assert cli("redrive", "order-7#1:archive").out == "order-7#1:archive: PENDING again\n"
     assert cli("redrive", "order-7#1:archive").out == "order-7#1:archive: it is already PENDING; nothing changed\n"
     assert cli("redrive", "--all", "--json").json == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import kernel
+from kernel.sinks.directory import file_name
 from kernel.stores.sqlite import SqliteStore
 from kernel.testing.planted import ElevenStepKernel
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
@@ -108,9 +109,9 @@ def test_deliveries(cli: Cli, order: str) -> None:
     """The outbox: nothing, then what is pending, then the proof; filtered by state and workflow."""
     assert cli("deliveries").out == "no delivery\n"
     cli("terminate", order)
-    assert "order-7#1:archive  · PENDING  0 of 8" in cli("deliveries").out
+    assert "order-7#1:archive  · PENDING  0 of 100" in cli("deliveries").out
     cli("deliver", "--archive", "a")
-    assert "✓ DELIVERED  1 of 8   sha256:" in cli("deliveries", "--state", "delivered").out
+    assert "✓ DELIVERED  1 of 100  sha256:" in cli("deliveries", "--state", "delivered").out
     assert cli("deliveries", "--state", "DEAD").out == "no delivery\n"
     assert cli("deliveries", "--workflow", "other").out == "no delivery\n"
     assert "more: --after order-7#1:archive" in cli("deliveries", "--limit", 1).out
@@ -118,10 +119,11 @@ def test_deliveries(cli: Cli, order: str) -> None:
 
 def test_deliveries_tell_the_error_and_when_it_goes_on(cli: Cli, order: str, tmp_path: Path) -> None:
     """What failed says why, and when it is tried again."""
-    (tmp_path / "a").write_text("a file where the directory should be")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / file_name(order, 1)).write_text("something else")
     cli("terminate", order)
     cli("deliver", "--archive", "a")
-    assert "NotADirectoryError" in cli("deliveries").out
+    assert "FileExistsError" in cli("deliveries").out
     assert "; due 20" in cli("deliveries").out
 
 

@@ -9,6 +9,7 @@ import pytest
 import kernel
 from kernel.cli.run import Result
 from kernel.engine.entities import Finding, Report
+from kernel.sinks.directory import file_name
 from tests.cli.stand import CONDUCTOR, Cli, child, definition, task, wait, write
 
 
@@ -80,13 +81,21 @@ def test_an_archive_that_fails_changes_no_end(cli: Cli, orders: str) -> None:
 def test_an_archive_that_is_really_broken_is_not_well(
     cli: Cli, orders: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DEAD is settled only where it was asked for; and it is said how to go on."""
+    """DEAD is settled only where it was asked for, PENDING never; and it is said how to go on."""
     monkeypatch.setattr("kernel.cli.run.RELAY", kernel.RelayOptions(first=0.001, longest=0.001))
     (tmp_path / "broken").write_text("a file where the directory should be")
     ran = cli("run", orders, "--archive", "broken")
     assert ran.code == 1
+    assert "topic 'archive' takes nothing: NotADirectoryError" in ran.out
+    assert "not well: 2 PENDING" in ran.out
+    assert "PENDING ones: kernel deliver --archive DIR --db" in ran.out
+    (tmp_path / "full").mkdir()
+    for name in ("order", "order/bill"):
+        (tmp_path / "full" / file_name(name, 1)).write_text("something else")
+    ran = cli("run", orders, "--archive", "full")
+    assert ran.code == 1
     assert "not well: 2 DEAD" in ran.out
-    assert "kernel redrive --all --db" in ran.out
+    assert "DEAD ones: kernel redrive --all --db" in ran.out
     assert cli("run", orders, "--fail-archive", 1).code == 0
 
 
@@ -96,6 +105,7 @@ def test_terminate_after(cli: Cli, orders: str) -> None:
     assert ran.code == 0
     assert "terminated after 1 completed: 1 commit" in ran.out
     assert "■ TERMINATED" in ran.out
+    assert "1 of 4" in ran.out
     name = "wait_workflow_integration_test.json"
     assert cli("run", CONDUCTOR / name, "--cases", CONDUCTOR / "cases.json", "--terminate-after", 0).code == 0
 

@@ -16,6 +16,7 @@ from kernel.core.records import (
     WorkflowRow,
 )
 from kernel.engine.ports import HistoryRecord, Recorded
+from kernel.errors import StoreUnavailable
 from kernel.stores.memory_transaction import DeliveryKey, MemoryTransaction
 
 
@@ -30,6 +31,7 @@ class MemoryStore:
         self.policy = policy or Policy()
         self.id = secrets.token_hex(8)
         self.lock = threading.RLock()
+        self.closed = False
         self.trees: dict[str, TreeRow] = {}
         self.workflows: dict[tuple[str, int], WorkflowRow] = {}
         self.tasks: dict[tuple[str, int], dict[int, TaskRow]] = {}
@@ -43,6 +45,9 @@ class MemoryStore:
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[MemoryTransaction]:
         """Begin; commit on leaving, undo when an exception leaves."""
+        if self.closed:
+            raise StoreUnavailable("using the memory store", why="the kernel was closed: what it held is gone",
+                                   hint="open another")
         with self.lock:
             transaction = MemoryTransaction(self)
             try:
@@ -52,4 +57,5 @@ class MemoryStore:
                 raise
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Answer no more; a transaction under way still ends."""
+        self.closed = True

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import parse_qs
 
 import apsw
 
@@ -24,20 +23,18 @@ from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
 from kernel.errors import (
     InvalidDefinition,
-    InvalidInput,
     SchemaMismatch,
     StoreReadOnly,
     StoreUnavailable,
     UnsafeStore,
     quoted,
 )
+from kernel.stores.sqlite_file import Seal, check_version, create, located, seal_of, sealed_name
 from kernel.stores.sqlite_span import Span, raise_as_ours
 from kernel.stores.statements import migrations, statements
 
 APPLICATION = 0x4B524E4C
 """Marks a file as ours: the letters KRNL."""
-SAFE_SQLITE = (3_051_003, 3_050_007, 3_044_006)
-"""The first versions without the WAL-reset bug: the last two are back-ports, for 3.50 and 3.44 only."""
 PRAGMAS = (
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
@@ -64,7 +61,7 @@ class SqliteStore:
 
         Raises StoreUnavailable, StoreCorrupt, StoreReadOnly, SchemaMismatch or UnsafeStore.
         """
-        self.path, self.read_only = _path(path)
+        self.path, self.read_only = located(path)
         self.policy = policy or Policy()
         self.patience = patience
         self.writer = threading.Lock()
@@ -72,11 +69,12 @@ class SqliteStore:
         self._prepared: dict[int, Prepared] = {}
         self.numbers: dict[Prepared, int] = {}
         """The row number of each definition that was read."""
+        self._seal: Seal | None = None
         self._process = os.getpid()
         self.closed = False
-        _check_version()
+        check_version()
         if not self.read_only:
-            _create(self.path)
+            create(self.path)
         try:
             self._open()
             with self.transaction(write=False) as transaction:
@@ -95,8 +93,11 @@ class SqliteStore:
 
     # ---- connections ---------------------------------------------------------------------------------------------------
     def _connect(self) -> apsw.Connection:
-        flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
-        connection = apsw.Connection(self.path, flags=flags | apsw.SQLITE_OPEN_NOFOLLOW, statementcachesize=200)
+        name, flags = self.path, apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
+        self._seal = seal_of(self.path) if self.read_only else None
+        if self._seal is not None:
+            name, flags = sealed_name(self.path), flags | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(name, flags=flags | apsw.SQLITE_OPEN_NOFOLLOW, statementcachesize=200)
         deadline = [0.0]
 
         def wait(tries: int) -> bool:
@@ -199,10 +200,16 @@ class SqliteStore:
     def take(self) -> apsw.Connection:
         """A connection that nobody else uses, until it is put back."""
         self.check_usable()
+        if self.seal_broken():
+            self._drop_idle()
         try:
             return self._idle.pop()
         except IndexError:
             return self._connect()
+
+    def seal_broken(self) -> bool:
+        """Whether somebody wrote a file that was taken for one that nobody can write."""
+        return self._seal is not None and seal_of(self.path) != self._seal
 
     def put_back(self, connection: apsw.Connection) -> None:
         """Keep a clean connection for the next transaction; close any other."""
@@ -218,6 +225,9 @@ class SqliteStore:
     def close(self) -> None:
         """Close every connection that is not in use; those in use are closed when their transaction ends."""
         self.closed = True
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().close(True)
 
@@ -238,43 +248,6 @@ class SqliteStore:
         return found
 
 
-def _path(path: str) -> tuple[str, bool]:
-    name, _, query = path.partition("?")
-    try:
-        os.fsencode(name).decode()
-        options = parse_qs(query, strict_parsing=True) if query else {}
-    except ValueError:
-        options = {"": []}
-    if not name or "\0" in name or options not in ({}, {"mode": ["ro"]}):
-        raise InvalidInput(f"the store {quoted(path)}", why="it is not a path, with ?mode=ro or nothing behind it",
-                           hint="sqlite:///orders.db, or sqlite:///orders.db?mode=ro")
-    return os.path.abspath(name), bool(options)
-
-
 def _set(connection: apsw.Connection, name: str, value: str) -> object:
     connection.pragma(name, value)
     return connection.pragma(name)
-
-
-def _check_version() -> None:
-    version = apsw.SQLITE_VERSION_NUMBER
-    minor = version // 1000
-    if version < SAFE_SQLITE[0] and not any(minor == safe // 1000 and version >= safe for safe in SAFE_SQLITE[1:]):
-        raise UnsafeStore("opening a SQLite store", stands=f"this apsw holds SQLite {apsw.sqlite_lib_version()}",
-                          why="it has the WAL-reset corruption bug", hint="pip install --upgrade apsw")
-
-
-def _create(path: str) -> None:
-    """Make the file, readable by its owner only, and sync its folder, so that no later commit depends on that."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise StoreUnavailable(f"creating {quoted(path)}", why=error.strerror or str(error),
-                               hint="does the folder exist, and may this user write there?") from error
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -94,7 +94,7 @@ class Span:
                 elif self.write and self.transaction.wrote:
                     self._commit()
                 else:
-                    self.connection.execute("ROLLBACK")
+                    self._end()
             finally:
                 self.store.put_back(self.connection)
                 self._release()
@@ -102,6 +102,12 @@ class Span:
             raise_as_ours(self.store, foreign, self._doing)
         if error is not None:
             raise_as_ours(self.store, error, self._doing)
+
+    def _end(self) -> None:
+        """Nothing was written; what was read is true, if nobody else wrote meanwhile where that cannot be locked out."""
+        self.connection.execute("ROLLBACK")
+        if self.store.seal_broken():
+            raise Conflict(f"reading {quoted(self.store.path)}", why="somebody wrote it meanwhile", hint="try again")
 
     def _release(self) -> None:
         if self.write:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import kernel
 from kernel.core.plan import Subject
 from kernel.core.program import standard_program
 from kernel.errors import (
+    Conflict,
     InvalidInput,
     KernelError,
     SchemaMismatch,
@@ -108,7 +110,7 @@ def test_a_setting_that_did_not_take_is_refused(path: str, monkeypatch: pytest.M
 
 def test_a_file_system_without_shared_memory_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where WAL is not possible SQLite stays with another journal: that is UnsafeStore, not a slower store."""
-    monkeypatch.setattr(sqlite, "_create", lambda path: None)
+    monkeypatch.setattr(sqlite, "create", lambda path: None)
     monkeypatch.setattr(apsw, "Connection", lambda path, **options: REAL(":memory:"))
     with pytest.raises(UnsafeStore, match="PRAGMA journal_mode is 'memory', not 'wal'"):
         SqliteStore(path)
@@ -427,15 +429,81 @@ def test_a_file_that_may_not_be_written(k: kernel.Kernel, path: str, monkeypatch
     assert kernel.open(f"sqlite:///{path}?mode=ro").audit().clean
 
 
+# ------------------------------------------------------------------------------------------------------------ read-only disk
+@pytest.fixture
+def sealed(k: kernel.Kernel, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store that was closed, in a folder where nothing can be made."""
+    k.close()
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda name, mode: name != str(Path(path).parent) and real(name, mode))
+    return path
+
+
+def test_a_store_on_a_read_only_disk_is_read(sealed: str) -> None:
+    """Without a file beside it: WAL mode would need one."""
+    with kernel.open(f"sqlite:///{sealed}?mode=ro") as reader:
+        assert reader.get("order-7").state == "RUNNING"
+        assert reader.audit().clean
+        assert [file.name for file in Path(sealed).parent.iterdir()] == ["kernel.db"]
+        with pytest.raises(StoreReadOnly):
+            reader.pause("order-7")
+
+
+def test_a_reader_of_such_a_store_sees_what_somebody_else_wrote(sealed: str) -> None:
+    """Who may write the folder wrote the file: a read that was under way is a Conflict, the next is of the new content."""
+    def read_while_written() -> None:
+        with reader.store.transaction(write=False) as transaction:
+            assert transaction.workflow("order-7", 1) is not None
+            with kernel.open(f"sqlite:///{sealed}") as writer:
+                writer.pause("order-7")
+
+    with kernel.open(f"sqlite:///{sealed}?mode=ro") as reader:
+        assert reader.get("order-7").state == "RUNNING"
+        with pytest.raises(Conflict, match="wrote it meanwhile"):
+            read_while_written()
+        assert reader.get("order-7").state == "PAUSED"
+        with kernel.open(f"sqlite:///{sealed}") as writer:
+            writer.resume("order-7")
+            assert reader.get("order-7").state == "RUNNING"
+
+
+@pytest.mark.may_skip(reason="mounting needs root")
+def test_a_real_read_only_disk(tmp_path: Path) -> None:
+    """Mounted read-only after the store was closed: reading works, opening for writing says why not."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        with kernel.open(f"sqlite:///{disk}/kernel.db") as k:
+            k.register(ORDER)
+            k.start("order", workflow_id="order-7")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with kernel.open(f"sqlite:///{disk}/kernel.db?mode=ro") as reader:
+            assert reader.get("order-7").state == "RUNNING"
+        with pytest.raises(KernelError):
+            kernel.open(f"sqlite:///{disk}/kernel.db")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_memory_is_another_url() -> None:
+    """SQLite's name for a database in memory would be a file here: refused, with the URL that is meant."""
+    with pytest.raises(InvalidInput) as caught:
+        kernel.open("sqlite:///:memory:")
+    assert "memory://" in caught.value.hint
+
+
 # -------------------------------------------------------------------------------------------------------------- closed
 def test_a_closed_kernel_says_so(k: kernel.Kernel) -> None:
-    """Every call of a closed kernel is StoreUnavailable; closing it again is nothing."""
-    k.close()
-    k.close()
-    for name, ask in {**READS, **WRITES}.items():
-        if name != "redrive":
+    """Every call of a closed kernel is StoreUnavailable, on each store; closing it again is nothing."""
+    for closed in (k, kernel.open("memory://")):
+        closed.close()
+        closed.close()
+        for ask in {**READS, **WRITES}.values():
             with pytest.raises(StoreUnavailable, match="was closed"):
-                ask(k)
+                ask(closed)
 
 
 def test_a_transaction_under_way_outlives_the_close(k: kernel.Kernel, path: str) -> None:

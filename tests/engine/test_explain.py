@@ -97,7 +97,7 @@ MESSAGES: dict[str, Situation] = {
         lambda k, leases: None, lambda k, leases: k.redrive("order-7#1:archive"), NotFound, """\
         REDRIVE of delivery 'order-7#1:archive'
           why:     there is none in this store
-          try:     kernel list shows the workflows of a store, kernel tree ID the tasks of one"""),
+          try:     kernel deliveries shows what is to be delivered, was delivered, or died"""),
     "other content under an id": (
         lambda k, leases: None, lambda k, leases: k.start("leaf", workflow_id="order-7"), GuardRefused, """\
         START of workflow 'order-7'

@@ -220,8 +220,8 @@ class SqliteReader:
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
-        found = [(at, Timer("EXPIRE", Subject(w, no))) for at, w, no in self._rows("expired_tasks", (now, limit))]
-        found += [(at, Timer("WAKE", Subject(w, no))) for at, w, no in self._rows("due_tasks", (now, limit))]
+        found = [(at, Timer(command, Subject(w, no))) for name in ("due_tasks", "unpolled_tasks")
+                 for at, command, w, no in self._rows(name, (now, limit))]
         found += [(at, Timer("TIME_OUT", Subject(w))) for at, w in self._rows("passed_deadlines", (now, limit))]
         found += [(at, Timer("RELEASE", Subject(w, topic=topic, run=run)))
                   for at, w, run, topic in self._rows("lost_deliveries", (now, limit))]

@@ -27,6 +27,13 @@ def _maybe(value: int) -> int | None:
     return None if value >= NEVER else value
 
 
+def _looked_for(task: TaskRow) -> tuple[str, int | None]:
+    """Who looks for a task, and from when: workers by its type, or the clock."""
+    if task.state == "SCHEDULED":
+        return task.facts.type if task.facts.mode == "WORKER" else "", task.not_before
+    return "", _maybe(task.expires) if task.state == "IN_PROGRESS" else None
+
+
 class SqliteTransaction(SqliteReader):
     """What happens between BEGIN and COMMIT."""
 
@@ -107,8 +114,8 @@ class SqliteTransaction(SqliteReader):
                 self._run("update_workflow", (w.state, _maybe(w.deadline), *rest))
         for t in plan.tasks:
             self._run("update_task", (
-                t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), t.signalled, t.changed, t.worker, t.reason,
-                *t.counts, self.keys[t.workflow, run][0], t.no))
+                *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), t.signalled, t.changed,
+                t.worker, t.reason, *t.counts, self.keys[t.workflow, run][0], t.no))
         for d in plan.created_deliveries:
             self._run("insert_delivery", (self.keys[d.workflow, d.run][0], d.topic, d.state, d.attempt, d.claims, d.due,
                                           _maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
@@ -125,8 +132,7 @@ class SqliteTransaction(SqliteReader):
         self.keys[w.id, w.run] = self.connection.last_insert_rowid(), w.prepared
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
-        facts = t.facts
-        return (self.keys[t.workflow, t.run][0], t.no, facts.mode, facts.type if facts.mode == "WORKER" else "", t.state,
+        return (self.keys[t.workflow, t.run][0], t.no, t.mode, *_looked_for(t), t.state,
                 t.attempt, t.handouts, t.not_before, _maybe(t.expires), t.signalled, t.changed, t.worker, t.reason, *t.counts)
 
     def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:

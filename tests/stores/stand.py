@@ -108,6 +108,8 @@ def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
     for column in ("expires", "deadline"):
         if column in row and row[column] is None:
             row[column] = NEVER
+    if table == "task" and row["due"] is None:
+        row["queue"] = ""  # it says nothing then
     return {column: value for column, value in row.items() if column not in ONLY_SQLITE.get(table, ())}
 
 
@@ -146,7 +148,9 @@ def task_columns(t: TaskRow) -> dict[str, Any]:
     """A task as the columns of its table."""
     names = ("run", "no", "mode", "state", "attempt", "handouts", "not_before", "signalled", "changed", "worker", "reason")
     return {"id": t.workflow, **{name: getattr(t, name) for name in names}, "expires": min(t.expires, NEVER),
-            "queue": t.facts.type if t.mode == "WORKER" else "", **dict(zip(COUNTERS["task"], t.counts, strict=True))}
+            "queue": t.facts.type if t.mode == "WORKER" and t.state == "SCHEDULED" else "",
+            "due": {"SCHEDULED": t.not_before, "IN_PROGRESS": t.expires if t.expires < NEVER else None}.get(t.state),
+            **dict(zip(COUNTERS["task"], t.counts, strict=True))}
 
 
 def delivery_columns(d: DeliveryRow) -> dict[str, Any]:

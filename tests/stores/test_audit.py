@@ -117,7 +117,9 @@ UPDATES = {
     ("workflow", "parent_no"): "UPDATE workflow SET parent_no = :value WHERE id = :id AND run = :run",
     ("workflow", "tasks_not_closed"): "UPDATE workflow SET tasks_not_closed = :value WHERE id = :id AND run = :run",
     ("workflow", "tasks_failed"): "UPDATE workflow SET tasks_failed = :value WHERE id = :id AND run = :run",
-    ("task", "state"): "UPDATE task SET state = :value WHERE workflow = (SELECT key FROM workflow WHERE id = :id) AND no = :no",
+    ("task", "state"): "UPDATE task SET state = :value, queue = iif(:value = 'SCHEDULED' AND mode = 'WORKER', 'type', ''),"
+                       " due = CASE :value WHEN 'SCHEDULED' THEN not_before WHEN 'IN_PROGRESS' THEN expires END"
+                       " WHERE workflow = (SELECT key FROM workflow WHERE id = :id) AND no = :no",
     ("task", "attempt"): "UPDATE task SET attempt = :value"
                          " WHERE workflow = (SELECT key FROM workflow WHERE id = :id) AND no = :no",
     ("task", "after_not_passed"): "UPDATE task SET after_not_passed = :value"
@@ -317,6 +319,19 @@ def test_an_empty_store_is_clean(kind: str, tmp_path: Path) -> None:
     """Nothing is wrong with nothing."""
     with stand(kind, tmp_path) as each:
         assert each.k.audit() == kernel.Report((), 0, 0, 0)
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE task SET due = NULL WHERE state = 'SCHEDULED'", "UPDATE task SET due = due + 1 WHERE state = 'SCHEDULED'",
+    "UPDATE task SET queue = 'type', mode = 'WAIT' WHERE state = 'SCHEDULED'",
+    "UPDATE task SET queue = '' WHERE state = 'SCHEDULED' AND mode = 'WORKER'"])
+def test_a_task_that_nobody_would_find_is_found(sqlite: Stand, change: str) -> None:
+    """A SCHEDULED task that stands under another time or another queue than its own: nobody would take it."""
+    connection = apsw.Connection(path_of(sqlite.store))
+    connection.execute(change)
+    connection.close()
+    found = {(finding.invariant, finding.text) for finding in sqlite.k.audit().findings}
+    assert ("STORE", "SCHEDULED, but not found where work is looked for") in found
 
 
 def test_rows_that_refer_to_nothing_are_found(sqlite: Stand) -> None:

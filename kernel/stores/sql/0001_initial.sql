@@ -67,12 +67,14 @@ CREATE TABLE workflow (
 CREATE INDEX workflow_by_state ON workflow (state, id);
 CREATE INDEX workflow_by_deadline ON workflow (deadline) WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED');
 
--- One task of one workflow; no is its position in the definition, queue the type that workers poll (empty: nobody polls it).
+-- One task of one workflow; no is its position in the definition. queue and due say who looks for it, and from when: workers that
+-- poll the type (SCHEDULED, not_before), or the clock (empty; any other SCHEDULED one, or IN_PROGRESS, expires); else due is NULL.
 CREATE TABLE task (
     workflow    INTEGER NOT NULL REFERENCES workflow,
     no          INTEGER NOT NULL,
     mode        TEXT    NOT NULL,
     queue       TEXT    NOT NULL,
+    due         INTEGER,
     state       TEXT    NOT NULL,       -- one of the table's; no CHECK, which would double the time of a cascade: the audit looks
     attempt     INTEGER NOT NULL,
     handouts    INTEGER NOT NULL,
@@ -86,8 +88,8 @@ CREATE TABLE task (
     PRIMARY KEY (workflow, no)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX task_by_queue ON task (queue, not_before) WHERE state = 'SCHEDULED';
-CREATE INDEX task_by_clock ON task (expires) WHERE expires IS NOT NULL AND state IN ('SCHEDULED', 'IN_PROGRESS');
+CREATE INDEX task_by_due ON task (queue, due) WHERE due IS NOT NULL;
+CREATE INDEX task_by_poll_timeout ON task (expires) WHERE expires IS NOT NULL AND state = 'SCHEDULED';
 
 -- Inputs and outputs, apart from the rows that a cascade rewrites. no = -1 is the workflow itself.
 CREATE TABLE payload (

@@ -93,13 +93,13 @@ SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, wo
        OR (state = 'IN_PROGRESS' AND signalled = 1))
 
 -- name: insert_task
-INSERT INTO task (workflow, no, mode, queue, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason,
-       after_not_passed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, signalled, changed, worker,
+       reason, after_not_passed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_task
-UPDATE task SET state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, signalled = ?, changed = ?, worker = ?,
-       reason = ?, after_not_passed = ?
+UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, signalled = ?,
+       changed = ?, worker = ?, reason = ?, after_not_passed = ?
  WHERE workflow = ? AND no = ?
 
 -- name: payload
@@ -174,8 +174,8 @@ SELECT name, version FROM definition ORDER BY name, version
 -- name: pollable
 SELECT w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.state = 'SCHEDULED' AND t.queue = ? AND t.not_before <= ? AND w.state = 'RUNNING'
- ORDER BY t.not_before LIMIT ?
+ WHERE t.queue = ? AND t.due <= ? AND w.state = 'RUNNING'
+ ORDER BY t.due LIMIT ?
 
 -- name: claimable
 SELECT d.due, w.id, w.run, d.topic
@@ -183,18 +183,17 @@ SELECT d.due, w.id, w.run, d.topic
  WHERE d.state = 'PENDING' AND d.topic = ? AND d.due <= ?
  ORDER BY d.due LIMIT ?
 
--- name: expired_tasks
-SELECT t.expires, w.id, t.no
-  FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.expires IS NOT NULL AND t.state IN ('SCHEDULED', 'IN_PROGRESS') AND t.expires <= ?
-       AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
- ORDER BY t.expires LIMIT ?
-
 -- name: due_tasks
-SELECT t.not_before, w.id, t.no
+SELECT t.due, CASE t.state WHEN 'SCHEDULED' THEN 'WAKE' ELSE 'EXPIRE' END, w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.state = 'SCHEDULED' AND t.queue = '' AND t.not_before <= ? AND w.state = 'RUNNING'
- ORDER BY t.not_before LIMIT ?
+ WHERE t.queue = '' AND t.due <= ? AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
+ ORDER BY t.due LIMIT ?
+
+-- name: unpolled_tasks
+SELECT t.expires, 'EXPIRE', w.id, t.no
+  FROM task t INDEXED BY task_by_poll_timeout JOIN workflow w ON w.key = t.workflow
+ WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND t.expires <= ? AND w.state = 'RUNNING'
+ ORDER BY t.expires LIMIT ?
 
 -- name: passed_deadlines
 SELECT deadline, id FROM workflow INDEXED BY workflow_by_deadline
@@ -214,7 +213,7 @@ SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT cou
 -- ---- which SQLite needs one pass only; everything below by the path of its id (:near: only one level down).
 
 -- name: cascade_task_own
-UPDATE task SET state = ?, changed = ? WHERE workflow = ? AND state = ?
+UPDATE task SET state = ?, changed = ?, due = NULL WHERE workflow = ? AND state = ?
 
 -- name: cascade_task_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
@@ -228,7 +227,7 @@ SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run
  GROUP BY w.id, t.state
 
 -- name: cascade_task
-UPDATE task SET state = :target, changed = :now
+UPDATE task SET state = :target, changed = :now, due = NULL
  WHERE workflow IN (SELECT key FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run
                            AND (NOT :near OR parent = :id))
        AND state IN (SELECT value FROM json_each(:sources))
@@ -240,7 +239,7 @@ WITH scope (key, gap) AS (
     SELECT key, :now - paused_at FROM workflow
      WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
 UPDATE task SET state = :target, changed = :now,
-       not_before = not_before + gap, expires = expires + gap
+       not_before = not_before + gap, expires = expires + gap, due = due + gap
   FROM scope
  WHERE scope.key = task.workflow AND state IN (SELECT value FROM json_each(:sources))
 
@@ -293,6 +292,13 @@ SELECT w.id, w.run, t.no, 'unknown state ' || t.state
   FROM task t JOIN workflow w ON w.key = t.workflow
  WHERE t.state NOT IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'SKIPPED', 'FAILED',
        'FAILED_WITH_TERMINAL_ERROR', 'TIMED_OUT', 'CANCELED')
+
+-- name: audit_STORE_task_due
+SELECT w.id, w.run, t.no, t.state || ', but not found where work is looked for'
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.due IS NOT CASE t.state WHEN 'SCHEDULED' THEN t.not_before WHEN 'IN_PROGRESS' THEN t.expires END
+    OR (t.due IS NOT NULL AND t.mode <> 'WORKER' AND t.queue <> '')
+    OR (t.due IS NOT NULL AND t.mode = 'WORKER' AND (t.queue = '') <> (t.state = 'IN_PROGRESS'))
 
 -- name: audit_INV-01_open_task
 SELECT w.id, w.run, t.no, t.state || ' under ' || w.state

@@ -11,61 +11,23 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
-from inspect import isroutine
-from typing import Any
 
 import attrs
 
-from kernel.cli.files import Outcome
 from kernel.cli.text import duration, number, safe
 from kernel.core.records import root_of
 from kernel.engine.entities import HistoryRow, Lease
-from kernel.engine.inputs import LONGEST_REASON
 from kernel.engine.kernel import Kernel
-from kernel.engine.relay import Outcome as Sent
-from kernel.engine.relay import Settled
+from kernel.engine.pulse import Pulse
+from kernel.engine.relay import Outcome, Settled
 from kernel.engine.sinks import CheckedSink, CopySink, Owes, Parcel
-from kernel.errors import Conflict, Fenced, InvalidInput, Refused, quoted
+from kernel.engine.worker import Function, Notice, Worker
+from kernel.errors import Conflict, Refused, quoted
 from kernel.spec.vocabulary import CLOSED, CLOSED_WELL, ENDED
 
 PATIENCE = 0.25  # seconds that anyone waits for the pulse before looking again
 LONGEST_GOODBYE = 5.0  # seconds that a worker has to come home
 PAGE = 1000
-Handler = Callable[[Lease], Outcome]
-
-
-def echo(lease: Lease) -> Outcome:
-    """Completes a task with its own input."""
-    return Outcome(lease.input)
-
-
-def handler_of(scripted: Mapping[str, Sequence[Outcome]], module: Mapping[str, Any]) -> Handler:
-    """What the workers do: the function of the module named like the type, else the script of the case, else echo."""
-
-    def handle(lease: Lease) -> Outcome:
-        function = module.get(lease.type)
-        if function is not None:
-            try:
-                return Outcome(function(lease.input))
-            except Exception as error:  # noqa: BLE001 - a handler is the user's code; what it raises fails the attempt
-                return Outcome(failure=safe(f"{type(error).__name__}: {error}", 500))
-        script = scripted.get(lease.type)
-        return script[min(lease.attempt, len(script)) - 1] if script else echo(lease)
-
-    return handle
-
-
-def functions_of(module: str) -> dict[str, Any]:
-    """The public functions of a module that the user named, by name. Raises InvalidInput."""
-    try:
-        loaded = import_module(module)
-    except Exception as error:  # importing runs the user's code
-        raise InvalidInput(f"the handlers {quoted(module)}", why=f"importing it raises {type(error).__name__}: {error}",
-                           hint="--handlers takes a module, such as handlers for ./handlers.py") from error
-    return {name: each for name, each in vars(loaded).items() if isroutine(each) and not name.startswith("_")}
-
-
 class Unreliable:
     """An archive that raises OSError with a probability, and otherwise does what it should."""
 
@@ -90,26 +52,6 @@ class Unreliable:
     def read_back(self, parcel: Parcel) -> Iterator[bytes] | None:
         """The stored copy."""
         return self.archive.read_back(parcel)
-
-
-class Pulse:
-    """Beats when something happened, so that those who wait look again."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.changed = threading.Condition()
-
-    def beat(self) -> None:
-        """Wake everyone."""
-        with self.changed:
-            self.count += 1
-            self.changed.notify_all()
-
-    def wait(self, seen: int, timeout: float) -> int:
-        """Wait for a beat after `seen`, at most `timeout` seconds; gives the count."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.count != seen, timeout)
-            return self.count
 
 
 @attrs.define
@@ -137,19 +79,17 @@ class Crew:
     """Workers and an operator on some workflows of a store."""
 
     def __init__(
-        self, kernel: Kernel, *, types: Sequence[str], handle: Handler, workers: int, terminate_after: int | None,
+        self, kernel: Kernel, *, functions: Mapping[str, Function], workers: int, terminate_after: int | None,
         tell: Callable[[str], None], live: Callable[[str], None],
     ) -> None:
-        self.kernel, self.types, self.handle = kernel, types, handle
+        self.kernel, self.functions = kernel, functions
         self.workers, self.terminate_after = workers, terminate_after
         self.tell, self.live = tell, live
         self.trees: dict[str, Progress] = {}
         self.pulse = Pulse()
-        self.over = threading.Event()
         self.turn: AbstractContextManager[object] = nullcontext() if terminate_after is None else threading.RLock()
         """Held by who hands out work, takes a result or signals, where a tree is to be terminated between two of these."""
         self.completed: Counter[str] = Counter()
-        self.failure: BaseException | None = None
         self.redriven: set[str] = set()
 
     def run(self, roots: Sequence[str]) -> None:
@@ -157,79 +97,29 @@ class Crew:
         self.trees = {root: Progress() for root in roots}
         for root in roots if self.terminate_after == 0 else ():
             self.terminate(root)
-        threads = [threading.Thread(target=self.work, args=(f"w{n}",), daemon=True) for n in range(1, self.workers + 1)]
-        for thread in threads:
-            thread.start()
-        try:
-            self.operate()
-        finally:
-            self.over.set()
-            self.pulse.beat()
-            for thread in threads:
-                thread.join(LONGEST_GOODBYE)  # a handler of the user's may hang
+        if not self.functions:
+            self.operate(None)
+            return
+        with Worker(self.kernel, self.functions, threads=self.workers, name="kernel run", idle=(PATIENCE, PATIENCE),
+                    grace=LONGEST_GOODBYE, notice=self.heard, pulse=self.pulse, turn=self.turn) as worker:
+            self.operate(worker)
 
     # ---- workers
 
-    def work(self, name: str) -> None:
-        """The life of one worker."""
-        try:
-            while not self.over.is_set():
-                seen = self.pulse.count
-                if not self.attempt(name):
-                    self.pulse.wait(seen, PATIENCE)
-        except BaseException as error:  # noqa: BLE001 - it ends the run, which raises it in the main thread
-            self.failure = self.failure or error
-            self.pulse.beat()
-
-    def attempt(self, name: str) -> bool:
-        """Take one task of each type and work on it; whether there was any."""
-        found = False
-        for type_ in self.types:
-            try:
-                with self.turn:
-                    leases = self.kernel.poll(type_, worker=name)
-            except Conflict:
-                continue
-            for lease in leases:
-                found = True
-                self.report(lease, self.handle(lease))
-                self.pulse.beat()
-        return found
-
-    def report(self, lease: Lease, outcome: Outcome) -> None:
-        """Tell the kernel how an attempt went."""
-        place = f"{safe(lease.workflow_id)}: {lease.worker}"
-        try:
-            try:
-                self.send(lease, outcome)
-            except InvalidInput as error:  # the output is not acceptable
-                outcome = Outcome(failure=safe(f"{error.asked}: {error.why}", 500), retryable=False)
-                self.send(lease, outcome)
-        except Fenced:
-            self.tell(f"{place} came too late with {quoted(lease.ref)}: Fenced, nothing changed")
+    def heard(self, notice: Notice) -> None:
+        """Take in what the workers tell."""
+        lease = notice.lease
+        if notice.error is not None and notice.what == "store" and not isinstance(notice.error, Conflict):
+            raise notice.error  # it ends the run
+        if lease is None:
             return
-        if outcome.failure is not None:
-            self.tell(f"{place} failed {quoted(lease.ref)}: {safe(outcome.failure, 80)}{self.next_attempt(lease)}")
-
-    def send(self, lease: Lease, outcome: Outcome) -> None:
-        """Complete or fail a task. After the completion that --terminate-after names, nothing comes before the end."""
-        k, failure = self.kernel, outcome.failure
-        if failure is None:
-            with self.turn:
-                self.patiently(lambda: k.complete(lease, output=outcome.output))
-                self.count(lease.workflow_id)
-        else:
-            self.patiently(lambda: k.fail(lease, reason=safe(failure, LONGEST_REASON), retryable=outcome.retryable))
-
-    def patiently(self, command: Callable[[], object]) -> None:
-        """Give a command, again when somebody else was writing for too long."""
-        while True:
-            try:
-                command()
-                return
-            except Conflict:
-                if self.over.is_set():
-                    raise
+        place = safe(lease.workflow_id)
+        if notice.what == "completed":
+            self.count(lease.workflow_id)
+        elif notice.what == "failed":
+            self.tell(f"{place}: failed {quoted(lease.ref)}: {safe(notice.reason, 80)}{self.next_attempt(lease)}")
+        elif notice.what == "late":
+            self.tell(f"{place}: came too late with {quoted(lease.ref)}: Fenced, nothing changed")
 
     def next_attempt(self, lease: Lease) -> str:
         """What follows a failed attempt, when it is not at once."""
@@ -259,12 +149,12 @@ class Crew:
 
     # ---- the operator
 
-    def operate(self) -> None:
+    def operate(self, worker: Worker | None) -> None:
         """Signal what waits, do what the clock asks, drain the outbox; until all is settled."""
         while True:
             seen, pause = self.pulse.count, PATIENCE
-            if self.failure is not None:
-                raise self.failure
+            if worker is not None and worker.stopping:
+                return  # something stopped it, and leaving it raises that
             with self.turn:
                 did = self.kernel.tick().total
                 did += sum(self.follow(root, progress) for root, progress in self.trees.items())
@@ -278,7 +168,7 @@ class Crew:
             else:
                 self.pulse.wait(seen, pause)
 
-    def heed(self, outcome: Sent) -> float:
+    def heed(self, outcome: Outcome) -> float:
         """Take in how a delivery went; gives the seconds until it is tried again. A DEAD one is redriven, once."""
         if outcome.state == "PENDING":
             self.live(f"{safe(outcome.id)}: {safe(outcome.error)}; again in {duration(outcome.retry_in)}")

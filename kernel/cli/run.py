@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,9 +16,10 @@ import click
 
 import kernel
 from kernel.cli.common import ARCHIVE, MEMORY, FreshCommand, Json, Place, url_of
-from kernel.cli.crew import Crew, Unreliable, functions_of, handler_of
+from kernel.cli.crew import Crew, Unreliable
 from kernel.cli.exits import code_of
 from kernel.cli.files import Case, Job, prepare, read_cases
+from kernel.cli.handlers import functions_for, functions_of
 from kernel.cli.text import Live, duration, faint, heading, number, safe, state, table
 from kernel.core.definitions import WorkflowDef
 from kernel.core.records import root_of
@@ -116,10 +115,7 @@ def run(
     counts as settled with --fail-archive only.
     """
     known = read_cases(cases)
-    functions = {}
-    if handlers is not None:
-        sys.path.insert(0, os.getcwd())
-        functions = functions_of(handlers)
+    functions = functions_of(handlers) if handlers is not None else {}
     settings = Settings(
         place=place, folder=Path(tempfile.mkdtemp(prefix="kernel-run-")), workers=workers, functions=functions,
         probability=probability, chance=random.Random(seed), terminate_after=terminate_after,
@@ -177,7 +173,7 @@ def _run(job: Job, settings: Settings) -> Result:
         k.register(*job.definitions)
         roots = [_start(k, definition, job.case, tell) for definition in job.start]
         crew = Crew(
-            k, types=job.types, handle=handler_of(job.case.handlers, settings.functions), workers=settings.workers,
+            k, functions=functions_for(job.types, job.case.handlers, settings.functions), workers=settings.workers,
             terminate_after=settings.terminate_after, tell=lambda text: tell(f"  {text}"), live=settings.live.show)
         crew.run(roots)
         found = k.deliveries(limit=1_000_000)

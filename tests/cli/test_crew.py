@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
 import kernel
-from kernel.cli.crew import Crew, Handler, Pulse, Unreliable, echo, functions_of, handler_of
+from kernel.cli.crew import Crew, Unreliable
 from kernel.cli.files import Outcome
+from kernel.cli.handlers import echo, played
 from kernel.core.records import Policy
-from kernel.engine.entities import Lease
 from kernel.engine.kernel import Kernel
-from kernel.errors import Conflict, InvalidInput, StoreFull
+from kernel.engine.worker import Function
+from kernel.errors import Conflict, StoreFull
 from kernel.stores.memory import MemoryStore
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
 
 QUICK = kernel.RelayOptions(first=0.001, longest=0.001)
 
 
-def lease(type: str = "t", attempt: int = 1, given: Any = None) -> Lease:
-    """A lease as a worker gets it."""
-    return Lease("wf", "t", type, attempt, 1, 1, "w1", datetime.now(UTC), given, 0)
-
-
 class Stage:
     """A kernel with a crew whose words are kept."""
 
-    def __init__(self, *tasks: kernel.TaskDef, sink: Any = None, handle: Handler = echo, workers: int = 2,
+    def __init__(self, *tasks: kernel.TaskDef, sink: Any = None, function: Function = echo, workers: int = 2,
                  terminate_after: int | None = None, **options: Any) -> None:
         self.told: list[str] = []
         self.kernel = Kernel(MemoryStore(policy=Policy(sends=8)), sinks={"archive": sink or MemoryArchive()}, relay=QUICK)
         self.kernel.register(kernel.WorkflowDef("d", tasks=tasks, topics=("archive",), **options))
         self.kernel.start("d", workflow_id="wf", input={"a": 1})
         self.crew = Crew(
-            self.kernel, types=sorted({t.type for t in tasks if t.kind == "worker"}), handle=handle, workers=workers,
+            self.kernel, functions={t.type: function for t in tasks if t.kind == "worker"}, workers=workers,
             terminate_after=terminate_after, tell=self.told.append, live=lambda _: None)
 
     def run(self) -> str:
@@ -51,9 +44,9 @@ class Stage:
         return self.kernel.get("wf").state
 
 
-def failing(*outcomes: Outcome) -> Handler:
+def scripted(*outcomes: Outcome) -> Function:
     """A script for every type."""
-    return lambda lease: outcomes[min(lease.attempt, len(outcomes)) - 1]
+    return played(outcomes)
 
 
 def test_it_ends_when_all_is_settled() -> None:
@@ -75,20 +68,20 @@ def test_waiting_tasks_are_signalled_and_that_is_said() -> None:
 
 def test_failed_attempts_are_told() -> None:
     """Why an attempt failed, and which one follows when."""
-    stage = Stage(kernel.TaskDef("a", retries=2), handle=failing(Outcome(failure="no\x1b"), Outcome({"ok": True})))
+    stage = Stage(kernel.TaskDef("a", retries=2), function=scripted(Outcome(failure="no\x1b"), Outcome({"ok": True})))
     assert stage.run() == "COMPLETED"
     assert stage.told[0].endswith("failed 'a': no\\x1b; attempt 2")
-    stage = Stage(kernel.TaskDef("a", retries=2, retry_delay=0.05), handle=failing(Outcome(failure="no"), Outcome()))
+    stage = Stage(kernel.TaskDef("a", retries=2, retry_delay=0.05), function=scripted(Outcome(failure="no"), Outcome()))
     assert stage.run() == "COMPLETED"
     assert stage.told[0].endswith("failed 'a': no; attempt 2 in 0.1 s")
-    stage = Stage(kernel.TaskDef("a", retries=2), handle=failing(Outcome(failure="never", retryable=False)))
+    stage = Stage(kernel.TaskDef("a", retries=2), function=scripted(Outcome(failure="never", retryable=False)))
     assert stage.run() == "FAILED"
     assert stage.told[0].endswith("failed 'a': never")
 
 
 def test_an_output_that_is_not_json_fails_the_task() -> None:
     """It is the handler's fault, so the attempt fails for good, and the run goes on."""
-    stage = Stage(kernel.TaskDef("a", retries=5), handle=lambda _: Outcome({1, 2}))
+    stage = Stage(kernel.TaskDef("a", retries=5), function=lambda _: {1, 2})
     assert stage.run() == "FAILED"
     assert "a value of type set is not JSON" in stage.told[0]
 
@@ -112,11 +105,11 @@ def test_terminate_after_is_exact() -> None:
     """Though all workers report at the same time: the last one is Fenced, and the workflow does not come to its own end."""
     together = Barrier(4, timeout=60.0)
 
-    def at_once(lease: Lease) -> Outcome:
+    def at_once(given: Any) -> Any:
         together.wait()
-        return echo(lease)
+        return given
 
-    stage = Stage(*(kernel.TaskDef(f"t{n}", type="t") for n in range(4)), handle=at_once, workers=4, terminate_after=3)
+    stage = Stage(*(kernel.TaskDef(f"t{n}", type="t") for n in range(4)), function=at_once, workers=4, terminate_after=3)
     assert stage.run() == "TERMINATED"
     assert Counter(t.state for t in stage.kernel.tasks("wf")) == {"COMPLETED": 3, "CANCELED": 1}
     assert sum("Fenced" in line for line in stage.told) == 1
@@ -143,11 +136,11 @@ def test_a_late_worker_is_fenced() -> None:
     """A task that was CANCELED under the hands of its worker is told, and changes nothing."""
     stage = Stage(kernel.TaskDef("a"))
 
-    def terminate_meanwhile(lease: Lease) -> Outcome:
+    def terminate_meanwhile(given: Any) -> Any:
         stage.kernel.terminate("wf")
-        return echo(lease)
+        return given
 
-    stage.crew.handle = terminate_meanwhile
+    stage.crew.functions = {"a": terminate_meanwhile}
     assert stage.run() == "TERMINATED"
     assert stage.told[0].endswith("came too late with 'a': Fenced, nothing changed")
 
@@ -195,40 +188,6 @@ def test_conflicts_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stage.run() == "COMPLETED"
 
 
-def test_scripts_by_attempt() -> None:
-    """Attempt after attempt; the last outcome repeats; a type without a script is echoed."""
-    handle = handler_of({"t": (Outcome(failure="1"), Outcome({"n": 2}))}, {})
-    assert [handle(lease(attempt=n)).failure for n in (1, 2, 3)] == ["1", None, None]
-    assert handle(lease("other", given={"x": 1})) == Outcome({"x": 1})
-
-
-def test_functions_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Public functions, by name; they come before scripts; what they raise fails the attempt, in one printable line."""
-    (tmp_path / "handlers_of_test.py").write_text(
-        "import os\nnumber = 1\ndef good(input): return {'got': input}\ndef bad(input): raise ValueError('a\\nb')\n"
-        "def _hidden(input): return None\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    functions = functions_of("handlers_of_test")
-    assert {*functions} == {"good", "bad"}
-    handle = handler_of({"good": (Outcome(failure="script"),)}, functions)
-    assert handle(lease("good", given=7)) == Outcome({"got": 7})
-    assert handle(lease("bad")) == Outcome(failure="ValueError: a\\nb")
-    monkeypatch.delitem(sys.modules, "handlers_of_test")
-
-
-@pytest.mark.parametrize(("text", "words"), [(None, "ModuleNotFoundError"), ("1/0", "ZeroDivisionError")])
-def test_a_module_that_cannot_be_imported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, words: str
-) -> None:
-    """What importing raised is said."""
-    if text is not None:
-        (tmp_path / "broken_handlers.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InvalidInput) as caught:
-        functions_of("broken_handlers")
-    assert words in str(caught.value)
-
-
 def test_an_unreliable_archive_is_as_unreliable_as_told() -> None:
     """It raises with its probability, drawn from the seed; what it takes is stored and reads back."""
     for probability, least, most in ((0.0, 0, 0), (0.5, 400, 600), (1.0, 1000, 1000)):
@@ -239,12 +198,3 @@ def test_an_unreliable_archive_is_as_unreliable_as_told() -> None:
                 sink.deliver(parcel)
         assert least <= sink.raised <= most
         assert (sink.read_back(parcel) is None) is (probability == 1.0)
-
-
-def test_pulse_wakes_those_who_wait() -> None:
-    """A beat that came before the wait counts; without one the wait ends by itself."""
-    pulse = Pulse()
-    seen = pulse.count
-    pulse.beat()
-    assert pulse.wait(seen, 60.0) == seen + 1
-    assert pulse.wait(seen + 1, 0.001) == seen + 1

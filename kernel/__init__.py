@@ -15,8 +15,10 @@ from importlib.metadata import version as _version
 from kernel import spec
 from kernel.core.decide import Choice
 from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
+from kernel.engine.daemon import Daemon, Served
 from kernel.engine.entities import (
     Applied,
+    Backlog,
     Delivery,
     Finding,
     HistoryRow,
@@ -33,6 +35,7 @@ from kernel.engine.relay import RelayOptions, Settled
 from kernel.engine.sinks import Owes, Parcel, Sink
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
 from kernel.engine.timers import Ticked
+from kernel.engine.worker import Attempt, Notice, NotRetryable, TaskFailed, Worked, Worker
 from kernel.errors import (
     CommitUnknown,
     Conflict,
@@ -59,10 +62,11 @@ from kernel.stores.opening import open
 __version__ = _version("lifecycle-kernel")
 
 __all__ = [
-    "Applied", "CallableSink", "Choice", "CommitUnknown", "Conflict", "DefinitionWarning", "Delivery",
-    "DeliveryState", "DirectoryArchive", "ExpiryPolicy", "Fenced", "Finding", "GuardRefused", "HistoryRow",
-    "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "Lease", "NoSuchTransition", "Node", "NotFound", "Owes",
-    "Page", "Parcel", "Refused", "RelayOptions", "Report", "SchemaMismatch", "Settled", "Sink", "StoreCorrupt", "StoreError",
-    "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskKind", "TaskState", "Ticked", "UnsafeStore",
-    "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
+    "Applied", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon", "DefinitionWarning",
+    "Delivery", "DeliveryState", "DirectoryArchive", "ExpiryPolicy", "Fenced", "Finding", "GuardRefused", "HistoryRow",
+    "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "Lease", "NoSuchTransition", "Node", "NotFound",
+    "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Refused", "RelayOptions", "Report", "SchemaMismatch", "Served",
+    "Settled", "Sink", "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef",
+    "TaskFailed", "TaskKind", "TaskState", "Ticked", "UnsafeStore", "Worked", "Worker", "Workflow", "WorkflowDef",
+    "WorkflowState", "load_definitions", "open", "spec",
 ]

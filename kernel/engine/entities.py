@@ -158,6 +158,22 @@ class Delivery:
 
 
 @frozen
+class Backlog:
+    """What waits in a store at a moment: timers that are due, and outbox entries by state.
+
+    `oldest` is since when the entry that waits longest has been due; None when none is due.
+    """
+
+    at: datetime
+    timers: int
+    due: int
+    pending: int
+    leased: int
+    dead: int
+    oldest: datetime | None
+
+
+@frozen
 class Finding:
     """One violation that an audit found."""
 

@@ -54,6 +54,17 @@ class Timer(NamedTuple):
     subject: Subject
 
 
+class Waiting(NamedTuple):
+    """How much waits: timers that are due, outbox entries due, PENDING, LEASED and DEAD, and when the first became due."""
+
+    timers: int
+    due: int
+    pending: int
+    leased: int
+    dead: int
+    oldest: int | None
+
+
 class Violation(NamedTuple):
     """One row that breaks an invariant."""
 
@@ -127,6 +138,9 @@ class Transaction(Protocol):
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One outbox entry."""
+
+    def backlog(self, now: int) -> Waiting:
+        """What waits: timers that are due, and the outbox entries that are not delivered."""
 
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, found set by set; and counters that are not what they count."""

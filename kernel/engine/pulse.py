@@ -8,6 +8,8 @@ from time import monotonic
 from kernel.engine.ports import Chance
 from kernel.errors import CommitUnknown, Conflict, StoreFull, StoreUnavailable
 
+LONGEST_TROUBLE = 30.0
+"""Seconds: the longest pause after an error that may heal."""
 HEALING = (Conflict, CommitUnknown, StoreFull, StoreUnavailable)
 """Errors that may heal while one waits. The other errors of a store need a person."""
 

@@ -8,7 +8,7 @@ from kernel.core.program import Program
 from kernel.core.records import root_of
 from kernel.core.view import View
 from kernel.engine import inputs, reading
-from kernel.engine.entities import Delivery, HistoryRow, Node, Page, Report, Task, Workflow
+from kernel.engine.entities import Backlog, Delivery, HistoryRow, Node, Page, Report, Task, Workflow, moment
 from kernel.engine.explain import row_of
 from kernel.engine.ports import Clock, Store
 from kernel.engine.states import DeliveryState, WorkflowState
@@ -92,6 +92,15 @@ class Reader:
             key = (subject.workflow, subject.run, subject.topic or "")
         with self.store.transaction(write=False) as transaction:
             return [reading.delivery(r) for r in transaction.deliveries(state, workflow_id, key, limit)]
+
+    def backlog(self) -> Backlog:
+        """What waits in the store now: timers that are due, and what the outbox holds."""
+        now = self.clock.now()
+        with self.store.transaction(write=False) as transaction:
+            found = transaction.backlog(now)
+        return Backlog(
+            at=moment(now), timers=found.timers, due=found.due, pending=found.pending, leased=found.leased, dead=found.dead,
+            oldest=None if found.oldest is None else moment(found.oldest))
 
     def audit(self) -> Report:
         """Check every state invariant on the whole store."""

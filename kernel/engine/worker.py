@@ -25,7 +25,7 @@ from kernel.core.records import MICROSECONDS
 from kernel.engine import inputs
 from kernel.engine.courier import described, one_line
 from kernel.engine.entities import EPOCH, Lease
-from kernel.engine.pulse import HEALING, Pauses, Pulse
+from kernel.engine.pulse import HEALING, LONGEST_TROUBLE, Pauses, Pulse
 from kernel.errors import InvalidInput, KernelError, NotFound, Refused, quoted
 
 if TYPE_CHECKING:
@@ -173,6 +173,7 @@ class Worker:
         self.pulse = pulse or Pulse()
         self.turn = turn or nullcontext()
         self._pauses = Pauses(kernel.chance, *idle)
+        self._troubled = Pauses(kernel.chance, idle[0], max(idle[1], LONGEST_TROUBLE))
         self._queue: SimpleQueue[Attempt | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._active: dict[Attempt, None] = {}
@@ -251,13 +252,13 @@ class Worker:
             free = 0 if self.stopping else self.threads - len(active)
             if free and (now >= look or seen != polled):
                 polled = seen
-                look = self.pulse.now() + (0.0 if self._poll(free) else self._pauses.next())
+                look = self.pulse.now() + self._poll(free)
                 continue
             due = [attempt.beat_at for attempt in active] + ([look] if free else []) + ([self._leave] if active else [])
             self.pulse.wait(seen, min(LONGEST_WAIT, max(0.0, min(due, default=LONGEST_WAIT) - self.pulse.now())))
 
-    def _poll(self, free: int) -> bool:
-        """Take tasks for the free hands, the types in turn; whether all of them are busy now."""
+    def _poll(self, free: int) -> float:
+        """Take tasks for the free hands, the types in turn; gives the pause before the next look."""
         types = [*self.functions]
         self._first = (self._first + 1) % len(types)
         for type_ in chain(types[self._first:], types[:self._first]):
@@ -266,7 +267,8 @@ class Worker:
                     leases = self.kernel.poll(type_, worker=self.name, limit=free)
             except HEALING as error:
                 self._tell("store", f"polling {quoted(type_)}: {_short(error)}; it goes on", error=error)
-                return False
+                return self._troubled.next()
+            self._troubled.reset()
             for lease in leases:
                 attempt = Attempt(self, lease)
                 with self._lock:
@@ -275,8 +277,8 @@ class Worker:
                 self._pauses.reset()
             free -= len(leases)
             if not free:
-                return True
-        return False
+                return 0.0
+        return self._pauses.next()
 
     def next_beat(self, lease: Lease) -> float:
         """When to hold a lease again, by the pulse."""
@@ -318,34 +320,33 @@ class Worker:
         except (Refused, NotFound) as error:
             self._count("late")
             self._tell("late", f"{_place(lease)} came too late: {type(error).__name__}, nothing changed", lease, error)
-            return
-        if result.failure is not None:
-            self._count("failed")
-            self._tell("failed", f"{_place(lease)} failed: {result.failure}", lease, reason=result.failure)
 
     def _insist(self, attempt: Attempt, result: _Result) -> None:
         """Complete or fail the task; again while the store cannot answer. The command's id makes it happen once."""
         k, lease = self.kernel, attempt.lease
-        pauses = Pauses(k.chance, 0.05, 5.0)
+        pauses = Pauses(k.chance, 0.05, LONGEST_TROUBLE)
         token = f"{lease.workflow_id} {lease.position} {lease.run} {lease.handouts} {result.failure is None}"
         command_id = f"w{sha256(token.encode()).hexdigest()[:24]}"
         while True:
             seen = self.pulse.count
-            try:
-                if result.failure is None:
-                    with self.turn:
+            with self.turn if result.failure is None else nullcontext():
+                try:
+                    if result.failure is None:
                         k.complete(lease, output=result.output, command_id=command_id)
-                        self._count("completed")
-                        self._tell("completed", f"{_place(lease)} is completed", lease)
+                    else:
+                        k.fail(lease, reason=result.failure, retryable=result.retryable, output=result.output,
+                               command_id=command_id)
+                except HEALING as error:
+                    trouble = error
                 else:
-                    k.fail(lease, reason=result.failure, retryable=result.retryable, output=result.output,
-                           command_id=command_id)
-                return
-            except HEALING as error:
-                self._tell("store", f"reporting {_place(lease)}: {_short(error)}; it is tried again", lease, error)
-                if self.pulse.now() >= self._leave:
-                    raise  # nobody waits for this thread any more
-                self.pulse.wait(seen, pauses.next())
+                    what, reason = ("completed", "") if result.failure is None else ("failed", f": {result.failure}")
+                    self._count(what)
+                    self._tell(what, f"{_place(lease)} {what}{reason}", lease, reason=result.failure or "")
+                    return
+            self._tell("store", f"reporting {_place(lease)}: {_short(trouble)}; it is tried again", lease, trouble)
+            if self.pulse.now() >= self._leave:
+                raise trouble  # nobody waits for this thread any more
+            self.pulse.wait(seen, pauses.next())
 
     def _count(self, what: str) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from kernel.core.records import (
 )
 from kernel.core.structure import Definition
 from kernel.core.working_set import in_scope
-from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation
+from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation, Waiting
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, ENDED, LIVE
@@ -235,6 +236,13 @@ class MemoryTransaction:
                   for d in self.store.outbox.values() if d.state == "LEASED" and d.expires <= now]
         found.sort(key=lambda entry: entry[0])
         return [timer for _, timer in found[:limit]]
+
+    def backlog(self, now: int) -> Waiting:
+        """What waits."""
+        states = Counter(row.state for row in self.store.outbox.values())
+        due = [row.due for row in self.store.outbox.values() if row.state == "PENDING" and row.due <= now]
+        return Waiting(len(self.timers(now, 2**31)), len(due), states["PENDING"], states["LEASED"], states["DEAD"],
+                       min(due, default=None))
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""

@@ -9,7 +9,7 @@ import apsw
 
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
-from kernel.engine.ports import HistoryRecord, Timer, Violation
+from kernel.engine.ports import HistoryRecord, Timer, Violation, Waiting
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
@@ -188,6 +188,10 @@ class SqliteReader:
         """How many workflows, tasks and deliveries there are."""
         workflows, tasks, deliveries = self._rows("sizes")[0]
         return workflows, tasks, deliveries
+
+    def backlog(self, now: int) -> Waiting:
+        """What waits."""
+        return Waiting(*self._rows("backlog", {"now": now})[0])
 
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, found set by set."""

@@ -19,6 +19,12 @@ from kernel.testing.clock import ManualClock
 from tests.stores.stand import Stand
 
 PATIENCE = 30.0  # seconds after which a test gives up; none comes near it
+Then = Callable[[], object]
+
+
+def nothing() -> object:
+    """What happens when nothing does."""
+    return None
 
 
 class Script(Pulse):
@@ -26,7 +32,7 @@ class Script(Pulse):
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
-        self.clock, self.waits, self.then = clock, list[float](), list[Callable[[], object]]()
+        self.clock, self.waits, self.then = clock, list[float](), list[Then]()
 
     def now(self) -> float:
         return self.clock.now() / 1e6
@@ -64,7 +70,7 @@ class Shop:
     def work(self, function: Any, **options: Any) -> Worker:
         """Run a worker until its idle pause."""
         worker = self.worker(function, pulse=self.script, **options)
-        self.script.then = [*self.script.then, *[lambda: self.settled() and not worker.busy and worker.stop()] * 10_000]
+        self.script.then = [*self.script.then, *[once(lambda: self.settled() and not worker.busy, worker.stop)] * 10_000]
         worker.run()
         return worker
 
@@ -101,6 +107,11 @@ def failing(k: Kernel, name: str, *errors: Exception) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(k, name, command)
         yield
+
+
+def once(condition: Callable[[], bool], then: Then) -> Then:
+    """Does something where a condition holds."""
+    return lambda: then() if condition() else None
 
 
 # ---- how an attempt ends
@@ -187,7 +198,7 @@ def test_heartbeats_hold_the_lease(shop: Shop) -> None:
     """At a third of the lease; so a function may take longer than that, and nobody else gets the task."""
     shop.order(lease=30.0)
     done = threading.Event()
-    shop.script.then = [lambda: None] * 9 + [done.set]
+    shop.script.then = [*[nothing] * 9, done.set]
 
     def pack(_: Any) -> Any:
         assert done.wait(PATIENCE)
@@ -228,7 +239,7 @@ def test_a_heartbeat_tells_of_cancellation_too(shop: Shop) -> None:
     """The worker's own heartbeat learns it, so that a check need not ask the store; it is not beaten again."""
     shop.order(lease=30.0)
     told = threading.Event()
-    shop.script.then = [lambda: shop.k.terminate("wf"), lambda: None, lambda: None, told.set]
+    shop.script.then = [lambda: shop.k.terminate("wf"), nothing, nothing, told.set]
 
     def pack(_: Any, attempt: Attempt) -> Any:
         assert told.wait(PATIENCE)
@@ -242,7 +253,7 @@ def test_a_heartbeat_that_the_store_cannot_take_is_sent_again_soon(shop: Shop) -
     """An unanswered heartbeat does not lose the lease."""
     shop.order(lease=30.0)
     done = threading.Event()
-    shop.script.then = [lambda: None] * 6 + [done.set]
+    shop.script.then = [*[nothing] * 6, done.set]
 
     def pack(_: Any) -> Any:
         assert done.wait(PATIENCE)
@@ -276,14 +287,14 @@ def test_results_are_reported_until_the_store_answers(shop: Shop) -> None:
 
 
 def test_polls_go_on_after_a_conflict(shop: Shop) -> None:
-    """A store that cannot answer is asked again, later and later."""
+    """A store that cannot answer is asked again, later and later; half a minute is the longest."""
     shop.order()
     with failing(shop.k, "poll", *[Conflict("busy")] * 5):
         shop.work(lambda _: 1, idle=(1.0, 4.0))
     assert shop.task.state == "COMPLETED"
     assert shop.whats()[:5] == ["store"] * 5
     first = shop.script.waits[:5]
-    assert all(whole / 2 <= wait <= whole for wait, whole in zip(first, (1, 2, 4, 4, 4), strict=True))
+    assert all(whole / 2 <= wait <= whole for wait, whole in zip(first, (1, 2, 4, 8, 16), strict=True))
 
 
 @pytest.mark.parametrize("command", ["poll", "complete", "heartbeat"])
@@ -314,7 +325,7 @@ def test_an_idle_worker_makes_few_polls(shop: Shop) -> None:
         return real(*args, **options)
 
     worker = shop.worker(lambda _: 1, pulse=shop.script)
-    shop.script.then = [lambda: None] * 100 + [worker.stop]
+    shop.script.then = [*[nothing] * 100, worker.stop]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shop.k, "poll", poll)
         worker.run()
@@ -350,7 +361,7 @@ def test_types_take_turns(each: Stand) -> None:
     k.start("d", workflow_id="wf")
     script = Script(each.clock)
     worker = Worker(k, {"a": lambda _: done.append("a"), "b": lambda _: done.append("b")}, threads=1, pulse=script)
-    script.then = [lambda: len(done) == 6 and not worker.busy and worker.stop()] * 10_000
+    script.then = [once(lambda: len(done) == 6 and not worker.busy, worker.stop)] * 10_000
     worker.run()
     assert "".join(done) in ("ababab", "bababa")
 
@@ -380,8 +391,14 @@ def test_who_does_not_end_in_time_is_left(shop: Shop) -> None:
     """After the grace the worker leaves; the lease runs out and the task is handed out again; a report that comes then ends."""
     shop.order(lease=5.0, retries=1)
     begun, over = threading.Event(), threading.Event()
-    worker = shop.worker(lambda _: (begun.set(), over.wait(PATIENCE)), pulse=shop.script, grace=3.0)
-    shop.script.then = [lambda: begun.is_set() and worker.stop()] * 10_000
+
+    def pack(_: Any) -> Any:
+        begun.set()
+        over.wait(PATIENCE)
+        raise ValueError("too late")
+
+    worker = shop.worker(pack, pulse=shop.script, grace=3.0)
+    shop.script.then = [once(begun.is_set, worker.stop)] * 10_000
     assert worker.run().abandoned == 1
     assert shop.told[-1].what == "abandoned"
     shop.clock.advance(6.0)
@@ -432,7 +449,7 @@ def test_notices_go_to_the_log(shop: Shop, caplog: pytest.LogCaptureFixture) -> 
     shop.order("wf")
     with caplog.at_level(logging.INFO, "kernel"):
         worker = Worker(shop.k, {"pack": lambda _: 1}, threads=1, pulse=shop.script)
-        shop.script.then = [lambda: shop.settled() and not worker.busy and worker.stop()] * 10_000
+        shop.script.then = [once(lambda: shop.settled() and not worker.busy, worker.stop)] * 10_000
         with failing(shop.k, "poll", Conflict("busy")):
             worker.run()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

@@ -206,6 +206,22 @@ SELECT d.expires, w.id, w.run, d.topic
  WHERE d.state = 'LEASED' AND d.expires <= ?
  ORDER BY d.expires LIMIT ?
 
+-- name: backlog
+SELECT (SELECT count(*) FROM (
+         SELECT t.workflow, t.no FROM task t JOIN workflow w ON w.key = t.workflow
+          WHERE t.queue = '' AND t.due <= :now AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
+          UNION
+         SELECT t.workflow, t.no FROM task t INDEXED BY task_by_poll_timeout JOIN workflow w ON w.key = t.workflow
+          WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND t.expires <= :now AND w.state = 'RUNNING'))
+     + (SELECT count(*) FROM workflow INDEXED BY workflow_by_deadline
+         WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED') AND deadline <= :now)
+     + (SELECT count(*) FROM delivery WHERE state = 'LEASED' AND expires <= :now),
+       (SELECT count(*) FROM delivery WHERE state = 'PENDING' AND due <= :now),
+       (SELECT count(*) FROM delivery WHERE state = 'PENDING'),
+       (SELECT count(*) FROM delivery WHERE state = 'LEASED'),
+       (SELECT count(*) FROM delivery WHERE state = 'DEAD'),
+       (SELECT min(due) FROM delivery WHERE state = 'PENDING' AND due <= :now)
+
 -- name: sizes
 SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT count(*) FROM delivery)
 

@@ -99,7 +99,7 @@ class StoreCommand(click.Command):
             click.Option(["--db"], envvar="KERNEL_DB", default="sqlite:///kernel.db", metavar="URL", show_default=True,
                          show_envvar=True, help="The store; a bare path is a file of SQLite."),
             click.Option(["--archive"], envvar="KERNEL_ARCHIVE", metavar="DIR", show_envvar=True,
-                         help="Directory that takes the deliveries of topic 'archive'; used by deliver and run."),
+                         help="Directory that takes the deliveries of topic 'archive'; used by deliver, daemon, run."),
             _json_option(),
         ]
 

@@ -6,8 +6,7 @@ from kernel.errors import Conflict, InvalidDefinition, InvalidInput, KernelError
 
 EXITS = (
     (0, "ok"),
-    (1, "an audit finding, a delivery that failed, a run that did not end well, a fault run that found a violation, "
-        "a worker that left attempts"),
+    (1, "an audit finding, a failed delivery, a run that did not end well, a violation in a fault run, attempts left behind"),
     (2, "the command line was wrong"),
     (3, "Refused: the lifecycle does not allow it now"),
     (4, "NotFound"),

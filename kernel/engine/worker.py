@@ -343,9 +343,9 @@ class Worker:
                     self._count(what)
                     self._tell(what, f"{_place(lease)} {what}{reason}", lease, reason=result.failure or "")
                     return
-            self._tell("store", f"reporting {_place(lease)}: {_short(trouble)}; it is tried again", lease, trouble)
             if self.pulse.now() >= self._leave:
                 raise trouble  # nobody waits for this thread any more
+            self._tell("store", f"reporting {_place(lease)}: {_short(trouble)}; it is tried again", lease, trouble)
             self.pulse.wait(seen, pauses.next())
 
     def _count(self, what: str) -> None:

@@ -111,6 +111,7 @@ SCANS = {
     # The audit looks at everything that there is, and the sizes are counted.
     **{name: {"task", "workflow", "delivery", "t", "w", "d", "p", "c"} for name in statements() if name.startswith(AUDIT)},
     "sizes": {"task", "workflow", "delivery"},
+    "backlog": {"delivery"},  # the partial index of DEAD ones, to count them
 }
 
 

@@ -96,7 +96,7 @@ def _show_workflow(workflow: Workflow, tasks: list[Task], deliveries: list[Deliv
         ("started", when(workflow.started)), ("changed", when(workflow.changed)),
         ("deadline", when(workflow.deadline) if workflow.deadline else ""),
         ("paused by", safe(workflow.paused_by or "")), ("reason", safe(workflow.reason, 200)),
-        ("input", _json(workflow.input)),
+        ("input", _json(workflow.input)), ("output", _json(workflow.output)), ("variables", _json(workflow.variables or None)),
     ))
     say()
     table(("task", "state", "kind", "attempt", "worker", "changed (UTC)", "reason"), [

@@ -27,13 +27,16 @@ __all__ = [
 
 
 class TaskKind(StrEnum):
-    """What moves a task: a worker, a signal, a child workflow, or progress alone (the last three)."""
+    """What moves a task: a worker, a signal, a child workflow, or progress alone (all others)."""
 
     WORKER = "worker"
     WAIT = "wait"
     WORKFLOW = "workflow"
     FORK = "fork"
     JOIN = "join"
+    SWITCH = "switch"
+    SET = "set"
+    NOOP = "noop"
     TERMINATE = "terminate"
 
 
@@ -56,6 +59,7 @@ class ExpiryPolicy(StrEnum):
 
 _MODES = {TaskKind.WORKER: Mode.WORKER, TaskKind.WAIT: Mode.WAIT, TaskKind.WORKFLOW: Mode.WORKFLOW}
 _ENDS = ("COMPLETED", "FAILED", "TERMINATED")
+_DEFAULT = "None stands for every value that has no branch of its own"
 _LONGEST_CHILD = (LIMITS.inline + 1) * (LIMITS.name + 1)  # a generated name: one part for each level
 
 
@@ -75,6 +79,12 @@ def _policy(value: Any) -> Any:
     return ExpiryPolicy(value) if isinstance(value, str) and value in set(ExpiryPolicy) else value
 
 
+def _own(what: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a JSON object, which the caller cannot change behind the definition's back."""
+    own: dict[str, Any] = json.loads(check_json(value, what=what, error=InvalidDefinition)) if value else {}
+    return own
+
+
 @attrs.frozen
 class TaskDef:
     """One task of a definition. Durations are seconds.
@@ -91,7 +101,13 @@ class TaskDef:
     on_expiry         what follows when one of these two ends
     optional          a bad end counts as COMPLETED_WITH_ERRORS
     permissive        after a bad end its successors still run; the workflow fails when every task is closed
-    asks              of a terminate task: how the workflow ends (COMPLETED, FAILED or TERMINATED)
+    on                of a switch: the text, or an expression, whose value chooses a branch
+    when              (switch, value): it stands in this branch of the switch, and is skipped when another one is chosen;
+                      value None: in the default branch, for values that have none of their own
+    asks              of a terminate task: how the workflow ends (COMPLETED, FAILED or TERMINATED); its input may hold the
+                      reason as "reason" and the workflow's output as "output"
+
+    The input of a set task becomes variables of the workflow, `${workflow.variables.x}`.
     """
 
     ref: str
@@ -108,19 +124,19 @@ class TaskDef:
     optional: bool = field(kw_only=True, default=False)
     permissive: bool = field(kw_only=True, default=False)
     on_expiry: ExpiryPolicy = field(kw_only=True, default=ExpiryPolicy.RETRY, converter=_policy)
+    on: str | None = field(kw_only=True, default=None)
+    when: tuple[str, str | None] | None = field(kw_only=True, default=None, converter=_tuple)
     asks: str | None = field(kw_only=True, default=None)
 
     def __attrs_post_init__(self) -> None:
         if self.kind == TaskKind.WORKER and self.workflow is not None:
             object.__setattr__(self, "kind", TaskKind.WORKFLOW)
         _check_task(self)
-        what = f"task {quoted(self.ref)}, field 'input'"
-        own = json.loads(check_json(self.input, what=what, error=InvalidDefinition)) if self.input else {}
-        object.__setattr__(self, "input", own)  # which the caller cannot change behind the definition's back
+        object.__setattr__(self, "input", _own(f"task {quoted(self.ref)}, field 'input'", self.input))
 
     @property
     def mode(self) -> Mode:
-        """The kind as the task lifecycle sees it: fork, join and terminate are CONTROL."""
+        """The kind as the task lifecycle sees it: all that progress alone moves is CONTROL."""
         return _MODES.get(self.kind, Mode.CONTROL)
 
 
@@ -128,8 +144,11 @@ class TaskDef:
 class WorkflowDef:
     """A named and versioned set of tasks, with the topics to which its ends are delivered.
 
-    `timeout` is in seconds, None for none; `restartable` says whether a COMPLETED one may be restarted. `within` is set
-    by `flatten` alone: the name of the definition in which this one was written inline.
+    `timeout` is in seconds, None for none; `restartable` says whether a COMPLETED one may be restarted. `defaults` are
+    keys of the input for those who start it without them. `output` may hold expressions, which are read when it COMPLETES;
+    without one the output is that of its last task that was done. `variables` are what `${workflow.variables.x}` reads
+    before a set task sets it. `failure_workflow` is the definition that compensates for a bad end. `within` is set by
+    `flatten` alone: the name of the definition in which this one was written inline.
     """
 
     name: str
@@ -138,15 +157,22 @@ class WorkflowDef:
     topics: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
     timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
     restartable: bool = field(kw_only=True, default=True)
+    defaults: dict[str, Any] = field(kw_only=True, factory=dict)
+    output: dict[str, Any] = field(kw_only=True, factory=dict)
+    variables: dict[str, Any] = field(kw_only=True, factory=dict)
+    failure_workflow: str | None = field(kw_only=True, default=None)
     within: str | None = field(kw_only=True, default=None)
 
     def __attrs_post_init__(self) -> None:
         _check_workflow(self)
+        for name in ("defaults", "output", "variables"):
+            object.__setattr__(self, name, _own(f"{_place(self)}, field {quoted(name)}", getattr(self, name)))
         _check_size(self)
         place, refs = _place(self), [task.ref for task in self.tasks]
         links = Links.of(self)
         order = in_order(place, refs, links.predecessors)
         check_reads(place, refs, links.predecessors, order, links.references)
+        check_reads(place, refs, links.predecessors, order, links.switches, field="when")
 
 
 def _check_task(task: TaskDef) -> None:
@@ -168,10 +194,30 @@ def _check_task(task: TaskDef) -> None:
     checks.flag(place, "optional", task.optional)
     checks.flag(place, "permissive", task.permissive)
     checks.choice(place, "on_expiry", task.on_expiry, ExpiryPolicy)
+    _check_branch(place, task)
     if task.kind == TaskKind.TERMINATE:
         checks.choice(place, "asks", task.asks, _ENDS)
     elif task.asks is not None:
         checks.refuse(place, "asks", f"only a terminate task asks for an end, not a {task.kind} task", "leave it out")
+
+
+def _check_branch(place: str, task: TaskDef) -> None:
+    if (task.kind == TaskKind.SWITCH) != (task.on is not None):
+        why = f"a switch needs it to choose a branch and no other kind can have it; this is a {task.kind} task"
+        checks.refuse(place, "on", why, 'give a switch on="${workflow.input.x}"')
+    on: object = task.on
+    when: object = task.when
+    if on is not None and not isinstance(on, str):
+        checks.refuse(place, "on", f"it must be a text, not {checks.shown(on)}", 'give on="${workflow.input.x}"')
+    check_json(on, what=f"{place}, field 'on'", error=InvalidDefinition)
+    if when is not None:
+        if not isinstance(when, tuple) or len(when) != 2:
+            checks.refuse(place, "when", f"it must be a pair (switch, value), not {checks.shown(when)}", _DEFAULT)
+        switch, value = when
+        check_name(switch, what=f"{place}, field 'when': name")
+        if value is not None and (not isinstance(value, str) or len(value) > LIMITS.name or not value.isprintable()):
+            why = f"the value must be a printable text of at most {LIMITS.name} characters, not {checks.shown(value)}"
+            checks.refuse(place, "when", why, _DEFAULT)
 
 
 def _check_child(place: str, task: TaskDef) -> None:
@@ -206,6 +252,11 @@ def _check_workflow(definition: WorkflowDef) -> None:
     if definition.timeout is not None:
         checks.seconds(place, "timeout", definition.timeout, least=LIMITS.tick)
     checks.flag(place, "restartable", definition.restartable)
+    for name, given in (("defaults", definition.defaults), ("output", definition.output), ("variables", definition.variables)):
+        if not isinstance(given, dict):
+            checks.refuse(place, name, f"it must be an object, not {checks.shown(given)}", "give a dict")
+    if definition.failure_workflow is not None:
+        check_name(definition.failure_workflow, what=f"{place}, field 'failure_workflow': name")
     tasks: object = definition.tasks
     odd = [each for each in tasks if not isinstance(each, TaskDef)] if isinstance(tasks, tuple) else [tasks]
     if odd:
@@ -246,29 +297,48 @@ def _place(definition: WorkflowDef) -> str:
 
 @attrs.frozen
 class Links:
-    """Who names whom, by position: `predecessors` from `after`, `references` from expressions."""
+    """Who names whom, by position: `predecessors` from `after`, `references` from expressions, `switches` from `when`."""
 
     index: dict[str, int]
     predecessors: tuple[Positions, ...]
     references: tuple[Positions, ...]
+    switches: tuple[Positions, ...]
 
     @classmethod
     def of(cls, definition: WorkflowDef) -> Links:
-        index = index_of(_place(definition), [task.ref for task in definition.tasks])
-        tasks = [(f"{_place(definition)}, task {quoted(task.ref)}", task) for task in definition.tasks]
+        place = _place(definition)
+        index = index_of(place, [task.ref for task in definition.tasks])
+        positions(place, "output", _read(place, "output", definition.output), index)
+        tasks = [(f"{place}, task {quoted(task.ref)}", task) for task in definition.tasks]
         return cls(
             index,
             tuple(positions(place, "after", task.after, index) for place, task in tasks),
             tuple(_references(place, task, index) for place, task in tasks),
+            tuple(_switch(place, task, definition, index) for place, task in tasks),
         )
 
 
 def _references(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
     found: list[int] = []
-    for name, template in (("input", task.input), ("workflow", task.workflow)):
-        try:
-            read = expressions(template)
-        except InvalidDefinition as error:
-            raise checks.placed(error, f"{place}, field {quoted(name)}") from None
-        found.extend(positions(place, name, (each.ref for each in read if each.ref is not None), index))
+    for name, template in (("input", task.input), ("workflow", task.workflow), ("on", task.on)):
+        found.extend(positions(place, name, _read(place, name, template), index))
     return tuple(dict.fromkeys(found))
+
+
+def _read(place: str, name: str, template: object) -> list[str]:
+    """The tasks that the expressions of a field read."""
+    try:
+        return [each.ref for each in expressions(template) if each.ref is not None]
+    except InvalidDefinition as error:
+        raise checks.placed(error, f"{place}, field {quoted(name)}") from None
+
+
+def _switch(place: str, task: TaskDef, definition: WorkflowDef, index: dict[str, int]) -> Positions:
+    """The position of the switch in a branch of which the task stands; none for a task in no branch."""
+    if task.when is None:
+        return ()
+    (position,) = positions(place, "when", task.when[:1], index)
+    kind = definition.tasks[position].kind
+    if kind != TaskKind.SWITCH:
+        checks.refuse(place, "when", f"{quoted(task.when[0])} is a {kind} task, and only a switch has branches")
+    return (position,)

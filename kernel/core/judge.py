@@ -1,4 +1,4 @@
-"""Whether a task can be prepared: its input resolved, its sub-workflow known, the limits of the tree kept.
+"""Whether a task can be prepared: its input resolved, its sub-workflow or branch known, the limits of the tree kept.
 
 Progress never raises: what cannot be prepared is judged unsound, and the tables REJECT it.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from kernel.core.checks import check_json
-from kernel.core.records import OWN, Prepared, TaskRow, child_id
-from kernel.core.template import resolve
+from kernel.core.checks import canonical, check_json
+from kernel.core.definitions import TaskDef, TaskKind
+from kernel.core.outputs import Outputs
+from kernel.core.records import OWN, Payload, Prepared, TaskRow, WorkflowRow, child_id
+from kernel.core.template import Source, resolve
 from kernel.errors import KernelError, quoted
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ ID_MAX = 2_000
 
 @frozen
 class Judged:
-    """The verdict; `input` is the resolved input as JSON text where it differs from the definition's."""
+    """The verdict; `input` is the resolved input as JSON text where it differs from the definition's.
+
+    Of a control task: `writes` and `says` are the payloads and the reason for an end that come with its being passed.
+    """
 
     sound: int
     why: str = ""
@@ -36,6 +41,16 @@ class Judged:
     child: Prepared | None = None
     tasks: int = 0
     """Of a sub-workflow: how many tasks the tree had when it was judged."""
+    writes: tuple[Payload, ...] = ()
+    says: str = ""
+    variables: str | None = None
+    """Of a set task: the variables that it was judged with."""
+
+    def outdated(self, view: WorkingSet, task: TaskRow) -> bool:
+        """Whether what the verdict stands on changed since: the tree grew, another task set variables."""
+        if self.variables is not None:
+            return self.variables != variables_of(view, task.wf)
+        return self.child is not None and self.tasks != view.tree.tasks
 
 
 @frozen
@@ -43,24 +58,53 @@ class Scope:
     """Where the expressions of a task's input are read from."""
 
     view: WorkingSet
-    task: TaskRow
+    workflow: WorkflowRow
+    task: TaskRow | None = None
+    """Whose expressions they are; None for those of the workflow's output."""
 
-    def workflow_id(self) -> str:
-        """The id of its workflow."""
-        return self.task.workflow
+    def of_workflow(self, source: Source) -> Any:
+        """The input, the variables, or a fact of the workflow; of the task itself its id."""
+        workflow, definition = self.workflow, self.workflow.prepared.definition.source
+        match source:
+            case Source.INPUT:
+                return json.loads(self.view.payload(workflow.id, OWN, "input") or "{}")
+            case Source.VARIABLES:
+                return json.loads(variables_of(self.view, workflow))
+            case Source.TASK_ID:
+                return f"{workflow.id}/{self.task.ref}" if self.task else None
+            case Source.PARENT_ID:
+                return workflow.parent or None
+            case Source.TYPE:
+                return definition.name
+            case Source.VERSION:
+                return definition.version
+        return workflow.id
 
-    def task_id(self) -> str:
-        """The id of the task itself: workflow and reference."""
-        return f"{self.task.workflow}/{self.task.ref}"
+    def of_task(self, ref: str, source: Source) -> Any:
+        """The output, the input, or a fact of another task of the workflow."""
+        definition = self.workflow.prepared.definition
+        no = definition.index[ref]
+        match source:
+            case Source.STATUS:
+                return self.view.task(self.workflow.id, no).state
+            case Source.TASK_ID:
+                return f"{self.workflow.id}/{ref}"
+            case Source.INPUT if definition.templated[no]:
+                return json.loads(self.view.payload(self.workflow.id, no, "input") or "{}")
+            case Source.INPUT:
+                return definition.source.tasks[no].input
+        given = outputs(self.view, self.workflow).task(no)
+        return {} if given is None else given
 
-    def workflow_input(self) -> Any:
-        """The input of its workflow."""
-        return json.loads(self.view.payload(self.task.workflow, OWN, "input") or "{}")
 
-    def output(self, ref: str) -> Any:
-        """The output of another task of its workflow."""
-        no = self.task.wf.prepared.definition.index[ref]
-        return json.loads(self.view.payload(self.task.workflow, no, "output") or "{}")
+def variables_of(view: WorkingSet, workflow: WorkflowRow) -> str:
+    """The variables of a workflow, as JSON text."""
+    return view.payload(workflow.id, OWN, "variables") or canonical(workflow.prepared.definition.source.variables)
+
+
+def outputs(view: WorkingSet, workflow: WorkflowRow) -> Outputs:
+    """What the tasks of a workflow gave."""
+    return Outputs(workflow.prepared.definition, lambda no: view.payload(workflow.id, no, "output"))
 
 
 def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
@@ -84,7 +128,7 @@ def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
 
 def _judge_child(view: WorkingSet, task: TaskRow, text: str) -> Judged:
     definition = task.wf.prepared.definition.source.tasks[task.no]
-    name = resolve(definition.workflow, Scope(view, task))
+    name = resolve(definition.workflow, Scope(view, task.wf, task))
     if not isinstance(name, str):
         return Judged(0, f"the name of its sub-workflow is {quoted(name)}, not a text")
     child = view.snapshot.definition(name, definition.workflow_version)
@@ -95,14 +139,69 @@ def _judge_child(view: WorkingSet, task: TaskRow, text: str) -> Judged:
     return Judged(0, limit) if limit else Judged(1, "", text, child, view.tree.tasks)
 
 
+# ---- what a control task writes when it is passed --------------------------------------------------------------------------
+def _judge_switch(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict[str, Any]) -> Judged:
+    on = resolve(source.on, Scope(view, task.wf, task))
+    if isinstance(on, dict | list):
+        return Judged(0, f"no branch can be chosen by its value, {'an object' if isinstance(on, dict) else 'a list'}")
+    chosen = on if isinstance(on, str) else canonical(on)
+    output = {"selectedCase": chosen, "evaluationResult": [chosen], "caseOutput": [chosen]}
+    return Judged(1, writes=(Payload(task.workflow, task.no, "output", canonical(output)),))
+
+
+def _judge_set(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict[str, Any]) -> Judged:
+    before = variables_of(view, task.wf)
+    after = check_json({**json.loads(before), **value}, what=f"the variables of workflow {quoted(task.workflow)}")
+    return Judged(1, writes=(Payload(task.workflow, OWN, "variables", after),), variables=before)
+
+
+def _judge_terminate(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict[str, Any]) -> Judged:
+    reason, output = value.get("reason"), value.get("output")
+    says = "" if reason is None else reason if isinstance(reason, str) else canonical(reason)
+    if output is None:
+        return Judged(1, says=says)
+    text = canonical(output if isinstance(output, dict) else {"output": output})
+    return Judged(1, says=says, writes=(Payload(task.workflow, OWN, "output", text),))
+
+
+_CONTROLS = {TaskKind.SWITCH: _judge_switch, TaskKind.SET: _judge_set, TaskKind.TERMINATE: _judge_terminate}
+
+
 def judge(view: WorkingSet, task: TaskRow) -> Judged:
     """Whether a task that has something to judge can be prepared as things stand in the view."""
     try:
-        source = task.wf.prepared.definition.source.tasks[task.no]
-        value = resolve(source.input, Scope(view, task))
+        definition = task.wf.prepared.definition
+        source = definition.source.tasks[task.no]
+        value: Any = resolve(source.input, Scope(view, task.wf, task))
         text = check_json(value, what=f"the input of task {quoted(task.ref)}")
         if task.facts.mode == "WORKFLOW":
             return _judge_child(view, task, text)
-        return Judged(1, "", text)
+        control = _CONTROLS.get(source.kind)
+        verdict = control(view, task, source, value) if control else Judged(1)
+        return evolve(verdict, input=text) if definition.templated[task.no] else verdict
     except KernelError as error:
         return Judged(0, error.why or error.asked)
+
+
+# ---- what a workflow gives ---------------------------------------------------------------------------------------------
+def own_output(view: WorkingSet, workflow: WorkflowRow) -> str | None:
+    """What the output of a workflow that COMPLETES comes to, JSON text; None when it has none of its own.
+
+    Nothing can keep a workflow from completing: an output that cannot be made says so in the place of what it was to be.
+    """
+    template = workflow.prepared.definition.source.output
+    if not template or view.payload(workflow.id, OWN, "output") is not None:
+        return None
+    try:
+        return check_json(resolve(template, Scope(view, workflow)), what=f"the output of workflow {quoted(workflow.id)}")
+    except KernelError as error:
+        return canonical({"error": f"{error.asked}: {error.why}"})
+
+
+def handed_over(view: WorkingSet, child_id: str) -> str:
+    """What a task gives whose sub-workflow ended: the sub-workflow's output, and its id."""
+    given, child = json.loads(view.payload(child_id, OWN, "output") or "null"), view.workflow(child_id)
+    if given is None and child is not None and child.state == "COMPLETED":
+        given = outputs(view, child).workflow(lambda no: view.task(child_id, no).state)
+    given = given if isinstance(given, dict) else {} if given is None else {"output": given}
+    return canonical({**given, "subWorkflowId": child_id})

@@ -79,9 +79,10 @@ def _cycle(predecessors: Sequence[Positions], missing: Sequence[int]) -> list[in
 
 
 def check_reads(
-    place: str, refs: Sequence[str], predecessors: Sequence[Positions], order: Sequence[int], reads: Sequence[Positions]
+    place: str, refs: Sequence[str], predecessors: Sequence[Positions], order: Sequence[int], reads: Sequence[Positions],
+    field: str = "input",
 ) -> None:
-    """Refuses a task that reads the output of one that need not have closed when it starts."""
+    """Refuses a task that reads, by this field, the output of one that need not have closed when it starts."""
     readers: dict[int, list[int]] = {}  # of the tasks that are read by others than their direct successors
     for reader, sources in enumerate(reads):
         for source in set(sources).difference(predecessors[reader]):
@@ -101,11 +102,11 @@ def check_reads(
         for source in block:
             for reader in readers[source]:
                 if not behind.get(reader, 0) & bit[source]:
-                    _refuse_read(place, refs[reader], refs[source])
+                    _refuse_read(place, field, refs[reader], refs[source])
 
 
-def _refuse_read(place: str, reader: str, source: str) -> NoReturn:
+def _refuse_read(place: str, field: str, reader: str, source: str) -> NoReturn:
     own = reader == source
     why = "it reads its own output" if own else f"it reads the output of {quoted(source)}, which need not be there yet"
     hint = "" if own else f"add {quoted(source)} to after"
-    refuse(f"{place}, task {quoted(reader)}", "input", why, hint)
+    refuse(f"{place}, task {quoted(reader)}", field, why, hint)

@@ -37,7 +37,7 @@ from kernel.spec.vocabulary import ABSENT, closed
 __all__ = ["Action", "Agenda", "Counter", "Deltas", "Line", "Part", "Program", "Way", "compile_program", "standard_program"]
 
 STATE, MODE = F("state"), F("mode")
-SOUND: dict[Expr, object] = {F("sound"): 1}
+UNJUDGED: dict[Expr, object] = {F("sound"): 1, F("branch"): 0}
 
 Guarded = tuple[tuple[Guard, Function], ...]
 
@@ -262,10 +262,10 @@ class _Compiler:
                       tuple(self.part(step.on, f) for f in step.do), culprit)
 
     def agenda(self, kind: str, rules: list[Action]) -> Iterator[tuple[tuple[str, str, bool], Agenda]]:
-        """For each state and mode of a kind the rules that can be enabled. What is not judged is sound."""
+        """For each state and mode of a kind the rules that can be enabled. What is not judged is sound and in no branch."""
         lines = {(line.source, id(line.row)): line for cell in self.cells[kind].values() for line in cell}
         for state, mode, judged in product(self.spec.kinds[kind].states, self.modes(kind), (False, True)):
-            openings = list(self.openings(kind, {STATE: state, MODE: mode, **({} if judged else SOUND)}))
+            openings = list(self.openings(kind, {STATE: state, MODE: mode, **({} if judged else UNJUDGED)}))
             shared = openings[0][2] if len(openings) > 1 else []
             gate = [c for c in shared if self.common(c, [needed for _, _, needed in openings])]
             yield (state, mode, judged), Agenda(self.function(both(*gate)), tuple(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from attrs import define, field, frozen
 
-from kernel.core.definitions import TaskDef
+from kernel.core.definitions import TaskDef, TaskKind
 from kernel.core.structure import Definition
 from kernel.core.template import is_templated
 from kernel.spec.language import NEVER
@@ -44,17 +44,25 @@ class Facts:
     poll_timeout: int
     on_expiry: str
     asks: str
+    branch: int
+    switch: int
+    """The position of the switch in whose branch it stands, when it stands in one."""
     judged: bool
-    """Whether something may prevent it: it has expressions to resolve, or a sub-workflow to find. Without, it is sound."""
+    """Whether something may prevent it: expressions to resolve, a sub-workflow to find, a switch that chooses otherwise."""
 
 
-def facts_of(task: TaskDef) -> Facts:
-    """The facts of one task definition."""
+_WRITING = (TaskKind.SWITCH, TaskKind.SET, TaskKind.TERMINATE)
+"""What is judged even without expressions: what it writes when it is passed is found out by judging."""
+
+
+def facts_of(task: TaskDef, switch: int = OWN, branch: int = 0) -> Facts:
+    """The facts of one task definition, which stands in a branch of a switch or in none."""
     return Facts(
         ref=task.ref, type=task.type, mode=task.mode.value, optional=int(task.optional), permissive=int(task.permissive),
         tries=task.retries + 1, retry_delay=microseconds(task.retry_delay), lease=microseconds(task.lease),
         poll_timeout=microseconds(task.poll_timeout), on_expiry=task.on_expiry.value, asks=task.asks or "",
-        judged=task.workflow is not None or is_templated(task.input),
+        branch=branch, switch=switch,
+        judged=branch > 0 or task.workflow is not None or task.kind in _WRITING or is_templated(task.input),
     )
 
 
@@ -79,7 +87,9 @@ class Prepared:
 
 def prepare(definition: Definition) -> Prepared:
     """Make a definition ready to run."""
-    return Prepared(definition, tuple(facts_of(t) for t in definition.source.tasks), microseconds(definition.source.timeout))
+    source = definition.source
+    facts = tuple(facts_of(task, *where) for task, where in zip(source.tasks, definition.switches, strict=True))
+    return Prepared(definition, facts, microseconds(source.timeout))
 
 
 @frozen
@@ -244,6 +254,23 @@ class TaskRow:
     def asks(self) -> str:
         """How a TERMINATE task ends its workflow."""
         return self.facts.asks
+
+    @property
+    def branch(self) -> int:
+        """Which branch of its switch it stands in, counted from 1; 0 for a task in none."""
+        return self.facts.branch
+
+    @property
+    def switch(self) -> TaskRow:
+        """The switch in whose branch it stands."""
+        switch: TaskRow = self.view.task(self.workflow, self.facts.switch)
+        return switch
+
+    @property
+    def choice(self) -> int:
+        """Of a switch that was passed: the branch that it chose; read by the view."""
+        choice: int = self.view.choice(self)
+        return choice
 
     @property
     def judged(self) -> bool:

@@ -10,7 +10,7 @@ from attrs import field
 
 from kernel.core import checks
 from kernel.core.content import to_content
-from kernel.core.definitions import Links, WorkflowDef
+from kernel.core.definitions import Links, TaskKind, WorkflowDef
 from kernel.core.order import Positions, successors_of
 from kernel.core.template import is_templated
 
@@ -21,8 +21,10 @@ class Definition:
 
     index         reference -> position
     predecessors  per task, the tasks that its `after` names; `successors` the same seen from the other end
-    references    per task, the tasks whose output its input or the name of its child reads
+    references    per task, the tasks that its expressions read
     templated     per task, whether its input or the name of its child holds expressions at all
+    switches      per task, the switch in a branch of which it stands, and the number of the branch; () for none
+    cases         switch -> the values that have a branch of their own, whose numbers are 2, 3, ...; 1 is the default
     digest        SHA-256 of the content, in hex: equal for equal definitions
     """
 
@@ -33,11 +35,14 @@ class Definition:
     successors: tuple[Positions, ...] = field(kw_only=True)
     references: tuple[Positions, ...] = field(kw_only=True)
     templated: tuple[bool, ...] = field(kw_only=True)
+    switches: tuple[Positions, ...] = field(kw_only=True)
+    cases: dict[int, tuple[str, ...]] = field(kw_only=True)
 
 
 def compile_definition(definition: WorkflowDef) -> Definition:
     """The definition in the form that decisions work on."""
     links = Links.of(definition)
+    cases, switches = _branches(definition, links)
     return Definition(
         definition,
         digest=hashlib.sha256(checks.canonical(to_content(definition)).encode()).hexdigest(),
@@ -46,7 +51,24 @@ def compile_definition(definition: WorkflowDef) -> Definition:
         successors=successors_of(links.predecessors),
         references=links.references,
         templated=tuple(is_templated([task.input, task.workflow]) for task in definition.tasks),
+        switches=switches,
+        cases=cases,
     )
+
+
+def _branches(definition: WorkflowDef, links: Links) -> tuple[dict[int, tuple[str, ...]], tuple[Positions, ...]]:
+    """The cases of each switch, and where each task stands in one."""
+    named: dict[int, set[str]] = {no: set() for no, task in enumerate(definition.tasks) if task.kind == TaskKind.SWITCH}
+    values = [task.when[1] if task.when else None for task in definition.tasks]
+    for switch, value in zip(links.switches, values, strict=True):
+        if switch and value is not None:
+            named[switch[0]].add(value)
+    cases = {no: tuple(sorted(found)) for no, found in named.items()}
+    switches = tuple(
+        (*switch, 1 if value is None else 2 + cases[switch[0]].index(value)) if switch else ()
+        for switch, value in zip(links.switches, values, strict=True)
+    )
+    return cases, switches
 
 
 def inline(definition: WorkflowDef) -> Iterator[WorkflowDef]:

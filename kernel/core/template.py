@@ -1,8 +1,10 @@
 """Templates: JSON with `${...}` expressions in its strings, resolved when a task is prepared.
 
     ${workflow.input.a.b[0]}     from the workflow's input
-    ${ref.output.y}              from the output of the task `ref`
-    ${workflow.id}               also ${workflow.workflowId}
+    ${workflow.variables.x}      from what set tasks have set so far
+    ${workflow.id}               also workflowId, parentWorkflowId, workflowType (the definition's name), version
+    ${ref.output.y}              from the output of the task `ref`; ${ref.output['a b']} for any name
+    ${ref.input.y}               from its input; also ${ref.status}, ${ref.taskId}
     ${CPEWF_TASK_ID}             the id of the task itself
     $${                          a literal ${
 
@@ -24,33 +26,42 @@ import attrs
 from kernel.errors import InvalidDefinition, InvalidInput, quoted
 
 SUPPORTED = (
-    "${workflow.input.<path>}", "${<task>.output.<path>}", "${workflow.id}", "${workflow.workflowId}",
-    "${CPEWF_TASK_ID}",
+    "${workflow.input.<path>}", "${workflow.variables.<path>}", "${<task>.output.<path>}", "${<task>.input.<path>}",
+    "${<task>.status}", "${<task>.taskId}", "${workflow.id}", "${workflow.workflowId}", "${workflow.parentWorkflowId}",
+    "${workflow.workflowType}", "${workflow.version}", "${CPEWF_TASK_ID}",
 )
 LONGEST_TEXT = 1024 * 1024  # characters that the expressions inside longer strings may add up to
 
 # No part of these matches can be read in two ways, so that the time is linear in the length of the text.
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
-_OUTPUT = re.compile(r"(?!workflow\.)(.+?)\.output(?=[.\[]|\Z)", re.DOTALL)
-_INPUT = re.compile(r"workflow\.input(?=[.\[]|\Z)")
-_STEP = re.compile(r"\.([^.\[\]*()]+)|\[([0-9]{1,9})\]")
+_TASK = re.compile(r"(?!workflow\.)(.+?)\.(?:(output|input)(?=[.\[]|\Z)|(?:status|taskId)\Z)", re.DOTALL)
+_OWN = re.compile(r"workflow\.(input|variables)(?=[.\[]|\Z)")
+_STEP = re.compile(r"""\.([^.\[\]*()]+)|\[([0-9]{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
 
 
 class Source(StrEnum):
-    """Where an expression reads from."""
+    """What an expression reads of a workflow or of a task."""
 
     INPUT = "input"
+    VARIABLES = "variables"
+    WORKFLOW_ID = "workflowId"
+    PARENT_ID = "parentWorkflowId"
+    TYPE = "workflowType"
+    VERSION = "version"
     OUTPUT = "output"
-    WORKFLOW_ID = "workflow id"
-    TASK_ID = "task id"
+    STATUS = "status"
+    TASK_ID = "taskId"
 
 
-_IDS = {"workflow.id": Source.WORKFLOW_ID, "workflow.workflowId": Source.WORKFLOW_ID, "CPEWF_TASK_ID": Source.TASK_ID}
+_FACTS = {
+    "workflow.id": Source.WORKFLOW_ID, "CPEWF_TASK_ID": Source.TASK_ID,
+    **{f"workflow.{each}": each for each in (Source.WORKFLOW_ID, Source.PARENT_ID, Source.TYPE, Source.VERSION)},
+}
 
 
 @attrs.frozen
 class Expression:
-    """One parsed `${...}`. `ref` names the task whose output it reads; `path` holds keys and list indexes."""
+    """One parsed `${...}`. `ref` names the task that it reads, None the workflow; `path` holds keys and list indexes."""
 
     source: Source
     ref: str | None = None
@@ -60,17 +71,11 @@ class Expression:
 class Scope(Protocol):
     """What expressions read from. Each method is called only for an expression that needs it."""
 
-    def workflow_input(self) -> object:
-        """The workflow's input, a JSON value."""
+    def of_workflow(self, source: Source) -> object:
+        """What is asked of the workflow, a JSON value; its TASK_ID is that of the task that is being prepared."""
 
-    def output(self, ref: str) -> object:
-        """The output of the task `ref`, a JSON value; None when it has none."""
-
-    def workflow_id(self) -> str:
-        """The id of the workflow that the task belongs to."""
-
-    def task_id(self) -> str:
-        """The id of the task that is being prepared."""
+    def of_task(self, ref: str, source: Source) -> object:
+        """What is asked of the task `ref`, a JSON value; None when it has none."""
 
 
 def is_templated(template: object) -> bool:
@@ -114,11 +119,8 @@ class _Resolver:
         return "".join(part if isinstance(part, str) else self.written(self.read(part)) for part in parts)
 
     def read(self, expression: Expression) -> object:
-        if expression.source is Source.WORKFLOW_ID:
-            return self.scope.workflow_id()
-        if expression.source is Source.TASK_ID:
-            return self.scope.task_id()
-        found = self.scope.workflow_input() if expression.ref is None else self.scope.output(expression.ref)
+        ref, source = expression.ref, expression.source
+        found = self.scope.of_workflow(source) if ref is None else self.scope.of_task(ref, source)
         for step in expression.path:
             if isinstance(step, str):
                 found = found.get(step) if isinstance(found, dict) else None
@@ -171,12 +173,12 @@ def _parts(text: str) -> Iterator[str | Expression]:
 
 def _parse(body: str) -> Expression:
     body = body.strip()
-    if body in _IDS:
-        return Expression(_IDS[body])
-    if found := _INPUT.match(body):
-        return Expression(Source.INPUT, path=_path(body, found.end()))
-    if found := _OUTPUT.match(body):
-        return Expression(Source.OUTPUT, found[1], _path(body, found.end()))
+    if body in _FACTS:
+        return Expression(_FACTS[body])
+    if found := _OWN.match(body):
+        return Expression(Source(found[1]), path=_path(body, found.end()))
+    if found := _TASK.match(body):
+        return Expression(Source(found[2] or body[found.end(1) + 1:]), found[1], _path(body, found.end()))
     raise _refused("${" + body + "}", "it reads something that expressions cannot read", "write $${ for a literal ${")
 
 
@@ -186,10 +188,10 @@ def _path(body: str, position: int) -> tuple[str | int, ...]:
         step = _STEP.match(body, position)
         if step is None:
             raise _refused(
-                "${" + body + "}", f"its part {quoted(body[position:])} is neither .name nor [index]",
+                "${" + body + "}", f"its part {quoted(body[position:])} is neither .name nor ['name'] nor [index]",
                 "name every step of the path; wildcards, filters and functions are not supported",
             )
-        steps.append(step[1] if step[2] is None else int(step[2]))
+        steps.append(step[step.lastindex or 0] if step[2] is None else int(step[2]))
         position = step.end()
     return tuple(steps)
 

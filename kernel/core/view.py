@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kernel.core.checks import canonical
+from kernel.core.judge import handed_over, own_output
+from kernel.core.outputs import with_defaults
 from kernel.core.plan import Cascade, Plan
 from kernel.core.program import Line, Part
 from kernel.core.records import (
@@ -14,11 +16,12 @@ from kernel.core.records import (
     Record,
     TaskRow,
     WorkflowRow,
+    child_id,
 )
 from kernel.core.working_set import WorkingSet
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
-from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, CLOSED_WELL, ENDED_BADLY
+from kernel.spec.vocabulary import ABSENT, CLOSED, CLOSED_BADLY, ENDED_BADLY
 
 Move = tuple[Record, Line]
 
@@ -66,13 +69,23 @@ class View(WorkingSet):
             self.woken[row] = None
         if "child" in line.wakes and row.facts.mode == "WORKFLOW" and (child := self.child(row)) is not None:
             self.woken[child] = None
-        if row.facts.judged and line.event == "SCHEDULE" and (text := self.judged(row).input) is not None:
-            self.plan.payloads.append(Payload(row.workflow, row.no, "input", text))
+        if row.facts.judged:
+            self._write_down(row, line)
         self.cause = ""
         if line.target in CLOSED_BADLY:
             self.cause = cause_of(row, reason)
-        elif row.facts.asks and line.target in CLOSED_WELL:
-            self.cause = f"task {quoted(row.facts.ref)} asks {row.facts.asks}"
+        elif row.facts.asks and line.target == "COMPLETED":
+            self.cause = self.judged(row).says or f"task {quoted(row.facts.ref)} asks {row.facts.asks}"
+
+    def _write_down(self, row: TaskRow, line: Line) -> None:
+        """What comes with a move: the input of an attempt, what a control task writes, what a sub-workflow gave."""
+        payloads = self.plan.payloads
+        if line.event == "SCHEDULE" and (text := self.judged(row).input) is not None:
+            payloads.append(Payload(row.workflow, row.no, "input", text))
+        elif line.event == "PASS":
+            payloads += self.judged(row).writes
+        elif row.facts.mode == "WORKFLOW" and line.source == "IN_PROGRESS" and line.target in CLOSED:
+            payloads.append(Payload(row.workflow, row.no, "output", handed_over(self, child_id(row))))
 
     def _count(self, row: TaskRow, line: Line) -> None:
         """Take what a transition changes to the counters of those who count the task.
@@ -97,6 +110,8 @@ class View(WorkingSet):
             row.reason = reason
         self.plan.changes.append(
             Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason))
+        if line.target == "COMPLETED" and (text := own_output(self, row)) is not None:
+            self.plan.payloads.append(Payload(row.id, OWN, "output", text))
         if line.looks:
             self.woken[row] = None
         if "tasks" in line.wakes:
@@ -117,11 +132,11 @@ class View(WorkingSet):
         self.plan.created_workflows.append(row)
         self.apply(row, line, by, reason)
         if row.parent:
-            text = self.judged(row.up).input
-            self.plan.payloads.append(Payload(row.id, OWN, "input", text or "{}"))
+            text = with_defaults(row.prepared.definition.source, self.judged(row.up).input or "{}")
+            self.plan.payloads.append(Payload(row.id, OWN, "input", text))
             self.plan.payloads.append(Payload(row.parent, row.parent_no, "output", canonical({"subWorkflowId": row.id})))
-        elif self.command.input is not None:
-            self.plan.payloads.append(Payload(row.id, OWN, "input", self.command.input))
+        elif (text := with_defaults(row.prepared.definition.source, self.command.input or "{}")) != "{}":
+            self.plan.payloads.append(Payload(row.id, OWN, "input", text))
 
     def create_tasks(self, workflow: WorkflowRow, line: Line, by: str) -> None:
         """Create all tasks of a workflow; one line of history for all of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,11 +107,18 @@ class WorkingSet:
         return row
 
     def judged(self, task: TaskRow) -> Judged:
-        """The verdict on a task, once per decision; anew for a sub-workflow that waits to start while the tree grew."""
+        """The verdict on a task, once per decision; anew for one that waits while what it stands on changed."""
         verdict = task.verdict
-        if verdict is None or (verdict.child and task.state == "SCHEDULED" and verdict.tasks != self.tree.tasks):
+        if verdict is None or (task.state == "SCHEDULED" and verdict.outdated(self, task)):
             verdict = task.verdict = judge(self, task)
         return verdict
+
+    def choice(self, switch: TaskRow) -> int:
+        """The number of the branch that a switch chose when it was passed."""
+        output = json.loads(self.payload(switch.workflow, switch.no, "output") or "{}")
+        cases = switch.wf.prepared.definition.cases[switch.no]
+        value = output.get("selectedCase")
+        return 2 + cases.index(value) if value in cases else 1
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text, the ones of this decision included."""

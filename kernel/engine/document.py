@@ -29,6 +29,7 @@ def _workflow(transaction: Transaction, row: WorkflowRow) -> dict[str, Any]:
         "id": row.id, "run": row.run, "state": row.state, "name": source.name, "definition_version": source.version,
         "definition": row.prepared.digest, "parent": row.parent or None, "started": row.started, "ended": row.changed,
         "reason": row.reason, "input": reading.loaded(transaction.payload(row.id, row.run, OWN, "input")) or {},
+        "output": reading.workflow_output(transaction, row), "variables": reading.workflow_variables(transaction, row),
     }
 
 

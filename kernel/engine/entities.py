@@ -47,6 +47,9 @@ class Workflow:
     version: int
     """Of its tree: +1 with every commit that changes the tree."""
     input: Any
+    output: Any
+    """What it gave; None until it has ended, and when it gave nothing."""
+    variables: Any
 
 
 @frozen

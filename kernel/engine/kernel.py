@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 from kernel.core.checks import canonical, check_name
 from kernel.core.decide import decide
 from kernel.core.definitions import WorkflowDef
+from kernel.core.outputs import with_defaults
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
 from kernel.core.records import OWN, Prepared, WorkflowRow, root_of
@@ -262,7 +263,7 @@ def _check_same(transaction: Transaction, row: WorkflowRow, name: str, version: 
     """A second START of an id: the same content gives the workflow that exists, any other is refused."""
     source = row.prepared.definition.source
     same = source.name == name and version in (None, source.version)
-    if not same or (transaction.payload(row.id, 1, OWN, "input") or "{}") != text:
+    if not same or (transaction.payload(row.id, 1, OWN, "input") or "{}") != with_defaults(source, text):
         raise GuardRefused(
             f"START of workflow {quoted(row.id)}", guard="id unused",
             stands=f"a workflow of this id was started from {quoted(source.name)} version {source.version}",

@@ -6,6 +6,7 @@ import json
 from copy import deepcopy
 from typing import Any
 
+from kernel.core.outputs import Outputs
 from kernel.core.plan import Plan, Subject
 from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.entities import Delivery, Finding, HistoryRow, Lease, Node, Report, Task, Workflow, moment, moment_or_none
@@ -64,7 +65,27 @@ def workflow(transaction: Transaction, row: WorkflowRow, version: int) -> Workfl
         parent=row.parent or None, root=root_of(row.id), started=moment(row.started), changed=moment(row.changed),
         deadline=moment_or_none(row.deadline), paused_by=row.paused_by or None, reason=row.reason, version=version,
         input=loaded(transaction.payload(row.id, row.run, OWN, "input")) or {},
+        output=workflow_output(transaction, row), variables=workflow_variables(transaction, row),
     )
+
+
+def workflow_variables(transaction: Transaction, row: WorkflowRow) -> Any:
+    """The variables of a workflow: as they were set, or as its definition begins with them."""
+    stored = loaded(transaction.payload(row.id, row.run, OWN, "variables"))
+    return deepcopy(row.prepared.definition.source.variables) if stored is None else stored
+
+
+def workflow_output(transaction: Transaction, row: WorkflowRow) -> Any:
+    """What a workflow gave: its own output, or that of its last task that was done."""
+    def state(no: int) -> str:
+        task = transaction.task(row.id, row.run, no)
+        return "" if task is None else task.state
+
+    stored = transaction.payload(row.id, row.run, OWN, "output")
+    if stored is not None or row.state != "COMPLETED":
+        return loaded(stored)
+    given = Outputs(row.prepared.definition, lambda no: transaction.payload(row.id, row.run, no, "output"))
+    return given.workflow(state)
 
 
 def task_input(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Any:

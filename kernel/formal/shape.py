@@ -22,7 +22,10 @@ State = tuple[Row, ...]
 
 @frozen
 class Task:
-    """One task of a shape. Durations are in the unit of time; `sound` says whether it can be prepared."""
+    """One task of a shape. Durations are in the unit of time; `sound` says whether it can be prepared.
+
+    `switch` names the switch in whose `branch` it stands; a switch has a `choice`, the number of the branch that it takes.
+    """
 
     ref: str
     after: tuple[str, ...] = ()
@@ -36,6 +39,9 @@ class Task:
     poll_timeout: int = NEVER
     on_expiry: str = "RETRY"
     asks: str = ""
+    switch: str = ""
+    branch: int = 0
+    choice: int = 0
     sound: int = 1
 
 
@@ -95,6 +101,8 @@ class Tree:
         own = {task.ref: self._task(task, no, name, here) for no, task in enumerate(shape.tasks)}
         for task in shape.tasks:
             self.places[own[task.ref]].sets["after"] = tuple(own[ref] for ref in task.after)
+            if task.switch:
+                self.places[own[task.ref]].one["switch"] = own[task.switch]
             if task.sub is not None:
                 children = self.places[own[task.ref]].children
                 for attempt in range(1, task.tries + 1):
@@ -109,7 +117,8 @@ class Tree:
 
     def _task(self, task: Task, no: int, workflow: str, wf: int) -> int:
         attributes = (
-            "mode", "optional", "permissive", "tries", "retry_delay", "lease", "poll_timeout", "on_expiry", "asks", "sound")
+            "mode", "optional", "permissive", "tries", "retry_delay", "lease", "poll_timeout", "on_expiry", "asks", "branch",
+            "choice", "sound")
         place = Place("task", f"{workflow}.{task.ref}", (workflow, no), {a: getattr(task, a) for a in attributes})
         place.one.update(wf=wf, tree=0)
         return self._put(place)

@@ -17,9 +17,12 @@ from kernel.spec.vocabulary import (
     current,
     is_child,
     nesting,
+    ready,
     running,
     signalled,
+    unchosen,
     waiting,
+    wf_running,
 )
 
 
@@ -63,6 +66,7 @@ PROGRESS = (
     end("END_TERMINATED",   "TERMINATE", a_task(canceling)),
     end("END_PERMISSIVE",   "FAIL",      all_closed, a_task(badly)),
     end("END_COMPLETED",    "COMPLETE",  all_well),
+    start("UNCHOSEN",       Guard("PENDING", is_("PENDING")), wf_running, ready, unchosen, do=(Fire("SKIP"),)),
     start("REJECT",         do=(Fire("REJECT"),)),
     start("SCHEDULE",       do=(Fire("SCHEDULE"),)),
     start("PASS",           do=(Fire("PASS"),)),

@@ -16,6 +16,7 @@ from kernel.spec.vocabulary import (
     again,
     alert_only,
     attempts_left,
+    chosen,
     clock_runs,
     control,
     due,
@@ -62,10 +63,11 @@ def ends(event: str, guards: tuple[Guard, ...], retry: Guard, final: Guard, badl
 ROWS = (
     #   event        from              to                       guards; fields
     Row("CREATE",    (ABSENT,),        "PENDING",               (), {"attempt": Lit(1)}),
-    Row("SCHEDULE",  ("PENDING",),     "SCHEDULED",             (wf_running, ready, sound), poll_clock),
-    Row("REJECT",    UNSTARTED,        "COMPLETED_WITH_ERRORS", (wf_running, due, ready, unsound, optional)),
-    Row("REJECT",    UNSTARTED,        "FAILED_WITH_TERMINAL_ERROR", (wf_running, due, ready, unsound, mandatory)),
-    Row("PASS",      ("SCHEDULED",),   "COMPLETED",             (control, wf_running)),
+    Row("SCHEDULE",  ("PENDING",),     "SCHEDULED",             (wf_running, ready, chosen, sound), poll_clock),
+    Row("REJECT",    UNSTARTED,        "COMPLETED_WITH_ERRORS", (wf_running, due, ready, chosen, unsound, optional)),
+    Row("REJECT",    UNSTARTED,        "FAILED_WITH_TERMINAL_ERROR",
+        (wf_running, due, ready, chosen, unsound, mandatory)),
+    Row("PASS",      ("SCHEDULED",),   "COMPLETED",             (control, wf_running, sound)),
     Row("LAUNCH",    ("SCHEDULED",),   "IN_PROGRESS",           (launched, wf_running, due, sound), no_clock),
     Row("POLL",      ("SCHEDULED",),   "IN_PROGRESS",           (worker, wf_running, due),
         {"handouts": plus(F("handouts"), 1), **lease_clock}),

@@ -83,6 +83,8 @@ TASK_KIND = Kind(
         Field("poll_timeout", Sort.DURATION, "how long it may stay SCHEDULED"),
         Field("on_expiry", Sort.CHOICE, "what its expiry does", ("RETRY", "TIME_OUT_WF", "ALERT_ONLY")),
         Field("asks", Sort.CHOICE, "how a TERMINATE task ends its workflow", ("", "COMPLETED", "FAILED", "TERMINATED")),
+        Field("branch", Sort.COUNT, "which branch of its switch it stands in, 1 for the default; 0: in none"),
+        Field("choice", Sort.COUNT, "of a switch that was passed: the branch that it chose", judged=True),
         Field("sound", Sort.FLAG, "it can be prepared: input, child definition and limits are in order", judged=True),
     ),
     rank={ABSENT: 4, "PENDING": 3, "SCHEDULED": 2, "IN_PROGRESS": 1, **dict.fromkeys(CLOSED, 0)},
@@ -118,6 +120,7 @@ LINKS = {
         Link("wf", "task", "workflow", "its workflow", one=True),
         Link("up", "workflow", "task", "the parent's task that started it", one=True, present=no(is_root)),
         Link("tree", "task", "workflow", "the root of its tree", one=True),
+        Link("switch", "task", "task", "the switch in a branch of which it stands", one=True, present=no(eq(F("branch"), 0))),
         Link("of", "delivery", "workflow", "the workflow whose end it tells of", one=True),
         Link("child", "task", "workflow", "the sub-workflow of its present attempt", one=True,
              present=eq(F("mode"), "WORKFLOW")),
@@ -194,6 +197,12 @@ passable = Guard(
     "it is open, or closed badly and not permissive",
 )
 ready = Guard("predecessors passed", every("after", passable), "a predecessor is open, or closed badly and not permissive")
+
+chosen = Guard(
+    "branch chosen",
+    either(eq(F("branch"), 0), both(is_("COMPLETED", of=("switch",)), eq(F("choice", ("switch",)), F("branch")))),
+    "its switch did not choose the branch in which it stands")
+unchosen = Guard("branch not chosen", no(chosen), "it stands in no branch, or in the one that was chosen")
 
 
 def bad_end(name: str, *states: str) -> Guard:

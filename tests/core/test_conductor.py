@@ -405,7 +405,7 @@ BAD: list[tuple[list[Any], dict[str, Any], str, str]] = [
     ([task("a"), task("a")], {}, "task 'a', field 'ref'", "tasks 1 and 2"),
     ([task("a", inputParameters=["x"])], {}, "task 'a', field 'inputParameters'", "an object"),
     ([task("a", inputParameters={"x": "${get_es_1.output..status}"})], {}, "task 'a', field 'input'", "..status"),
-    ([task("a", inputParameters={"x": "${workflow.variables.y}"})], {}, "task 'a', field 'input'", "cannot read"),
+    ([task("a", inputParameters={"x": "${workflow.output.y}"})], {}, "task 'a', field 'input'", "cannot read"),
     ([task("a", retryCount="3")], {}, "task 'a', field 'retryCount'", "whole number, not '3'"),
     ([task("a", retryCount=-1)], {}, "task 'a', field 'retryCount'", "-1"),
     ([task("a", optional="yes")], {}, "task 'a', field 'optional'", "true or false"),

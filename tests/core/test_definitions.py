@@ -261,8 +261,8 @@ def test_an_expression_that_reads_an_unknown_task_is_refused() -> None:
 
 def test_an_expression_that_cannot_be_read_is_refused_with_its_place() -> None:
     """Definition, task, field and expression."""
-    error = refused(TaskDef("a", input={"x": ["${workflow.variables.y}"]}))
-    assert error.asked.startswith("definition 'order', task 'a', field 'input', the expression '${workflow.var")
+    error = refused(TaskDef("a", input={"x": ["${workflow.output.y}"]}))
+    assert error.asked.startswith("definition 'order', task 'a', field 'input', the expression '${workflow.out")
     assert error.allowed
 
 
@@ -366,6 +366,8 @@ def test_content_comes_back_as_the_same_definition(definition: WorkflowDef) -> N
 
 
 NAMES = st.text(alphabet="abcxyz-_.é", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
+TEXTS = st.text(alphabet="abcé $", max_size=3)
+OBJECTS = st.dictionaries(TEXTS, st.integers() | TEXTS, max_size=2)
 SECONDS = st.floats(LIMITS.tick, LIMITS.seconds)
 
 
@@ -379,6 +381,7 @@ def any_definition(draw: st.DrawFn, depth: int = 2) -> WorkflowDef:
         if kind is TaskKind.JOIN and not earlier:
             kind = TaskKind.FORK
         after = draw(st.lists(st.sampled_from(earlier), unique=True, min_size=kind is TaskKind.JOIN)) if earlier else []
+        switches = [(task.ref, draw(st.none() | TEXTS)) for task in tasks if task.ref in after and task.kind is TaskKind.SWITCH]
         child: Any = None
         if kind is TaskKind.WORKFLOW:
             child = draw(NAMES | any_definition(depth - 1) if depth else NAMES)
@@ -390,11 +393,14 @@ def any_definition(draw: st.DrawFn, depth: int = 2) -> WorkflowDef:
             poll_timeout=draw(st.none() | SECONDS), optional=draw(st.booleans()), permissive=draw(st.booleans()),
             on_expiry=draw(st.sampled_from(list(ExpiryPolicy))),
             asks=draw(st.sampled_from(["COMPLETED", "FAILED", "TERMINATED"])) if kind is TaskKind.TERMINATE else None,
+            on=draw(TEXTS) if kind is TaskKind.SWITCH else None,
+            when=draw(st.sampled_from(switches)) if switches else None,
         ))
     return WorkflowDef(
         draw(NAMES), version=draw(st.integers(1, 9)), tasks=tasks,
         topics=draw(st.lists(NAMES, unique=True, max_size=2)),
-        timeout=draw(st.none() | SECONDS), restartable=draw(st.booleans()),
+        timeout=draw(st.none() | SECONDS), restartable=draw(st.booleans()), failure_workflow=draw(st.none() | NAMES),
+        defaults=draw(OBJECTS), output=draw(OBJECTS), variables=draw(OBJECTS),
     )
 
 

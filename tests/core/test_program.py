@@ -72,7 +72,7 @@ def test_each_state_has_its_agenda(program: Program) -> None:
     assert found == {
         ("workflow", "RUNNING", ""): ends,
         **{("workflow", state, ""): [f"HAND_{state}"] for state in ("COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED")},
-        **{("task", "PENDING", mode): ["REJECT", "SCHEDULE"] for mode in ("WORKER", "WAIT", "WORKFLOW", "CONTROL")},
+        **{("task", "PENDING", mode): ["UNCHOSEN", "REJECT", "SCHEDULE"] for mode in ("WORKER", "WAIT", "WORKFLOW", "CONTROL")},
         ("task", "SCHEDULED", "WORKER"): ["REJECT"],
         ("task", "SCHEDULED", "WAIT"): ["REJECT", "LAUNCH_WAIT"],
         ("task", "SCHEDULED", "WORKFLOW"): ["REJECT", "LAUNCH_CHILD"],

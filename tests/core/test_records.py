@@ -9,6 +9,7 @@ import pytest
 
 from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
 from kernel.core.records import (
+    OWN,
     DeliveryRow,
     Facts,
     Prepared,
@@ -58,16 +59,27 @@ def test_durations_are_stored_in_microseconds(seconds: float | None, stored: int
 def test_facts_are_what_the_tables_read() -> None:
     """The facts of a task are the attributes of the specification's kind, in its units, besides its name and type."""
     facts = facts_of(TASK)
-    assert facts == Facts("t", "print", "WORKER", 1, 1, 3, 500_000, 3_000_000, 7_000_000, "TIME_OUT_WF", "", False)
+    assert facts == Facts("t", "print", "WORKER", 1, 1, 3, 500_000, 3_000_000, 7_000_000, "TIME_OUT_WF", "", 0, OWN, False)
     judged = {a.name for a in SPEC.kinds["task"].attributes if a.judged}
     assert {f.name for f in attrs.fields(Facts)} == {a.name for a in SPEC.kinds["task"].attributes} - judged | {
-        "ref", "type", "judged"}
+        "ref", "type", "switch", "judged"}
 
 
 def test_what_has_to_be_judged() -> None:
-    """A task is judged before it starts when it has expressions or a sub-workflow; all others can always be prepared."""
-    tasks = [TaskDef("a", input={"x": "y"}), TaskDef("b", input={"x": "${workflow.input.y}"}), TaskDef("c", workflow="v")]
-    assert [facts_of(task).judged for task in tasks] == [False, True, True]
+    """A task is judged before it starts when it has expressions, a sub-workflow or something to write when it is passed."""
+    tasks = [TaskDef("a", input={"x": "y"}), TaskDef("b", input={"x": "${workflow.input.y}"}), TaskDef("c", workflow="v"),
+             TaskDef("d", kind="switch", on="x"), TaskDef("e", kind="noop")]
+    assert [facts_of(task).judged for task in tasks] == [False, True, True, True, False]
+
+
+def test_a_task_in_a_branch_is_judged() -> None:
+    """Its facts say which branch of which switch, and that the switch may choose another one."""
+    tasks = [TaskDef("to", kind="switch", on="b"), TaskDef("a", after=["to"], when=("to", "b")),
+             TaskDef("b", after=["to"], when=("to", "a")), TaskDef("c", after=["to"], when=("to", None)), TaskDef("d")]
+    prepared = prepare(compile_definition(WorkflowDef("w", tasks=tasks)))
+    assert [(f.switch, f.branch, f.judged) for f in prepared.facts] == [
+        (OWN, 0, True), (0, 3, True), (0, 2, True), (0, 1, True), (OWN, 0, False)]
+    assert prepared.definition.cases == {0: ("a", "b")}
 
 
 def test_a_prepared_definition_has_its_facts_by_position(prepared: Prepared) -> None:

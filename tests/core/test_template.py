@@ -22,6 +22,11 @@ OUTPUTS = {
     "sizes": ["größer"],
 }
 
+OWN = {
+    Source.INPUT: INPUT, Source.VARIABLES: {"seen": [3]}, Source.WORKFLOW_ID: "order-7", Source.PARENT_ID: None,
+    Source.TYPE: "order", Source.VERSION: 2, Source.TASK_ID: "order-7/pick",
+}
+
 
 @define
 class Stand:
@@ -29,25 +34,15 @@ class Stand:
 
     asked: list[str] = Factory(list)
 
-    def workflow_input(self) -> object:
-        """The input above."""
-        self.asked.append("input")
-        return INPUT
+    def of_workflow(self, source: Source) -> object:
+        """The facts above."""
+        self.asked.append(f"workflow {source}")
+        return OWN[source]
 
-    def output(self, ref: str) -> object:
-        """One of the outputs above."""
-        self.asked.append(ref)
-        return OUTPUTS.get(ref)
-
-    def workflow_id(self) -> str:
-        """An id."""
-        self.asked.append("workflow id")
-        return "order-7"
-
-    def task_id(self) -> str:
-        """An id."""
-        self.asked.append("task id")
-        return "order-7~pick~1"
+    def of_task(self, ref: str, source: Source) -> object:
+        """One of the outputs above, or what was asked."""
+        self.asked.append(f"{ref} {source}")
+        return OUTPUTS.get(ref) if source is Source.OUTPUT else {"of": [ref, str(source)]}
 
 
 WHOLE: list[tuple[str, Any]] = [
@@ -68,7 +63,19 @@ WHOLE: list[tuple[str, Any]] = [
     ("${a.b.output.v}", "dotted"),
     ("${workflow.id}", "order-7"),
     ("${workflow.workflowId}", "order-7"),
-    ("${CPEWF_TASK_ID}", "order-7~pick~1"),
+    ("${CPEWF_TASK_ID}", "order-7/pick"),
+    ("${workflow.variables}", {"seen": [3]}),
+    ("${workflow.variables.seen[0]}", 3),
+    ("${workflow.parentWorkflowId}", None),
+    ("${workflow.workflowType}", "order"),
+    ("${workflow.version}", 2),
+    ("${pick.input.of[1]}", "input"),
+    ("${pick.input.output}", None),
+    ("${a.b.status}", {"of": ["a.b", "status"]}),
+    ("${pick.taskId}", {"of": ["pick", "taskId"]}),
+    ("${pick.output['shelf']}", 3),
+    ('${pick.output["at"][1][0]}', "y"),
+    ("${workflow.input['a-b c']['']}", 1),
 ]
 NOWHERE = [
     "${workflow.input.nothing}", "${workflow.input.sku.deeper}", "${workflow.input.lines[2]}",
@@ -93,13 +100,13 @@ WITHIN: list[tuple[str, str]] = [
 ]
 REFUSED: list[tuple[str, str]] = [
     ("${workflow.output.x}", "cannot read"),
-    ("${workflow.variables.x}", "cannot read"),
-    ("${workflow.variables.output}", "cannot read"),
     ("${workflow.status}", "cannot read"),
     ("${workflow}", "cannot read"),
     ("${workflow.inputs}", "cannot read"),
     ("${workflow.identity}", "cannot read"),
-    ("${pick.input.x}", "cannot read"),
+    ("${pick.status.x}", "cannot read"),
+    ("${pick.inputs}", "cannot read"),
+    ("${workflow.variable}", "cannot read"),
     ("${pick.outputs}", "cannot read"),
     ("${.output}", "cannot read"),
     ("${foo}", "cannot read"),
@@ -113,7 +120,8 @@ REFUSED: list[tuple[str, str]] = [
     ("${pick.output.at[-1]}", "'[-1]'"),
     ("${pick.output.at[1:2]}", "'[1:2]'"),
     ("${pick.output.at[?(@.x)]}", "'[?(@.x)]'"),
-    ("${pick.output['shelf']}", "['shelf']"),
+    ("${pick.output['shelf}", "['shelf"),
+    ("${pick.output['shelf'x]}", "['shelf'x]"),
     ("${pick.output.at.length()}", "'()'"),
     ("${pick.output.at[0}", "'[0'"),
     ("${pick.output.at[9999999999]}", "'[9999999999]'"),
@@ -168,7 +176,7 @@ def test_only_what_is_needed_is_asked_for() -> None:
     resolve({"a": "no expression", "b": "$${workflow.input}"}, scope)
     assert scope.asked == []
     resolve(["${pick.output.shelf}", "${workflow.id}"], scope)
-    assert scope.asked == ["pick", "workflow id"]
+    assert scope.asked == ["pick output", "workflow workflowId"]
 
 
 def test_expressions_are_listed() -> None:
@@ -191,7 +199,7 @@ def test_what_is_written_into_strings_is_bounded() -> None:
     """A small template cannot blow a large value up: what is written has a limit in all; whole values have none."""
 
     class Large(Stand):
-        def workflow_input(self) -> object:
+        def of_workflow(self, source: Source) -> object:
             return "x" * 1_024
 
     many = "${workflow.input}-" * (LONGEST_TEXT // 1_024)

@@ -150,7 +150,7 @@ def test_start_gives_the_workflow(k: Kernel) -> None:
         kernel.Workflow(
             id="order-7", run=1, state=kernel.WorkflowState.RUNNING, name="order", definition_version=1, parent=None,
             root="order-7", started=NOW, changed=NOW, deadline=NOW + timedelta(hours=1), paused_by=None, reason="she asked",
-            version=1, input={"sku": 7, "é": [None, True, 1.5]}))
+            version=1, input={"sku": 7, "é": [None, True, 1.5]}, output=None, variables={}))
     assert k.get("order-7") == k.find().items[0]
     first = k.history("order-7")[0]
     assert (first.event, first.source, first.target, first.actor, first.reason, first.version) == (

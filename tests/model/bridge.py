@@ -35,16 +35,25 @@ def too_deep() -> str:
     return json.dumps({"deep": value})
 
 
+def case(branch: int) -> str | None:
+    """The value that chooses a branch; None for the default one. A shape with a branch has all those before it, too."""
+    return None if branch == 1 else f"case {branch}"
+
+
 def task_def(task: Task, name: str) -> TaskDef:
     """A task of a shape as an author writes it. What cannot be prepared reads an input too deep, or has no known child."""
     common: dict[str, Any] = {
         "after": task.after, "retries": task.tries - 1, "optional": bool(task.optional), "permissive": bool(task.permissive),
         "on_expiry": task.on_expiry,
     }
+    if task.switch:
+        common["when"] = (task.switch, case(task.branch))
     if task.mode == "WORKFLOW":
         return TaskDef(task.ref, workflow=f"{name}.{task.ref}" if task.sound else "nowhere", **common)
     if not task.sound:
         common["input"] = {"x": {"y": "${workflow.input.deep}"}}
+    if task.choice:
+        return TaskDef(task.ref, kind=TaskKind.SWITCH, on=case(task.choice) or "no such case", **common)
     if task.mode == "WORKER":
         return TaskDef(task.ref, **common)
     if task.mode == "WAIT":
@@ -113,6 +122,9 @@ class Bridge:
             counts=self.counts(state, i, "workflow") if kept else [STALE] * 9, **self.stored(state, i))
         world.put(workflow)
         for j in place.sets["tasks"]:
+            if (choice := int(tree.places[j].fixed["choice"])) and state[j][0] == "COMPLETED":
+                text = json.dumps({"selectedCase": case(choice)})
+                world.payloads[name, tree.places[j].order[1], "output"] = text
             world.put(TaskRow(
                 workflow=name, no=tree.places[j].order[1], run=workflow.run, worker="", reason="",
                 counts=self.counts(state, j, "task") if kept else [STALE], facts=prepared.facts[tree.places[j].order[1]],

@@ -43,6 +43,16 @@ SHAPES = {
     "asked": Shape((
         nesting("s", Shape((Task("x"), Task("t", ("x",), "CONTROL", asks="TERMINATED"))), permissive=1),
         Task("y"), Task("t", ("s",), "CONTROL", asks="FAILED"))),
+    # a switch with a branch that is chosen, one that is not with a switch and a sub-workflow in it, and a default one
+    "switch": Shape((
+        Task("a"), Task("c", ("a",), "CONTROL", choice=2),
+        Task("x", ("c",), switch="c", branch=2, tries=2), Task("y", ("x",), switch="c", branch=2, permissive=1),
+        Task("d", ("c",), "CONTROL", choice=1, switch="c", branch=3), nesting("s", ONE, "d", switch="d", branch=1),
+        Task("w", ("c",), "WAIT", switch="c", branch=1), Task("j", ("c", "y", "s", "w")))),
+    # a switch that cannot be prepared: none of its branches is chosen
+    "unsound": Shape((
+        Task("c", (), "CONTROL", choice=2, sound=0, permissive=1), Task("x", ("c",), switch="c", branch=2),
+        Task("y", ("c", "x"), optional=1))),
     # what cannot be prepared: an input that cannot be resolved, and a child that nobody knows
     "reject": Shape((
         Task("a"), Task("b", ("a",), sound=0, optional=1), Task("c", ("b",), "WORKFLOW", sound=0, permissive=1),

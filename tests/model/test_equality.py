@@ -41,8 +41,10 @@ PINNED = {
     "again":    (1263, 6950, 97251),
     "fork":     (1298, 10663, 141482),
     "reject":   (222, 2010, 31302),
+    "switch":   (351, 3310, 53703),
+    "unsound":  (15, 64, 795),
 }
-QUICK = ("two", "child")
+QUICK = ("two", "child", "unsound")
 DELIVERIES = {"held": (128, 251, 3658), "expired": (261, 570, 7440)}
 WALKS = {1: (26520, 5), 2: (26520, 5), 3: (26520, 4), 4: (26520, 6)}
 """By seed: how many pairs are compared, and how often tasks became due between two commands."""
@@ -246,6 +248,7 @@ FAULTS: dict[str, tuple[str, Callable[[Patch], Program]]] = {
     "no overlay on rows read late": ("deep", replaced("_catch_up", nothing)),
     "a cascade misses the rows at hand": ("fork", replaced("_reach", nothing)),
     "nothing seems open below": ("child", replaced("anything_open", lambda *given: False)),
+    "a switch takes its default branch": ("switch", replaced("choice", lambda *given: 1)),
     "no deliveries": ("two", replaced("_emit", nothing)),
     "tasks not woken by RESUME": ("child", replaced("wake_tasks", nothing)),
     "counters of successors forgotten": ("two", replaced("successors", lambda *given: [])),

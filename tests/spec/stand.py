@@ -11,7 +11,8 @@ import attrs
 
 from kernel.spec import SPEC
 from kernel.spec.language import Expr, F, Field, Guard, Linked, Lit, Op, Param, Q, Sort
-from kernel.spec.logic import OTHER, domains, reads, walk
+from kernel.spec.logic import OTHER, domains, over, reads, valuations, walk
+from kernel.spec.logic import truth as true
 
 PRESENTED: dict[str, tuple[Any, ...]] = {
     "now": (1,), "run": (0, 1), "handouts": (0, 1), "claims": (0, 1), "retryable": (0, 1), "delay": (0, 2),
@@ -214,10 +215,19 @@ def count(row: Any, places: Mapping[Q, int], exprs: Iterable[Expr]) -> None:
             row.counts[places[q]] = verdicts.count(q.op == "some")
 
 
-def valuation(exprs: Iterable[Expr], situation: Situation) -> frozenset[tuple[Expr, object]]:
-    """The atoms of conditions as they are in a situation."""
+def ways(kind: str, atom: Expr) -> Iterator[Expr]:
+    """The conditions under which the links are there that an atom is read over."""
+    for read in reads(atom):
+        for i, name in enumerate(read.via):
+            yield over(read.via[:i], SPEC.links[name].present)
+
+
+def valuation(exprs: Iterable[Expr], situation: Situation, kind: str = "") -> frozenset[tuple[Expr, object]]:
+    """The atoms of conditions as they are in a situation; those of a kind's row over a link that is absent are left out."""
     found: dict[Expr, object] = {}
     for atom, values in domains(*exprs).items():
+        if kind and not all(meaning(way, situation.row, situation.given) for way in ways(kind, atom)):
+            continue
         value = meaning(atom, situation.row, situation.given)
         if OTHER in values:
             found[atom] = value if value in values else OTHER
@@ -225,3 +235,9 @@ def valuation(exprs: Iterable[Expr], situation: Situation) -> frozenset[tuple[Ex
             found[atom] = bool(value)
     return frozenset(found.items())
 
+
+
+def possible(kind: str, exprs: Iterable[Expr]) -> Iterator[dict[Expr, object]]:
+    """Every valuation of the atoms of conditions on a row of a kind, without those over a link that is absent."""
+    for values in valuations(*exprs):
+        yield {atom: value for atom, value in values.items() if all(true(way, values) for way in ways(kind, atom))}

@@ -108,7 +108,8 @@ DECIDED: list[tuple[Edit, str]] = [
             answer("workflow", "RETRY", "COMPLETED", source=(ABSENT, "COMPLETED"))),
      "workflow RETRY in ABSENT/COMPLETED: 'it COMPLETED: nothing of it failed that could be retried' is a catch"),
     (with_refusal("task", "PAUSE", "PENDING"), "task PAUSE in PENDING: answered, but no row has this event"),
-    (without_row("task", "SKIP", "SKIPPED"), "task SKIP in ABSENT: answered, but no row has this event"),
+    (all_of(step("UNCHOSEN", do=(Fire("REJECT"),)), without_row("task", "SKIP", "SKIPPED")),
+     "task SKIP in ABSENT: answered, but no row has this event"),
 ]
 EXPLAINED: list[tuple[Edit, str]] = [
     (row("task", "SKIP", guards=(evolve(wf_live, why=""),)),
@@ -322,10 +323,10 @@ def test_every_check_is_seen_to_fail() -> None:
 
 def test_a_flawed_specification_is_refused() -> None:
     """`checked` raises an error that names every flaw."""
-    both_wrong = all_of(without_row("task", "SKIP", "SKIPPED"), row("workflow", "FAIL", target="TERMINATED"))
+    both_wrong = all_of(without_row("task", "SIGNAL", "COMPLETED"), row("workflow", "FAIL", target="TERMINATED"))
     with pytest.raises(InvalidDefinition) as caught:
         checked(both_wrong(SPEC))
-    assert "decided: task SKIP in ABSENT: answered" in caught.value.why
+    assert "decided: task SIGNAL in IN_PROGRESS: not decided" in caught.value.why
     assert "reachable: workflow FAILED: no row leads there" in caught.value.why
 
 

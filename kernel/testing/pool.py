@@ -40,6 +40,18 @@ def asking(end: str) -> WorkflowDef:
         TaskDef("end", kind="terminate", asks=end, after=("a",)))
 
 
+def routed() -> WorkflowDef:
+    """A switch in a branch of a switch, a sub-workflow and a waiting task in others, and variables that tell of it."""
+    return defined(
+        "routed", TaskDef("route", kind="switch", on="${workflow.input.sku}"),
+        pick("a", "route", when=("route", "7")),
+        TaskDef("inner", kind="switch", on="${a.status}", after=("a",), when=("route", "7")),
+        child("sub", "leaf", "inner", when=("inner", "COMPLETED")), pack("lost", "inner", when=("inner", None)),
+        TaskDef("ok", kind="wait", after=("route",), when=("route", None)),
+        TaskDef("seen", kind="set", input={"sub": "${sub.output}", "ok": "${ok.status}"}, after=("route", "sub", "lost", "ok")),
+        pack("b", "seen", input={"seen": "${workflow.variables}"}))
+
+
 POOL = (
     defined("leaf", pick("x"), pack("y")),
     defined("middle", child("leaf", "leaf"), pick("m")),
@@ -54,7 +66,7 @@ POOL = (
     defined("permissive", pick("a", permissive=True), pack("b", "a"), pick("c", permissive=True)),
     defined("approval", pick("a"), TaskDef("ok", kind="wait", after=("a",)), TaskDef("now", kind="wait"),
             pack("b", "ok", "now"), topics=(MAIL,)),
-    asking("COMPLETED"), asking("FAILED"), asking("TERMINATED"),
+    asking("COMPLETED"), asking("FAILED"), asking("TERMINATED"), routed(),
     defined("dynamic", pick("a"), child("made", "${workflow.input.child}", "a"), pack("b", "made")),
     defined("rejects", child("gone", "nowhere", optional=True), pick("a", "gone"), child("lost", "nowhere", "a")),
     defined("again", child("try", "leaf", retries=1, retry_delay=3.0), pick("z", "try")),

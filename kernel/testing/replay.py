@@ -20,7 +20,7 @@ from kernel.testing.checks import must_end
 from kernel.testing.dump import Definitions, TreeDump, dumped
 
 ABSENT = "ABSENT"
-STARTS = ("REJECT", "SCHEDULE", "PASS", "LAUNCH_WAIT", "LAUNCH_CHILD", "SIGNALLED")
+STARTS = ("UNCHOSEN", "REJECT", "SCHEDULE", "PASS", "LAUNCH_WAIT", "LAUNCH_CHILD", "SIGNALLED")
 """The progress rules that come after every end."""
 SILENT = ("HEARTBEAT", "SHIFT")
 """Events that change no state."""

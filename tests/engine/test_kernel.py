@@ -983,7 +983,7 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
 def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
     """In random states, each command of an operator does exactly what `allowed` says of it."""
     driver, seen = Driver([each], 3), set()
-    for _ in range(80):
+    for _ in range(120):
         driver.step()
         workflow = driver.some([w.id for w in each.k.find(limit=1_000).items])
         for choice in each.k.allowed(workflow) if workflow else ():

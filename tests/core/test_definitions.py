@@ -183,6 +183,17 @@ TASKS: list[tuple[dict[str, Any], str, str]] = [
     ({"asks": "FAILED"}, "task 'b', field 'asks'", "worker task"),
     ({"kind": "terminate"}, "task 'b', field 'asks'", "None"),
     ({"kind": "terminate", "asks": "TIMED_OUT"}, "task 'b', field 'asks'", "'TIMED_OUT'"),
+    ({"kind": "switch"}, "task 'b', field 'on'", "needs it"),
+    ({"on": "x"}, "task 'b', field 'on'", "this is a worker task"),
+    ({"kind": "switch", "on": ["x"]}, "task 'b', field 'on'", "it must be a text"),
+    ({"kind": "switch", "on": "\ud800"}, "task 'b', field 'on'", "surrogate"),
+    ({"when": "route"}, "task 'b', field 'when'", "a pair (switch, value), not 'route'"),
+    ({"when": ["route"]}, "task 'b', field 'when'", "a pair"),
+    ({"when": ("route", "a", "b")}, "task 'b', field 'when'", "a pair"),
+    ({"when": ("", "a")}, "task 'b', field 'when': name", "empty"),
+    ({"when": ("route", 7)}, "task 'b', field 'when'", "printable text of at most 200 characters, not 7"),
+    ({"when": ("route", "x" * 201)}, "task 'b', field 'when'", "200 characters"),
+    ({"when": ("route", "a\n")}, "task 'b', field 'when'", "printable"),
 ]
 
 
@@ -211,6 +222,13 @@ WORKFLOWS: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": 0}, "definition 'order', field 'timeout'", "0.0"),
     ({"timeout": -1.0}, "definition 'order', field 'timeout'", "-1.0"),
     ({"timeout": float("nan")}, "definition 'order', field 'timeout'", "nan"),
+    ({"defaults": [1]}, "definition 'order', field 'defaults'", "an object"),
+    ({"output": None}, "definition 'order', field 'output'", "an object"),
+    ({"output": {"x": "${workflow.output}"}}, "definition 'order', field 'output'", "cannot read"),
+    ({"output": {"x": "${nothing.output}"}}, "definition 'order', field 'output'", "no such task"),
+    ({"variables": {"a": float("nan")}}, "definition 'order', field 'variables'", "nan"),
+    ({"failure_workflow": "a/b"}, "definition 'order', field 'failure_workflow': name", "reserved"),
+    ({"failure_workflow": 7}, "definition 'order', field 'failure_workflow': name must be text", ""),
     ({"restartable": 1}, "definition 'order', field 'restartable'", "True or False"),
     ({"within": "other"}, "definition 'order', field 'within'", "'other'"),
     ({"within": 7}, "definition 'order', field 'within'", "7"),
@@ -273,6 +291,29 @@ def test_a_read_without_an_order_is_refused() -> None:
     assert refused(*chain("a", "b"), TaskDef("c", after=["a"], workflow="${b.output}")).hint == "add 'b' to after"
     far = TaskDef("d", after=["c"], input={"x": "${a.output}", "y": "${b.output.z}"})
     assert WorkflowDef("order", tasks=[*chain("a", "b", "c"), far]).tasks[3] is far
+
+
+def test_a_branch_stands_behind_its_switch() -> None:
+    """What `when` names exists, is a switch, and comes before; over any number of steps it is fine."""
+    route = TaskDef("route", kind="switch", on="x", after=["a"])
+    error = refused(TaskDef("a"), route, TaskDef("b", after=["route"], when=("rout", "x")))
+    assert (error.asked, error.hint) == (
+        "definition 'order', task 'b', field 'when' is not acceptable", "did you mean 'route'?")
+    error = refused(TaskDef("a"), route, TaskDef("b", after=["route"], when=("a", "x")))
+    assert error.why == "'a' is a worker task, and only a switch has branches"
+    error = refused(TaskDef("a"), route, TaskDef("b", after=["a"], when=("route", "x")))
+    assert (error.asked, error.hint) == (
+        "definition 'order', task 'b', field 'when' is not acceptable", "add 'route' to after")
+    far = [TaskDef("b", after=["route"]), TaskDef("c", after=["b"], when=("route", "x"))]
+    assert compile_definition(WorkflowDef("order", tasks=[TaskDef("a"), route, *far])).switches == ((), (), (), (1, 2))
+
+
+def test_what_a_workflow_is_given_is_its_own() -> None:
+    """Whoever made the definition cannot change it behind its back."""
+    given = {"a": [1]}
+    made = WorkflowDef("x", tasks=[TaskDef("a")], defaults=given, output=given, variables=given)
+    given["a"].append(2)
+    assert made.defaults == made.output == made.variables == {"a": [1]}
 
 
 def test_the_order_of_declaration_is_free() -> None:

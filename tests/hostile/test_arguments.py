@@ -150,10 +150,11 @@ def test_a_timeout_that_is_none(timeout: float) -> None:
 TASK: dict[str, Any] = {
     "ref": "a", "type": "t", "kind": "worker", "after": (), "input": {}, "workflow": None, "workflow_version": None,
     "retries": 0, "retry_delay": 0.0, "lease": 60.0, "poll_timeout": None, "optional": False, "permissive": False,
-    "on_expiry": "RETRY", "asks": None,
+    "on_expiry": "RETRY", "asks": None, "on": None, "when": None,
 }
 WORKFLOW: dict[str, Any] = {
     "name": "w", "version": 1, "tasks": (kernel.TaskDef("a"),), "topics": (), "timeout": None, "restartable": True,
+    "defaults": {}, "output": {}, "variables": {}, "failure_workflow": None,
 }
 
 

@@ -112,7 +112,7 @@ def _show_task(task: Task, choices: list[Choice]) -> None:
     _facts((
         ("type", f"{safe(task.type)} ({task.mode.lower()})"), ("attempt", str(task.attempt)),
         ("worker", safe(task.worker)),
-        ("not before", when(task.not_before) if task.not_before else ""),
+        ("not before", when(task.not_before) if task.not_before and task.not_before > task.changed else ""),
         ("expires", when(task.expires) if task.expires else ""), ("changed", when(task.changed)),
         ("reason", safe(task.reason, 200)), ("input", _json(task.input)), ("output", _json(task.output)),
     ))

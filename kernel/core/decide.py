@@ -225,7 +225,7 @@ def refuse(view: View, action: Action, row: Record) -> Plan | Refusal:
 def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> Plan | Refusal | None:
     """What a command does: everything that one commit writes, or why it is refused; None when its subject does not exist.
 
-    `now` is in microseconds; a tree's clock never goes back.
+    `now` is in microseconds; neither a tree's clock nor that of the row goes back.
     """
     tree = snapshot.tree()
     born = tree is None
@@ -238,6 +238,8 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     row = subject_of(view, command)
     if row is None or row.kind != action.step.on:
         return None
+    if row.changed > now:
+        view.set_time(row.changed)
     moves = moves_of(view, action, row)
     if moves is None or (action.guards and not action.holds(row, view.given)):
         return refuse(view, action, row)
@@ -252,7 +254,7 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     if lock is Lock.ROW:
         plan.changes.clear()  # it changes no state
     elif plan.changes or plan.first:
-        tree.clock = now
+        tree.clock = view.now
         if lock is Lock.TREE:
             plan.raises = True
             tree.version += 1

@@ -58,6 +58,8 @@ class Line:
     wakes: tuple[str, ...]
     looks: frozenset[str]
     """The modes of a row that can have a rule enabled where the transition leads."""
+    fresh: bool
+    """A task begins a new attempt with it: without output."""
 
 
 @frozen(eq=False)
@@ -217,6 +219,7 @@ class _Compiler:
                 tuple((name, self.function(value)) for name, value in row.set), row,
                 self.deltas[source, target] if kind == "task" else {},
                 self.wakes.get((kind, event, source, target), ()), looks[id(row)],
+                source != ABSENT and "attempt" in dict(row.set),
             )
             cells.setdefault((source, event), []).append(line)
         return {key: tuple(lines) for key, lines in cells.items()}

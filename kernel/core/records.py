@@ -343,12 +343,12 @@ class Change(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """One JSON text: the input or output of a task, or (no = OWN) the input of a workflow."""
+    """One JSON text: the input or output of a task, or (no = OWN) the input of a workflow; None takes it away."""
 
     workflow: str
     no: int
     what: str
-    text: str
+    text: str | None
 
 
 def root_of(workflow_id: str) -> str:

@@ -31,6 +31,11 @@ def cause_of(task: TaskRow, reason: str) -> str:
     return f"task {quoted(task.facts.ref)} {task.state}{': ' if reason else ''}{reason}"
 
 
+def without_output(task: TaskRow) -> Payload:
+    """A new attempt starts without the output of the one before."""
+    return Payload(task.workflow, task.no, "output", None)
+
+
 class View(WorkingSet):
     """Changes rows as the tables say and keeps what changed. One view serves one decision."""
 
@@ -59,8 +64,10 @@ class View(WorkingSet):
             self._write(row)
         if line.event == "REJECT":
             reason = self.judged(row).why
-        if reason:
-            row.reason = reason
+        if reason or line.source != line.target:
+            row.reason = reason  # of the present state, not of an earlier one
+        if line.fresh:
+            self.plan.payloads.append(without_output(row))
         self.plan.changes.append(
             Change("task", row.workflow, row.facts.ref, line.event, line.source, line.target, row.attempt, 1, by, reason))
         if line.deltas:
@@ -106,7 +113,7 @@ class View(WorkingSet):
     def _moved_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str) -> None:
         if not row.touched:
             self._write(row)
-        if reason:
+        if reason or line.source != line.target:
             row.reason = reason
         self.plan.changes.append(
             Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason))
@@ -195,7 +202,7 @@ class View(WorkingSet):
         if isinstance(row, TaskRow):
             if command.worker:
                 row.worker = command.worker
-            if command.payload is not None:
+            if command.payload is not None and without_output(row) not in self.plan.payloads:
                 self.plan.payloads.append(Payload(row.workflow, row.no, "output", command.payload))
 
     def close(self) -> Plan:

@@ -44,6 +44,11 @@ class WorkingSet:
         self.before: dict[str, WorkflowRow] = {}
         self.woken: dict[WorkflowRow | TaskRow, None] = {}
 
+    def set_time(self, now: int) -> None:
+        """Decide as of another time than the one given."""
+        self.now = self.plan.now = now
+        self.given = {**self.given, "now": now}
+
     # ---- loading ------------------------------------------------------------------------------------------------------
     def workflow(self, workflow_id: str) -> WorkflowRow | None:
         """A workflow of the tree, with what this decision did to it."""
@@ -212,7 +217,9 @@ class WorkingSet:
         line, source = cascade.line, row.state
         for name, read in line.sets:
             setattr(row, name, read(row, cascade.given))
-        row.state, row.changed, row.reason = line.target, self.now, cascade.reason or row.reason
+        row.state, row.changed = line.target, self.now
+        if source != line.target:
+            row.reason = cascade.reason if isinstance(row, WorkflowRow) else ""
         if ending:
             owner, subject, number = (
                 (row.id, "", row.slot) if isinstance(row, WorkflowRow) else (row.workflow, row.ref, row.attempt))

@@ -63,6 +63,7 @@ class Task:
     state: TaskState
     attempt: int
     not_before: datetime | None
+    """When it is due; None unless it is SCHEDULED."""
     expires: datetime | None
     changed: datetime
     worker: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from kernel.core.decide import choices, presented
-from kernel.core.plan import Command, Refusal, Subject
+from kernel.core.plan import Command, Plan, Refusal, Subject
 from kernel.core.program import Program
 from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
@@ -41,11 +41,11 @@ def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -
     """A refusal as the error that the caller gets."""
     command = refusal.command
     tree = snapshot.tree() or TreeRow(command.subject.workflow, 1, 0, now, 0)
-    view = View(program, snapshot, Command(command.name, command.subject), tree, now)
+    view = View(program, snapshot, Command(command.name, command.subject), tree, max(now, tree.clock))
     row = row_of(view, command.subject)
     allowed: tuple[str, ...] = ()
     if row is not None:
-        view.given = presented(row, now)
+        view.given = presented(row, view.now)
         allowed = tuple(c.event for c in choices(view, row) if c.allowed)
     asked = f"{command.name} of {described(command.subject, row)}"
     if command.worker or refusal.fenced:
@@ -59,6 +59,15 @@ def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -
         return GuardRefused(asked, guard=refusal.guard, stands=stands, why=f"{refusal.why} (guard: {refusal.guard})",
                             allowed=allowed, hint=hint)
     return NoSuchTransition(asked, stands=stands, why=refusal.why, allowed=allowed, hint=hint)
+
+
+def no_op_of(snapshot: Snapshot, plan: Plan) -> str:
+    """Why a command changed nothing; of a workflow that a PAUSE above it paused, whose RESUME resumes it."""
+    subject = plan.command.subject
+    row = snapshot.workflow(subject.workflow) if plan.no_op and subject.no is None and subject.topic is None else None
+    if row is None or row.paused_by in ("", row.id):
+        return plan.no_op
+    return f"{plan.no_op}: the PAUSE of {quoted(row.paused_by)} paused it, and the RESUME of that resumes it, too"
 
 
 def row_of(view: View, subject: Subject) -> Record | None:

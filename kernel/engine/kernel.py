@@ -18,7 +18,7 @@ from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, reading
 from kernel.engine.clock import SystemClock
 from kernel.engine.entities import Applied, Lease, Workflow
-from kernel.engine.explain import error_of, not_found
+from kernel.engine.explain import error_of, no_op_of, not_found
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
 from kernel.engine.ports import Chance, Clock, Recorded, Store, Transaction
 from kernel.engine.reader import Reader
@@ -122,7 +122,8 @@ class Kernel(Reader):
             ended += change.kind == "workflow" and change.target in ENDED
             canceled += change.target == "CANCELED"
             deliveries += change.kind == "delivery" and change.event == "CREATE"
-        return Applied(command.id, answer.tree.version, ended, canceled, deliveries, bool(answer.no_op), answer.no_op), answer
+        why = no_op_of(snapshot, answer)
+        return Applied(command.id, answer.tree.version, ended, canceled, deliveries, bool(why), why), answer
 
     # ---- definitions and workflows ---------------------------------------------------------------------------------------
     def register(self, *definitions: WorkflowDef) -> None:
@@ -187,7 +188,10 @@ class Kernel(Reader):
         return self.commit(self.command(name, Subject(inputs.workflow(workflow_id)), given=given, **options))
 
     def pause(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
-        """Hand out and start nothing more, here and below, until resume. What is under way may end."""
+        """Hand out and start nothing more, here and below, until resume. What is under way may end.
+
+        A sub-workflow that a pause above it paused is resumed with that one: pausing it again changes nothing, and says so.
+        """
         return self._on_workflow("PAUSE", workflow_id, options)
 
     def resume(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
@@ -232,7 +236,10 @@ class Kernel(Reader):
         return self.commit(self._on_lease("COMPLETE", lease, options, output=output))
 
     def fail(self, lease: Lease, *, retryable: bool = True, output: Any = None, **options: Unpack[Options]) -> Applied:
-        """The attempt failed: another one follows while the definition allows it. A stale lease raises Fenced."""
+        """The attempt failed: another one follows while the definition allows it. A stale lease raises Fenced.
+
+        `output` is kept when no other attempt follows: each one starts without output.
+        """
         return self.commit(self._on_lease("FAIL", lease, options, output=output, retryable=int(bool(retryable))))
 
     def heartbeat(self, lease: Lease) -> Lease:

@@ -106,7 +106,7 @@ def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
     """A task as callers get it."""
     return Task(
         workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, mode=row.facts.mode, state=TaskState(row.state),
-        attempt=row.attempt, not_before=moment_or_none(row.not_before),
+        attempt=row.attempt, not_before=moment_or_none(row.not_before) if row.state == "SCHEDULED" else None,
         expires=moment_or_none(row.expires) if row.state in ("SCHEDULED", "IN_PROGRESS") else None,
         changed=moment(row.changed), worker=row.worker,
         reason=task_reason(row, owner), input=task_input(transaction, row, owner),

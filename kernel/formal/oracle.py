@@ -25,12 +25,19 @@ class Stuck:
     declared: str = ""
 
 
-def combined(op: str, a: Value, b: Value) -> Value:
-    """Two values compared, added or subtracted. Only numbers are ordered and added; raises TypeError for names of states."""
+def combined(op: str, *values: Value) -> Value:
+    """Values compared, added, subtracted, or the least or greatest of them.
+
+    Only numbers are ordered and added; raises TypeError for names of states.
+    """
     if op == "eq":
-        return a == b
-    if isinstance(a, str) or isinstance(b, str):
-        raise TypeError(f"{op} of {a!r} and {b!r}: only numbers are ordered and added")
+        return values[0] == values[1]
+    numbers = [value for value in values if not isinstance(value, str)]
+    if len(numbers) < len(values):
+        raise TypeError(f"{op} of {' and '.join(map(repr, values))}: only numbers are ordered and added")
+    if op in ("min", "max"):
+        return min(numbers) if op == "min" else max(numbers)
+    a, b = numbers
     return a < b if op == "lt" else a + b if op == "add" else a - b
 
 
@@ -72,9 +79,7 @@ class Oracle:
                 return any(self.evaluate(a, row, given, state, then) for a in expr.args)
             if expr.op == "not":
                 return not self.evaluate(expr.args[0], row, given, state, then)
-            a, b = expr.args
-            return combined(
-                expr.op, self.evaluate(a, row, given, state, then), self.evaluate(b, row, given, state, then))
+            return combined(expr.op, *(self.evaluate(a, row, given, state, then) for a in expr.args))
         if isinstance(expr, F):
             world = then if expr.then else state
             for link in expr.via:

@@ -114,6 +114,8 @@ class Reader:
                 return " and ".join(self.text(a, kind, COMPARED) for a in expr.args), JOINED
             case Op("not", (inner,)):
                 return self.opposite(inner, kind)
+            case Op("min" | "max" as op, several):
+                return f"{op}({', '.join(self.text(a, kind, LOOSE) for a in several)})", SINGLE
             case Op(op, (left, right)) if op in SUMS:
                 return f"{self.text(left, kind, ADDED)} {SUMS[op]} {self.text(right, kind, SINGLE)}", ADDED
         return self.comparison(expr, kind, COMPARISONS[expr.op]), COMPARED

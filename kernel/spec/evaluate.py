@@ -81,6 +81,14 @@ def _comparison(op: str, left: Expr, right: Expr, counters: Counters) -> Functio
     return operations[op]
 
 
+def _extreme(op: str, parts: list[Function]) -> Function:
+    choose = min if op == "min" else max
+    if len(parts) == 2:
+        a, b = parts
+        return lambda row, given: choose(a(row, given), b(row, given))
+    return lambda row, given: choose([part(row, given) for part in parts])
+
+
 def _quantifier(q: Q, counters: Counters) -> Function:
     every = q.op == "every"
     if q in counters:
@@ -117,6 +125,8 @@ def function(expr: Expr, counters: Counters) -> Function:
         return _conjunction([function(a, counters) for a in expr.args])
     if expr.op == "or":
         return _membership(expr.args) or _disjunction([function(a, counters) for a in expr.args])
+    if expr.op in ("min", "max"):
+        return _extreme(expr.op, [function(a, counters) for a in expr.args])
     return _comparison(expr.op, expr.args[0], expr.args[1], counters)
 
 

@@ -43,7 +43,7 @@ class Param:
 
 @frozen
 class Op:
-    """eq, lt, add, sub, not, and, or."""
+    """eq, lt, add, sub, min, max, not, and, or."""
 
     op: str
     args: tuple[Expr, ...]
@@ -102,6 +102,16 @@ def plus(a: Expr, b: Expr | int) -> Op:
 def minus(a: Expr, b: Expr | int) -> Op:
     """The difference of two numbers or times."""
     return Op("sub", (a, _expr(b)))
+
+
+def earliest(*values: Expr | int) -> Op:
+    """The least of some numbers or times."""
+    return Op("min", tuple(_expr(v) for v in values))
+
+
+def latest(*values: Expr | int) -> Op:
+    """The greatest of some numbers or times."""
+    return Op("max", tuple(_expr(v) for v in values))
 
 
 def no(a: Expr | Guard) -> Op:

@@ -28,7 +28,13 @@ from kernel.spec.logic import choice, params, walk
 
 AMBIENT = ("now",)
 """What is presented with every command and rule: the time of the commit."""
-CONDITIONS, COMPARISONS, SUMS = ("and", "or", "not"), ("eq", "lt"), ("add", "sub")
+CONDITIONS, VALUES = ("and", "or", "not"), ("add", "sub", "min", "max")
+ANY = 1_000
+ARGUMENTS = {
+    "not": range(1, 2), **dict.fromkeys(("and", "or"), range(ANY)), **dict.fromkeys(("min", "max"), range(1, ANY)),
+    **dict.fromkeys(("eq", "lt", "add", "sub"), range(2, 3)),
+}
+"""How many arguments an operation has."""
 
 
 def where(table: Table, row: Row) -> str:
@@ -88,12 +94,12 @@ def _fits(field: Field, value: str | int) -> bool:
 
 def _shaped(expr: Expr, condition: bool) -> Iterator[str]:
     """Where a condition is meant there is one, where a value is meant there is one; operations have their arguments."""
-    if condition != (isinstance(expr, Q | Linked) or (isinstance(expr, Op) and expr.op not in SUMS)):
+    if condition != (isinstance(expr, Q | Linked) or (isinstance(expr, Op) and expr.op not in VALUES)):
         yield f"{'a condition' if condition else 'a value'} is meant, not {expr}"
     elif isinstance(expr, Op):
-        if expr.op not in CONDITIONS + COMPARISONS + SUMS:
+        if expr.op not in ARGUMENTS:
             yield f"unknown operation {expr.op!r}"
-        elif expr.op not in ("and", "or") and len(expr.args) != (1 if expr.op == "not" else 2):
+        elif len(expr.args) not in ARGUMENTS[expr.op]:
             yield f"{expr.op!r} has {len(expr.args)} arguments"
         for arg in expr.args:
             yield from _shaped(arg, expr.op in CONDITIONS)

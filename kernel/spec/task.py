@@ -34,13 +34,13 @@ from kernel.spec.vocabulary import (
     not_retryable,
     now,
     optional,
-    paused_for,
     poll_clock,
     ready,
     retryable,
     sound,
     unsignalled,
     unsound,
+    waited,
     waiting,
     wf_live,
     wf_running,
@@ -97,7 +97,7 @@ ROWS = (
     Row("CANCEL",    OPEN,             "CANCELED"),             # unguarded and total on open states: set-based
     Row("SKIP",      UNSTARTED,        "SKIPPED",               (wf_live,)),
     Row("SHIFT",     ("SCHEDULED",),   "SCHEDULED",             (),
-        {"not_before": plus(F("not_before"), paused_for), "expires": plus(F("expires"), paused_for)}),
+        {"not_before": plus(F("not_before"), waited), "expires": plus(F("expires"), waited)}),
     Row("RESET",     CLOSED,           "PENDING",               (),
         {"attempt": Lit(1), "signalled": Lit(0), "not_before": Lit(0), **no_clock}),
     Row("SET_ASIDE", CLOSED,           ABSENT),                 # superseded: the row of the old run stays, frozen

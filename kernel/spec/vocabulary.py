@@ -18,6 +18,7 @@ from kernel.spec.language import (
     eq,
     every,
     is_,
+    latest,
     lt,
     minus,
     no,
@@ -258,7 +259,7 @@ proven = Guard("proven", no(eq(Param("proof"), "")), "the sink gave no proof: no
 due_delivery = Guard("due", no(lt(now, F("due"))), "it is not due yet")
 
 # ---- what rows set ----------------------------------------------------------------------------------------------------
-poll_clock: dict[str, Expr] = {"expires": plus(now, F("poll_timeout"))}
+poll_clock: dict[str, Expr] = {"not_before": now, "expires": plus(now, F("poll_timeout"))}
 next_try: dict[str, Expr] = {
     "attempt": plus(F("attempt"), 1),
     "not_before": plus(now, F("retry_delay")),
@@ -266,4 +267,5 @@ next_try: dict[str, Expr] = {
     "signalled": Lit(0),
 }
 no_clock: dict[str, Expr] = {"expires": Lit(NEVER)}
-paused_for = minus(now, F("paused_at", ("wf",)))
+waited = minus(now, latest(F("paused_at", ("wf",)), F("changed")))
+"""How long a task that nobody has started has waited in the pause that ends: since then, or since it got its times."""

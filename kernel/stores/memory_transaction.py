@@ -98,7 +98,11 @@ class MemoryTransaction:
             moved += ended
             lines += ended
         for payload in plan.payloads:
-            self._put(store.payloads, (payload.workflow, run, payload.no, payload.what), payload.text)
+            place = (payload.workflow, run, payload.no, payload.what)
+            if payload.text is None:
+                self._drop(store.payloads, place)
+            else:
+                self._put(store.payloads, place, payload.text)
         self._write_lines(plan, lines)
         tally = Tally(
             ended=sum(c.count for c in moved if c.kind == "workflow" and c.target in ENDED),
@@ -136,8 +140,8 @@ class MemoryTransaction:
             for name, value in values:
                 setattr(copy, name, value)
             copy.state, copy.changed = cascade.line.target, plan.now
-            if cascade.reason and isinstance(copy, WorkflowRow):
-                copy.reason = cascade.reason
+            if row.state != copy.state:
+                copy.reason = cascade.reason if isinstance(copy, WorkflowRow) else ""
             owner = copy.id if isinstance(copy, WorkflowRow) else copy.workflow
             found[owner, row.state] = found.get((owner, row.state), 0) + 1
             if isinstance(copy, WorkflowRow):
@@ -198,42 +202,55 @@ class MemoryTransaction:
             found[name] = (*found.get(name, ()), version)
         return found
 
+    def _places(self) -> dict[tuple[str, int], int]:
+        """Workflows in the order in which they were started: who was first comes first where times are equal."""
+        return {key: number for number, key in enumerate(self.store.workflows)}
+
     def _opened(self) -> Iterator[TaskRow]:
-        for workflow, run, no in self.store.open:
+        """The tasks that have a clock, by workflow and position."""
+        place = self._places()
+        for workflow, run, no in sorted(self.store.open, key=lambda key: (place[key[:2]], key[2])):
             yield self.store.tasks[workflow, run][no]
 
     def _running(self, row: TaskRow) -> bool:
         return self.store.workflows[row.workflow, row.run].state == "RUNNING"
 
+    def _come(self, time: int, now: int, workflow: str) -> bool:
+        """Whether the clock, or the last time of the tree, has reached a time."""
+        return time <= now or time <= self.store.trees[root_of(workflow)].clock
+
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
         """Tasks of a type that could be handed out."""
         rows = [
             row for row in self._opened()
-            if row.state == "SCHEDULED" and row.facts.type == type and row.mode == "WORKER" and row.not_before <= now
-            and self._running(row)
+            if row.state == "SCHEDULED" and row.facts.type == type and row.mode == "WORKER"
+            and self._come(row.not_before, now, row.workflow) and self._running(row)
         ]
-        rows.sort(key=lambda row: (row.not_before, row.changed))
+        rows.sort(key=lambda row: row.not_before)
         return [Subject(row.workflow, row.no) for row in rows[:limit]]
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
         """Deliveries of these topics that are due."""
         asked = set(topics)
-        rows = [r for r in self.store.outbox.values() if r.state == "PENDING" and r.due <= now and r.topic in asked]
-        rows.sort(key=lambda row: row.due)
+        rows = [r for r in self.store.outbox.values() if r.state == "PENDING" and r.topic in asked
+                and self._come(r.due, now, r.workflow)]
+        place = self._places()
+        rows.sort(key=lambda row: (row.due, row.topic, place[row.workflow, row.run]))
         return [Subject(row.workflow, topic=row.topic, run=row.run) for row in rows[:limit]]
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
         found: list[tuple[int, Timer]] = []
         for row in self._opened():
-            if row.expires <= now and (row.state == "IN_PROGRESS" or self._running(row)):
+            if self._come(row.expires, now, row.workflow) and (row.state == "IN_PROGRESS" or self._running(row)):
                 found.append((row.expires, Timer("EXPIRE", Subject(row.workflow, row.no))))
-            elif row.state == "SCHEDULED" and row.mode != "WORKER" and row.not_before <= now and self._running(row):
+            elif row.state == "SCHEDULED" and row.mode != "WORKER" and self._running(row) and self._come(
+                    row.not_before, now, row.workflow):
                 found.append((row.not_before, Timer("WAKE", Subject(row.workflow, row.no))))
         found += [(w.deadline, Timer("TIME_OUT", Subject(w.id))) for w in self.store.workflows.values()
-                  if w.state in LIVE and w.deadline <= now]
+                  if w.state in LIVE and self._come(w.deadline, now, w.id)]
         found += [(d.expires, Timer("RELEASE", Subject(d.workflow, topic=d.topic, run=d.run)))
-                  for d in self.store.outbox.values() if d.state == "LEASED" and d.expires <= now]
+                  for d in self.store.outbox.values() if d.state == "LEASED" and self._come(d.expires, now, d.workflow)]
         found.sort(key=lambda entry: entry[0])
         return [timer for _, timer in found[:limit]]
 

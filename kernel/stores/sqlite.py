@@ -71,6 +71,8 @@ class SqliteStore:
         """The row number of each definition that was read."""
         self._seal: Seal | None = None
         self._process = os.getpid()
+        self.latest: int | None = None
+        """The latest time that this process has seen; None before it has looked for work."""
         self.closed = False
         check_version()
         if not self.read_only:

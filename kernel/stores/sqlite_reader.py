@@ -211,23 +211,30 @@ class SqliteReader:
             found[name] = (*found.get(name, ()), version)
         return found
 
+    def _due(self, name: str, now: int, limit: int, **values: Any) -> list[Any]:
+        """What a statement finds due, by the clock or by its tree's last time."""
+        if self.store.latest is None:
+            ((self.store.latest,),) = self._rows("latest_time")
+        self.store.latest = max(self.store.latest, now)
+        return self._rows(name, {"now": now, "horizon": self.store.latest, "limit": limit, **values})
+
     # ---- work --------------------------------------------------------------------------------------------------------------
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
         """Tasks of a type that could be handed out, those due first first."""
-        return [Subject(workflow, no) for workflow, no in self._rows("pollable", (type, now, limit))]
+        return [Subject(workflow, no) for workflow, no in self._due("pollable", now, limit, type=type)]
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
         """Deliveries of these topics that are due, those due first first."""
-        found = [row for topic in sorted(set(topics)) for row in self._rows("claimable", (topic, now, limit))]
+        found = [row for topic in sorted(set(topics)) for row in self._due("claimable", now, limit, topic=topic)]
         found.sort(key=lambda row: row[0])
         return [Subject(workflow, topic=topic, run=run) for _, workflow, run, topic in found[:limit]]
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
         found = [(at, Timer(command, Subject(w, no))) for name in ("due_tasks", "unpolled_tasks")
-                 for at, command, w, no in self._rows(name, (now, limit))]
-        found += [(at, Timer("TIME_OUT", Subject(w))) for at, w in self._rows("passed_deadlines", (now, limit))]
+                 for at, command, w, no in self._due(name, now, limit)]
+        found += [(at, Timer("TIME_OUT", Subject(w))) for at, w in self._due("passed_deadlines", now, limit)]
         found += [(at, Timer("RELEASE", Subject(w, topic=topic, run=run)))
-                  for at, w, run, topic in self._rows("lost_deliveries", (now, limit))]
+                  for at, w, run, topic in self._due("lost_deliveries", now, limit)]
         found.sort(key=lambda entry: entry[0])
         return [timer for _, timer in found[:limit]]

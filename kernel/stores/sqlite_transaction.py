@@ -73,6 +73,8 @@ class SqliteTransaction(SqliteReader):
         tree = plan.tree
         self.command_id = plan.command.id
         self.wrote = True
+        if self.store.latest is not None:
+            self.store.latest = max(self.store.latest, plan.now)
         run, tasks, self.line = self.stored.get(tree.root, (0, 0, 0))
         if plan.born:
             self._run("insert_tree", (tree.root, tree.run, tree.tasks))
@@ -123,7 +125,11 @@ class SqliteTransaction(SqliteReader):
             self._run("update_delivery", (d.state, d.attempt, d.claims, d.due, _maybe(d.expires), d.proof, d.error, d.changed,
                                           self.keys[d.workflow, d.run][0], d.topic))
         for p in plan.payloads:
-            self._run("put_payload", (self.keys[p.workflow, run][0], p.no, p.what, p.text))
+            key = self.keys[p.workflow, run][0]
+            if p.text is None:
+                self._run("drop_payload", (key, p.no, p.what))
+            else:
+                self._run("put_payload", (key, p.no, p.what, p.text))
 
     def _create(self, w: WorkflowRow) -> None:
         self._run("insert_workflow", (

@@ -101,7 +101,8 @@ class Inventory(World):
 
     def ready(self, which: int) -> list[tuple[str, int]]:
         """The tasks that could be handed out now to workers of a type."""
-        kind, now = chosen(TYPES, which), self.clock.now()
+        kind, clock = chosen(TYPES, which), self.clock.now()
         return [(name, no) for tree in self.dump.values() for (name, no), task in tree.tasks.items()
-                if task.state == "SCHEDULED" and task.not_before <= now and tree.workflows[name].state == "RUNNING"
-                and self.task_def(name, no).type == kind and self.task_def(name, no).mode is Mode.WORKER]
+                if task.state == "SCHEDULED" and task.not_before <= max(clock, tree.clock)
+                and tree.workflows[name].state == "RUNNING" and self.task_def(name, no).mode is Mode.WORKER
+                and self.task_def(name, no).type == kind]

@@ -75,6 +75,7 @@ class Replay:
             raise self._wrong(line, f"the line before it was number {self.seq}")
         if line.at < self.clock:
             raise self._wrong(line, "it is older than what came before it")
+        self.clock = line.at
         if last is not None and line.command_id == last.command_id:
             if line.version != last.version or line.at != last.at:
                 raise self._wrong(line, "a commit has one version and one time")
@@ -82,7 +83,6 @@ class Replay:
         raises = self.raising.get(line.by, True)  # a line by progress: of a command that has no line of its own
         if line.version != self.version + raises:
             raise self._wrong(line, f"its version is {line.version}, after {self.version}")
-        self.clock = line.at
 
     def _move_workflow(self, line: HistoryRow) -> None:
         stands = self.workflows.get(line.workflow_id, ABSENT)

@@ -111,17 +111,19 @@ def test_deliveries_are_commanded_alone(world: World) -> None:
 
 # ---- reasons ----------------------------------------------------------------------------------------------------------------
 def test_what_went_wrong_is_told_up_the_tree() -> None:
-    """A failure below gives the reason of every row that ends for it, and of every retry."""
+    """A failure below gives the reason of every row that ends for it, and of every line of history that tells of a retry."""
     inner = WorkflowDef("inner", tasks=[TaskDef("x")])
     outer = WorkflowDef("w", tasks=[TaskDef("s", workflow="inner", retries=1), TaskDef("b")])
     world = does(world_of(outer, inner), "START", "w")
-    world = does(does(world, "POLL", "w/s.x"), "FAIL", "w/s.x", retryable=0, reason="no paper")
-    assert world.own["w", 0].reason == (
-        "sub-workflow 'w/s' FAILED: task 'x' FAILED_WITH_TERMINAL_ERROR: no paper")
+    world = does(world, "POLL", "w/s.x")
+    plan = planned(world, "FAIL", "w/s.x", retryable=0, reason="no paper")
+    (retried,) = [change for change in plan.changes if change.event == "CHILD_FAILED"]
+    assert retried.reason == "sub-workflow 'w/s' FAILED: task 'x' FAILED_WITH_TERMINAL_ERROR: no paper"
+    world, _ = world.after(plan)
     world = does(does(world, "POLL", "w/s~2.x"), "FAIL", "w/s~2.x", retryable=0)
     assert world.workflows["w"].reason == (
         "task 's' FAILED: sub-workflow 'w/s~2' FAILED: task 'x' FAILED_WITH_TERMINAL_ERROR")
-    assert world.own["w", 1].reason == world.workflows["w"].reason
+    assert world.own["w", 1].reason == ""  # a cascade writes the reason once, in the workflow
 
 
 def test_an_end_that_was_put_off_says_what_it_is_for(world: World) -> None:

@@ -321,18 +321,60 @@ def test_an_output_may_be_any_json(k: Kernel) -> None:
 
 # ----------------------------------------------------------------------------------------------------------------- fail
 def test_a_failed_attempt_is_tried_again_later(k: Kernel, clock: ManualClock) -> None:
-    """After the delay, under a new attempt; what the attempt gave and why it failed can be seen."""
+    """After the delay, under a new attempt, which starts without output; why the one before failed can be seen till then."""
     started(k, Task("a", retries=1, retry_delay=5.0))
     lease = one(k, "a")
     done = k.fail(lease, reason="no stock", output={"tried": 1})
     assert (done.ended, done.canceled, done.no_op) == (0, 0, False)
     found = task(k, "w", "a")
     assert (found.state, found.attempt, found.not_before, found.reason, found.output) == (
-        "SCHEDULED", 2, NOW + timedelta(seconds=5), "no stock", {"tried": 1})
+        "SCHEDULED", 2, NOW + timedelta(seconds=5), "no stock", None)
     clock.advance(4.999)
     assert k.poll("a") == []
     clock.advance(0.001)
-    assert one(k, "a").attempt == 2
+    lease = one(k, "a")
+    assert (lease.attempt, task(k, "w", "a").reason) == (2, "")
+    k.complete(lease)
+    assert (task(k, "w", "a").output, k.get("w").reason) == (None, "")
+
+
+def test_a_reason_belongs_to_the_present_state(k: Kernel) -> None:
+    """That of a pause goes with the pause, here and below; that of an early signal stays with what waits for it."""
+    k.register(LEAF)
+    started(k, Task("ok", kind="wait", after=["sub"]), Task("sub", workflow="leaf"))
+    k.pause("w", reason="stocktaking")
+    k.signal("w", "ok", reason="by phone")
+    assert [k.get(name).reason for name in ("w", "w/sub")] == ["stocktaking"] * 2
+    k.resume("w")
+    assert [k.get(name).reason for name in ("w", "w/sub")] == ["", ""]
+    assert task(k, "w", "ok").reason == "by phone"
+    k.complete(one(k, "print"))
+    k.complete(one(k, "mail"))
+    assert (k.get("w").state, k.get("w").reason, task(k, "w", "ok").reason) == ("COMPLETED", "", "")
+
+
+def test_a_pause_from_above_names_who_paused(k: Kernel) -> None:
+    """PAUSE of a sub-workflow that is PAUSED with its parent changes nothing and says whose RESUME resumes it."""
+    k.register(LEAF)
+    started(k, Task("sub", workflow="leaf"))
+    k.pause("w")
+    assert (k.pause("w").why, k.pause("w/sub").why) == (
+        "it is already PAUSED",
+        "it is already PAUSED: the PAUSE of 'w' paused it, and the RESUME of that resumes it, too")
+    k.resume("w")
+    assert k.get("w/sub").state == "RUNNING"
+
+
+def test_a_retried_task_takes_its_turn(k: Kernel, clock: ManualClock) -> None:
+    """First due, first served: a task that is tried again, or was paused once, does not wait for all that came later."""
+    started(k, Task("a", type="t", retries=1, retry_delay=5.0))
+    k.fail(one(k, "t"))
+    clock.advance(5)
+    k.register(kernel.WorkflowDef("later", tasks=[Task("b", type="t")]))
+    for n in range(3):
+        clock.advance(1)
+        k.start("later", workflow_id=f"v{n}")
+    assert [lease.workflow_id for lease in k.poll("t", limit=9)] == ["w", "v0", "v1", "v2"]
 
 
 @pytest.mark.parametrize(("retryable", "state"), [(True, "FAILED"), (False, "FAILED_WITH_TERMINAL_ERROR")])

@@ -16,6 +16,7 @@ from kernel.engine.timers import Ticked, fire
 from kernel.errors import InvalidInput
 from kernel.sinks.callable import CallableSink
 from kernel.testing.clock import ManualClock
+from kernel.testing.replay import check_history
 from tests.stores.stand import Stand
 
 Task = kernel.TaskDef
@@ -131,6 +132,20 @@ def test_a_pause_stops_the_clock_of_what_waits(k: Kernel, clock: ManualClock) ->
     assert ticked(k, clock, 0.000001) == Ticked(expired=1)
 
 
+def test_a_pause_gives_back_only_what_was_waited(k: Kernel, clock: ManualClock) -> None:
+    """A task that got its times during the pause waited for the rest of it only; one that has none yet gets none."""
+    started(k, Task("a", retries=1, retry_delay=5.0, poll_timeout=20.0), Task("b", after=["a"]), Task("c"))
+    lease = one(k, "a")
+    k.pause("w")
+    clock.advance(60)
+    k.fail(lease)
+    assert task(k, "a").not_before == NOW + timedelta(seconds=65)
+    clock.advance(40)
+    k.resume("w")
+    assert (task(k, "a").not_before, task(k, "a").expires) == (NOW + timedelta(seconds=105), NOW + timedelta(seconds=125))
+    assert (task(k, "b").not_before, task(k, "c").not_before) == (None, NOW + timedelta(seconds=100))
+
+
 def test_what_is_paused_holds_up_no_other_timer(k: Kernel, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much of it is overdue: a pass does not spend its batches on it."""
     monkeypatch.setattr(timers, "BATCH", 3)
@@ -172,6 +187,43 @@ def test_a_sub_workflow_is_woken_for_its_next_attempt(k: Kernel, clock: ManualCl
     assert ticked(k, clock, 1) == Ticked(woken=1)
     assert k.get("w/sub~2").state == "RUNNING"
     assert ticked(k, clock, 1_000) == Ticked(expired=0)
+
+
+# ---------------------------------------------------------------------------------------------------- a clock that goes back
+def test_work_is_due_by_the_later_of_two_times(each: Stand, k: Kernel, clock: ManualClock) -> None:
+    """What a tree has made due stays due when the clock goes back: it is found, by every process, and not refused."""
+    k.register(kernel.WorkflowDef("leaf", tasks=[Task("x")], timeout=30.0, topics=("archive",)))
+    started(k, Task("a"), Task("b", after=["a"], lease=20.0, retries=1), Task("sub", workflow="leaf"))
+    started_later = k.start("leaf", workflow_id="v")
+    k.complete(one(k, "a"))
+    clock.advance(-3_600)
+    assert each.kernel().poll("nothing") == []
+    assert one(k, "b").expires == NOW + timedelta(seconds=20)
+    k.terminate("v")
+    served = each.kernel(sinks={"archive": CallableSink(lambda parcel: "thanks")})
+    assert served.deliver().delivered == 1
+    assert started_later.started == k.get("v").changed == NOW
+    clock.advance(3_600 + 20)
+    k.heartbeat(one(k, "x"))  # which brings the tree's last time forward
+    clock.advance(-3_600)
+    assert k.tick() == Ticked(expired=1)
+    assert k.audit().clean
+
+
+def test_the_times_of_a_tree_never_go_back(k: Kernel, clock: ManualClock) -> None:
+    """A hand-out, a heartbeat and a claim move no version, but what comes after them in the history is no earlier."""
+    started(k, Task("a", lease=10.0), Task("b"))
+    clock.advance(100)
+    lease = one(k, "a")
+    clock.advance(5)
+    assert k.heartbeat(lease).expires == NOW + timedelta(seconds=115)
+    clock.advance(-50)
+    assert k.heartbeat(lease).expires == NOW + timedelta(seconds=115)
+    k.complete(one(k, "b"))
+    times = [line.at for line in k.history("w")]
+    assert times == sorted(times)
+    assert times[-1] == NOW + timedelta(seconds=100)
+    check_history(k, "w")
 
 
 # ------------------------------------------------------------------------------------------------------------- deadlines

@@ -18,10 +18,12 @@ from kernel.spec.language import (
     Param,
     Step,
     both,
+    earliest,
     either,
     eq,
     every,
     is_,
+    latest,
     lt,
     minus,
     no,
@@ -71,6 +73,8 @@ EXPRESSIONS: list[tuple[Expr, str, Value]] = [
     (lt(F("tries"), 2), "w.a", False),
     (plus(F("tries"), 2), "w.a", 4),
     (minus(F("tries"), Param("now")), "w.a", -5),
+    (earliest(F("tries"), Param("now"), 3), "w.a", 2),
+    (latest(F("tries"), Param("now"), 3), "w.a", 7),
     (no(eq(F("tries"), 2)), "w.a", False),
     (both(), "w", True),
     (both(is_("RUNNING"), is_("PAUSED")), "w", False),
@@ -107,7 +111,7 @@ def test_all_parts_of_a_step_read_the_state_before() -> None:
     paused = done(oracle, STARTED, ("PAUSE", "w"))
     after = oracle.commit(swap, 0, {"now": 10, "origin": "w"}, paused)
     assert not isinstance(after, Stuck)
-    assert [oracle.value(after, place(oracle, n), "not_before") for n in ("w.a", "w.s")] == [3, 0]
+    assert [oracle.value(after, place(oracle, n), "not_before") for n in ("w.a", "w.s")] == [10, 0]
 
 
 def test_a_command_moves_its_row_and_progress_follows(oracle: Oracle) -> None:

@@ -98,7 +98,10 @@ class World:
                 world.put(row)
         last = [line for cascade in plan.last for line in world.cascade(cascade, plan)]
         for payload in plan.payloads:
-            world.payloads[payload.workflow, payload.no, payload.what] = payload.text
+            if payload.text is None:
+                world.payloads.pop(payload[:3], None)
+            else:
+                world.payloads[payload[:3]] = payload.text
         lines = [*first, *plan.changes, *last]
         if lines:
             world.root = plan.tree
@@ -138,7 +141,7 @@ class World:
             found[row.id if isinstance(row, WorkflowRow) else row.workflow, row.state] += 1
             for name, value in values:
                 setattr(row, name, value)
-            row.state, row.changed, row.reason = line.target, plan.now, cascade.reason or row.reason
+            row.state, row.changed = line.target, plan.now
             self.put(row)
             if isinstance(row, WorkflowRow) and cascade.emits:
                 emitted += self.emit(row, plan)

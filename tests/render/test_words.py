@@ -21,11 +21,13 @@ from kernel.spec.language import (
     Param,
     Row,
     both,
+    earliest,
     either,
     eq,
     every,
     implies,
     is_,
+    latest,
     lt,
     minus,
     no,
@@ -77,6 +79,8 @@ READINGS: list[tuple[str, Expr, str]] = [
     ("workflow", Linked("tree", "other"), "it is the tree of the presented other"),
     ("workflow", lt(F("run"), F("run", then=True)), "run < next run"),
     ("task", lt(Param("now"), plus(F("expires"), minus(F("lease"), Lit(2)))), "now < expires + (lease - 2)"),
+    ("task", lt(latest(F("expires"), plus(F("lease"), Lit(2))), earliest(F("lease"), Lit(3), Lit(4))),
+     "max(expires, lease + 2) < min(lease, 3, 4)"),
     ("task", eq(Lit(NEVER), F("expires")), "never = expires"),
 ]
 

@@ -63,6 +63,8 @@ def _operation(op: str, args: tuple[Expr, ...], row: Any, given: Mapping[str, An
             return values[0] + values[1]
         case "sub":
             return values[0] - values[1]
+        case "min" | "max":
+            return sorted(values)[0 if op == "min" else -1]
     raise AssertionError(op)
 
 

@@ -19,11 +19,13 @@ from kernel.spec.language import (
     Step,
     Table,
     both,
+    earliest,
     either,
     eq,
     every,
     implies,
     is_,
+    latest,
     lt,
     minus,
     no,
@@ -49,6 +51,8 @@ def test_words_make_expressions() -> None:
     assert lt(1, F("a")) == Op("lt", (Lit(1), F("a")))
     assert plus(F("a"), 1) == Op("add", (F("a"), Lit(1)))
     assert minus(F("a"), F("b")) == Op("sub", (F("a"), F("b")))
+    assert earliest(F("a"), 1, F("b")) == Op("min", (F("a"), Lit(1), F("b")))
+    assert latest(F("a"), F("b")) == Op("max", (F("a"), F("b")))
     assert no(named) == no(a) == Op("not", (a,))
     assert both(named, b) == Op("and", (a, b))
     assert either(a, named) == Op("or", (a, a))

@@ -148,6 +148,8 @@ SHAPES: list[tuple[Edit, str]] = [
     (skip(Op("eq", (F("attempt"),))), "(just so): 'eq' has 1 arguments"),
     (skip(Op("not", (is_("PENDING"), is_("SCHEDULED")))), "(just so): 'not' has 2 arguments"),
     (skip(lt(Op("sub", (F("attempt"),)), 1)), "(just so): 'sub' has 1 arguments"),
+    (skip(lt(Op("min", ()), 1)), "(just so): 'min' has 0 arguments"),
+    (skip(Op("max", (F("attempt"), F("tries")))), "(just so): a condition is meant, not Op(op='max'"),
     (skip(Q("most", "after", well)), "(just so): unknown quantifier 'most'"),
     (skip(every("after", Guard("bare", F("optional")))), "(just so): a condition is meant, not F(name='optional'"),
     (step("RESUME", guards=(Guard("bare", F("root"), "no"),)), "RESUME: a condition is meant, not F(name='root'"),

@@ -91,6 +91,8 @@ EDITS: list[tuple[Callable[[HistoryRow], HistoryRow | None], str]] = [
     (lambda line: attrs.evolve(line, version=line.version + 1) if line.event == "CLAIM" else None, "version"),
     (lambda line: attrs.evolve(line, at=line.at - timedelta(days=1)) if line.event == "RESUME" else None,
      "it is older than what came before it"),
+    (lambda line: attrs.evolve(line, at=line.at - timedelta(days=1)) if (line.event, line.attempt) == ("POLL", 2) else None,
+     "it is older than what came before it"),
     (lambda line: attrs.evolve(line, seq=1) if line.event == "PAUSE" else None, "the line before it was number"),
     (lambda line: attrs.evolve(line, event="HEARTBEAT", source="IN_PROGRESS", target="IN_PROGRESS")
      if line.event == "POLL" else None, "it changes no state"),

@@ -109,6 +109,9 @@ SELECT text FROM payload WHERE workflow = ? AND no = ? AND what = ?
 INSERT INTO payload (workflow, no, what, text) VALUES (?, ?, ?, ?)
     ON CONFLICT (workflow, no, what) DO UPDATE SET text = excluded.text
 
+-- name: drop_payload
+DELETE FROM payload WHERE workflow = ? AND no = ? AND what = ?
+
 -- name: delivery
 SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
        w.run
@@ -171,40 +174,61 @@ INSERT INTO topic (definition, topic) VALUES (?, ?)
 -- name: names
 SELECT name, version FROM definition ORDER BY name, version
 
+-- ---- work that waits. A time has come when the clock, or the last time of its tree, has reached it. No tree is taken to be ahead
+-- ---- of :horizon, which is :now unless the clock went back: so an index finds what is due.
+
+-- name: latest_time
+SELECT coalesce(max((SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1)), 0)
+  FROM workflow w
+ WHERE w.state IN ('RUNNING', 'PAUSED')
+    OR w.key IN (SELECT workflow FROM delivery WHERE state = 'PENDING' UNION ALL SELECT workflow FROM delivery WHERE state = 'LEASED')
+
 -- name: pollable
 SELECT w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.queue = ? AND t.due <= ? AND w.state = 'RUNNING'
- ORDER BY t.due LIMIT ?
+ WHERE t.queue = :type AND w.state = 'RUNNING'
+       AND t.due <= :horizon AND (t.due <= :now OR t.due <= (
+           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+ ORDER BY t.due, t.workflow, t.no LIMIT :limit
 
 -- name: claimable
 SELECT d.due, w.id, w.run, d.topic
   FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE d.state = 'PENDING' AND d.topic = ? AND d.due <= ?
- ORDER BY d.due LIMIT ?
+ WHERE d.state = 'PENDING' AND d.topic = :topic
+       AND d.due <= :horizon AND (d.due <= :now OR d.due <= (
+           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+ ORDER BY d.due, d.workflow LIMIT :limit
 
 -- name: due_tasks
 SELECT t.due, CASE t.state WHEN 'SCHEDULED' THEN 'WAKE' ELSE 'EXPIRE' END, w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.queue = '' AND t.due <= ? AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
- ORDER BY t.due LIMIT ?
+ WHERE t.queue = '' AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
+       AND t.due <= :horizon AND (t.due <= :now OR t.due <= (
+           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+ ORDER BY t.due, t.workflow, t.no LIMIT :limit
 
 -- name: unpolled_tasks
 SELECT t.expires, 'EXPIRE', w.id, t.no
   FROM task t INDEXED BY task_by_poll_timeout JOIN workflow w ON w.key = t.workflow
- WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND t.expires <= ? AND w.state = 'RUNNING'
- ORDER BY t.expires LIMIT ?
+ WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND w.state = 'RUNNING'
+       AND t.expires <= :horizon AND (t.expires <= :now OR t.expires <= (
+           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+ ORDER BY t.expires, t.workflow, t.no LIMIT :limit
 
 -- name: passed_deadlines
-SELECT deadline, id FROM workflow INDEXED BY workflow_by_deadline
- WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED') AND deadline <= ?
- ORDER BY deadline LIMIT ?
+SELECT w.deadline, w.id FROM workflow w INDEXED BY workflow_by_deadline
+ WHERE w.deadline IS NOT NULL AND w.state IN ('RUNNING', 'PAUSED')
+       AND w.deadline <= :horizon AND (w.deadline <= :now OR w.deadline <= (
+           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+ ORDER BY w.deadline, w.key LIMIT :limit
 
 -- name: lost_deliveries
 SELECT d.expires, w.id, w.run, d.topic
   FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE d.state = 'LEASED' AND d.expires <= ?
- ORDER BY d.expires LIMIT ?
+ WHERE d.state = 'LEASED'
+       AND d.expires <= :horizon AND (d.expires <= :now OR d.expires <= (
+           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+ ORDER BY d.expires, d.workflow LIMIT :limit
 
 -- name: backlog
 SELECT (SELECT count(*) FROM (
@@ -229,7 +253,7 @@ SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT cou
 -- ---- which SQLite needs one pass only; everything below by the path of its id (:near: only one level down).
 
 -- name: cascade_task_own
-UPDATE task SET state = ?, changed = ?, due = NULL WHERE workflow = ? AND state = ?
+UPDATE task SET state = ?, changed = ?, reason = '', due = NULL WHERE workflow = ? AND state = ?
 
 -- name: cascade_task_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
@@ -243,19 +267,20 @@ SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run
  GROUP BY w.id, t.state
 
 -- name: cascade_task
-UPDATE task SET state = :target, changed = :now, due = NULL
+UPDATE task SET state = :target, changed = :now, reason = '', due = NULL
  WHERE workflow IN (SELECT key FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run
                            AND (NOT :near OR parent = :id))
        AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_task_shift
-WITH scope (key, gap) AS (
-    SELECT key, :now - paused_at FROM workflow WHERE id = :id AND run = :run AND state = 'PAUSED' AND paused_by = :origin
+WITH scope (key, paused_at) AS (
+    SELECT key, paused_at FROM workflow WHERE id = :id AND run = :run AND state = 'PAUSED' AND paused_by = :origin
     UNION ALL
-    SELECT key, :now - paused_at FROM workflow
+    SELECT key, paused_at FROM workflow
      WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
 UPDATE task SET state = :target, changed = :now,
-       not_before = not_before + gap, expires = expires + gap, due = due + gap
+       not_before = not_before + :now - max(paused_at, changed), expires = expires + :now - max(paused_at, changed),
+       due = due + :now - max(paused_at, changed)
   FROM scope
  WHERE scope.key = task.workflow AND state IN (SELECT value FROM json_each(:sources))
 
@@ -285,19 +310,19 @@ SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.topic), :version, :run
        AND w.state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow
-UPDATE workflow SET state = :target, changed = :now, reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+UPDATE workflow SET state = :target, changed = :now, reason = :reason
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
        AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_pause
 UPDATE workflow SET state = :target, changed = :now, paused_by = :origin, paused_at = :now,
-       reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+       reason = :reason
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
        AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_resume
 UPDATE workflow SET state = :target, changed = :now, paused_by = '', paused_at = 0,
-       reason = CASE :reason WHEN '' THEN reason ELSE :reason END
+       reason = :reason
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
        AND state IN (SELECT value FROM json_each(:sources)) AND paused_by = :origin
 

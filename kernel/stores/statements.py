@@ -7,14 +7,15 @@ from functools import cache
 from importlib.resources import files
 
 NAME = "-- name: "
+STATEMENTS = ("queries.sql", "audit.sql")
 
 
 @cache
 def statements() -> Mapping[str, str]:
-    """Every statement of queries.sql under its name, without comments."""
+    """Every statement of the files in STATEMENTS under its name, without comments."""
     found: dict[str, list[str]] = {}
-    name = ""
-    for line in (files("kernel.stores") / "sql" / "queries.sql").read_text("utf-8").splitlines():
+    name, folder = "", files("kernel.stores") / "sql"
+    for line in (line for file in STATEMENTS for line in (folder / file).read_text("utf-8").splitlines()):
         if line.startswith(NAME):
             name = line.removeprefix(NAME).strip()
             found[name] = []

@@ -23,11 +23,11 @@ from kernel.errors import KernelError
 from kernel.spec.vocabulary import KINDS
 from kernel.stores.audit import AUDIT
 from kernel.stores.sqlite import SqliteStore
-from kernel.stores.statements import migrations, statements
+from kernel.stores.statements import STATEMENTS, migrations, statements
 from kernel.testing.clock import ManualClock
 
 CASCADE = "cascade_"
-QUERIES = files("kernel.stores") / "sql" / "queries.sql"
+QUERIES = "".join((files("kernel.stores") / "sql" / name).read_text("utf-8") for name in STATEMENTS)
 
 
 def set_based() -> list[Part]:
@@ -56,7 +56,7 @@ def test_every_statement_is_used() -> None:
 
 def test_every_name_is_a_statement() -> None:
     """No two statements have one name, and each is one statement, with a semicolon nowhere."""
-    names = re.findall(r"^-- name: (\S+)$", QUERIES.read_text("utf-8"), re.MULTILINE)
+    names = re.findall(r"^-- name: (\S+)$", QUERIES, re.MULTILINE)
     assert [name for name, count in Counter(names).items() if count > 1] == []
     assert set(names) == set(statements())
     assert [name for name, sql in statements().items() if not sql or ";" in sql or "--" in sql] == []
@@ -92,7 +92,7 @@ def test_no_statement_is_for_a_cascade_that_does_not_exist() -> None:
 
 def test_states_in_sql_are_states() -> None:
     """Every list of states in the SQL files holds states of one kind."""
-    text = QUERIES.read_text("utf-8") + "".join(script for _, _, script in migrations())
+    text = QUERIES + "".join(script for _, _, script in migrations())
     lists = re.findall(r"state (?:NOT )?IN \(\s*('[^)]*')\)", text)
     assert len(lists) > 15
     for each in lists:

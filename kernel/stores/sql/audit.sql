@@ -1,0 +1,90 @@
+-- The audit: every row that breaks an invariant, set by set.
+
+-- name: audit_STORE_task_state
+SELECT w.id, w.run, t.no, 'unknown state ' || t.state
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state NOT IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'SKIPPED', 'FAILED',
+       'FAILED_WITH_TERMINAL_ERROR', 'TIMED_OUT', 'CANCELED')
+
+-- name: audit_STORE_task_due
+SELECT w.id, w.run, t.no, t.state || ', but not found where work is looked for'
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.due IS NOT CASE t.state WHEN 'SCHEDULED' THEN t.not_before WHEN 'IN_PROGRESS' THEN t.expires END
+    OR (t.due IS NOT NULL AND t.mode <> 'WORKER' AND t.queue <> '')
+    OR (t.due IS NOT NULL AND t.mode = 'WORKER' AND (t.queue = '') <> (t.state = 'IN_PROGRESS'))
+
+-- name: audit_INV-01_open_task
+SELECT w.id, w.run, t.no, t.state || ' under ' || w.state
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS') AND w.state NOT IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-01_live_descendant
+SELECT p.id, p.run, NULL, 'its sub-workflow ' || w.id || ' is ' || w.state
+  FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
+ WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED') AND p.state NOT IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-03_missing
+SELECT w.id, w.run, NULL, 'no delivery for topic ' || t.topic
+  FROM workflow w JOIN topic t ON t.definition = w.definition
+  LEFT JOIN delivery d ON d.workflow = w.key AND d.topic = t.topic
+ WHERE w.state NOT IN ('RUNNING', 'PAUSED') AND d.topic IS NULL
+
+-- name: audit_INV-03_early
+SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is ' || w.state
+  FROM workflow w JOIN delivery d ON d.workflow = w.key
+ WHERE w.state IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-04_unproven
+SELECT w.id, w.run, NULL, 'DELIVERED to ' || d.topic || ' without a proof'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.state = 'DELIVERED' AND d.proof = ''
+
+-- name: audit_INV-07_below_paused
+SELECT w.id, w.run, NULL, 'RUNNING under a parent that is ' || coalesce(p.state, 'missing')
+  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent AND p.run = w.run
+ WHERE w.parent <> '' AND w.state = 'RUNNING' AND coalesce(p.state, '') <> 'RUNNING'
+
+-- name: audit_INV-09_disagree
+SELECT p.id, p.run, t.no, t.state || ' although its sub-workflow ' || w.id || ' is ' || w.state
+  FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  JOIN task t ON t.workflow = p.key AND t.no = w.parent_no AND t.attempt = w.slot
+ WHERE (w.state = 'COMPLETED' AND t.state <> 'COMPLETED')
+    OR (w.state = 'FAILED' AND t.state NOT IN ('FAILED', 'COMPLETED_WITH_ERRORS'))
+    OR (w.state = 'TIMED_OUT' AND t.state NOT IN ('TIMED_OUT', 'COMPLETED_WITH_ERRORS'))
+    OR (w.state = 'TERMINATED' AND t.state NOT IN ('CANCELED', 'COMPLETED_WITH_ERRORS'))
+
+-- name: audit_INV-09_no_child
+WITH child (parent, run, no, slot) AS MATERIALIZED (
+    SELECT parent, run, parent_no, slot FROM workflow WHERE parent <> '' AND state IN ('RUNNING', 'PAUSED'))
+SELECT w.id, w.run, t.no, 'IN_PROGRESS without a live sub-workflow'
+  FROM task t JOIN workflow w ON w.key = t.workflow
+  LEFT JOIN child c ON c.parent = w.id AND c.run = w.run AND c.no = t.no AND c.slot = t.attempt
+ WHERE t.state = 'IN_PROGRESS' AND t.mode = 'WORKFLOW' AND c.no IS NULL
+
+-- name: audit_INV-10_stuck
+SELECT w.id, w.run, NULL, 'RUNNING, but no task of it can move'
+  FROM workflow w
+ WHERE w.state = 'RUNNING' AND NOT EXISTS (
+       SELECT 1 FROM task t WHERE t.workflow = w.key AND t.state IN ('SCHEDULED', 'IN_PROGRESS'))
+
+-- name: audit_INV-13_stray_child
+SELECT w.id, w.run, NULL, 'live, but not the sub-workflow of a present attempt'
+  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  LEFT JOIN task t ON t.workflow = p.key AND t.no = w.parent_no
+ WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED')
+       AND (t.no IS NULL OR t.state <> 'IN_PROGRESS' OR t.attempt <> w.slot OR p.state NOT IN ('RUNNING', 'PAUSED'))
+
+-- name: audit_INV-13_open_task
+SELECT w.id, w.run, t.no, t.state || ' in a workflow that is ' || w.state
+  FROM task t JOIN workflow w ON w.key = t.workflow
+ WHERE t.state IN ('PENDING', 'SCHEDULED', 'IN_PROGRESS') AND w.state NOT IN ('RUNNING', 'PAUSED')
+
+-- name: audit_INV-14_attempts
+SELECT w.id, w.run, NULL, 'the delivery for topic ' || d.topic || ' has ' || d.attempt || ' of ' || d.sends || ' attempts'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.attempt > d.sends OR (d.state = 'LEASED' AND d.attempt = 0)
+
+-- name: audit_INV-14_no_error
+SELECT w.id, w.run, NULL, 'the delivery for topic ' || d.topic || ' is DEAD without an error'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+ WHERE d.state = 'DEAD' AND d.error = ''

@@ -109,14 +109,17 @@ class StoreUnavailable(StoreError):
 
 
 class CommitUnknown(StoreError):
-    """The commit was cut off: it may or may not have been applied. `command_id` finds it in the history."""
+    """The commit was cut off: it may or may not have been applied. `k.outcome(command_id, workflow_id=...)` tells, for good.
+
+    Both are empty where a definition was registered: registering it again is the remedy.
+    """
 
     def __init__(
-        self, asked: str, *, command_id: str = "", stands: str = "", why: str = "", allowed: tuple[str, ...] = (),
-        hint: str = "",
+        self, asked: str, *, command_id: str = "", workflow_id: str = "", stands: str = "", why: str = "",
+        allowed: tuple[str, ...] = (), hint: str = "",
     ) -> None:
         super().__init__(asked, stands=stands, why=why, allowed=allowed, hint=hint)
-        self.command_id = command_id
+        self.command_id, self.workflow_id = command_id, workflow_id
 
 
 class StoreFull(StoreError):

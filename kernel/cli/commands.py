@@ -1,19 +1,21 @@
-"""Commands that change something: start, pause, resume, terminate, signal, tick, deliver, redrive."""
+"""Commands that change something: start, pause, resume, terminate, signal, tick, deliver, redrive; and outcome, of these."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, warn
 from kernel.cli.files import family, load
-from kernel.cli.text import duration, faint, heading, number, safe, say, state
+from kernel.cli.text import duration, faint, heading, number, safe, say, state, when
 from kernel.core.checks import check_name
 from kernel.core.definitions import WorkflowDef
-from kernel.engine.entities import Applied, Task, Workflow
+from kernel.engine.entities import Applied, Expired, NotApplied, Task, Workflow
 from kernel.engine.inputs import workflow_input
+from kernel.engine.outcomes import Outcome as CommandOutcome
 from kernel.engine.relay import Outcome, RelayOptions, Settled
 from kernel.errors import InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import CLOSED_BADLY, ENDED_BADLY
@@ -210,6 +212,8 @@ def redrive(place: Place, delivery_ids: tuple[str, ...], every: bool, **options:
     """Try DEAD deliveries again, with all their attempts."""
     if every == bool(delivery_ids):
         raise click.UsageError("name the deliveries, or give --all")
+    if options["command_id"] is not None and len(delivery_ids) != 1:
+        raise click.UsageError("a --command-id is for one delivery: name it")
     with place.open() as k:
         if every:
             delivery_ids = tuple(d.id for d in k.deliveries(state="DEAD", limit=1_000_000))
@@ -222,3 +226,33 @@ def _show_redriven(delivery_ids: tuple[str, ...], applied: list[Applied]) -> Non
         say(f"{safe(name)}: {f'{each.why}; nothing changed' if each.no_op else 'PENDING again'}")
     if not applied:
         say("no delivery is DEAD")
+
+
+@click.command(cls=StoreCommand)
+@click.argument("command_id", metavar="ID")
+@click.option("--workflow", "workflow_id", metavar="ID",
+              help="Any workflow of the command's tree; not needed for a start that named no --id.")
+@click.pass_context
+def outcome(ctx: click.Context, place: Place, command_id: str, workflow_id: str | None) -> None:
+    """Tell what became of a command whose answer was lost, for good.
+
+    ID is the --command-id that was given, or the one that a CommitUnknown names. Waits for a twin that is still under way. A
+    command that was not applied can never be under this id: give it again under another.
+
+    Exits with 0 when it was applied, with 1 when not, with 9 when that was too long ago to know more.
+    """
+    with place.open() as k:
+        found = k.outcome(command_id, workflow_id=workflow_id)
+    place.answer({"outcome": type(found).__name__, **attrs.asdict(found)}, lambda: _show_outcome(found))
+    ctx.exit({Applied: 0, NotApplied: 1, Expired: 9}[type(found)])
+
+
+def _show_outcome(found: CommandOutcome) -> None:
+    name = safe(found.command_id)
+    match found:
+        case Applied():
+            _show_applied("applied", name, found)
+        case Expired():
+            say(f"{name}: applied at {when(found.at)} UTC; what came of it is no longer kept")
+        case NotApplied():
+            say(f"{name}: not applied, and under this id it never will be")

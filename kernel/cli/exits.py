@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from kernel.errors import Conflict, InvalidDefinition, InvalidInput, KernelError, NotFound, Refused, StoreError
+from kernel.errors import CommitUnknown, Conflict, InvalidDefinition, InvalidInput, KernelError, NotFound, Refused, StoreError
 
 EXITS = (
     (0, "ok"),
-    (1, "an audit finding, a failed delivery, a run that did not end well, a violation in a fault run, attempts left behind"),
+    (1, "not well: an audit finding, a failed delivery, a run's end, a violation, attempts left behind, nothing applied"),
     (2, "the command line was wrong"),
     (3, "Refused: the lifecycle does not allow it now"),
     (4, "NotFound"),
     (5, "InvalidDefinition or InvalidInput"),
     (6, "Conflict: somebody else was writing for too long; try again"),
     (7, "StoreError: the store, or a file, cannot be used"),
+    (8, "CommitUnknown: it may or may not have been applied; kernel outcome tells"),
+    (9, "Expired: the command was applied too long ago to know what came of it"),
     (130, "interrupted"),
     (141, "nobody reads the output any more"),
 )
 _BY_ERROR: tuple[tuple[type[KernelError], int], ...] = (
-    (Refused, 3), (NotFound, 4), (InvalidDefinition, 5), (InvalidInput, 5), (Conflict, 6), (StoreError, 7),
+    (Refused, 3), (NotFound, 4), (InvalidDefinition, 5), (InvalidInput, 5), (Conflict, 6), (CommitUnknown, 8),
+    (StoreError, 7),
 )
 
 

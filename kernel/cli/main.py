@@ -55,7 +55,7 @@ def cli() -> None:
 for _command in (
     demo.demo, run, commands.start, reads.list_workflows, reads.show, reads.tree, reads.history, commands.pause,
     commands.resume, commands.terminate, commands.signal, service.worker, service.daemon, commands.tick, commands.deliver,
-    reads.deliveries, commands.redrive, reads.audit, kit.diagram, kit.faults,
+    reads.deliveries, commands.redrive, commands.outcome, reads.audit, kit.diagram, kit.faults,
 ):
     cli.add_command(_command)
 

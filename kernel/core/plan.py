@@ -30,8 +30,8 @@ class Command:
     subject: Subject
     given: Mapping[str, Any] = field(factory=dict)
     id: str = ""
-    digest: str = ""
-    """Of the request's content, when the caller chose the id: the same id with other content is refused."""
+    request: str = ""
+    """What is asked, when the caller chose the id: the same id with another request is refused."""
     actor: str = ""
     reason: str = ""
     worker: str = ""

@@ -106,6 +106,21 @@ class Applied:
 
 
 @frozen
+class NotApplied:
+    """Nothing came of a command, and under its id nothing will any more."""
+
+    command_id: str
+
+
+@frozen
+class Expired:
+    """A command was applied so long ago that its outcome is no longer kept; the history still tells what it did."""
+
+    command_id: str
+    at: datetime
+
+
+@frozen
 class HistoryRow:
     """One line of a tree's history: what happened to one row, or to `count` rows that a cascade moved together."""
 

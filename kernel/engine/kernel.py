@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
-from kernel.core.checks import canonical, check_name
+import attrs
+
+from kernel.core.checks import check_name
 from kernel.core.decide import decide
 from kernel.core.definitions import WorkflowDef
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
-from kernel.core.records import OWN, Prepared, WorkflowRow, root_of
+from kernel.core.records import OWN, WorkflowRow, root_of
 from kernel.core.structure import compile_definition, flatten
-from kernel.engine import inputs, reading
+from kernel.engine import inputs, outcomes, reading
 from kernel.engine.clock import SystemClock
 from kernel.engine.entities import Applied, Lease, Workflow
 from kernel.engine.explain import error_of, no_op_of, not_found
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
-from kernel.engine.ports import Chance, Clock, Recorded, Store, Transaction
+from kernel.engine.ports import Chance, Clock, Store, Transaction
 from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
@@ -72,18 +73,20 @@ class Kernel(Reader):
     def command(
         self, name: str, subject: Subject, *, given: Mapping[str, Any] | None = None, command_id: str | None = None,
         reason: str = "", actor: str | None = None, worker: str = "", payload: str | None = None,
-        prepared: Prepared | None = None, input: str | None = None,
+        input: str | None = None, asked: Mapping[str, Any] | None = None,
     ) -> Command:
-        """A command with an id: the caller's, or a generated one that the history resolves."""
-        digest = ""
+        """A command with an id: the caller's, or a generated one that the history resolves.
+
+        `asked` is what else makes it this request, when the same id comes again.
+        """
+        request = ""
         if command_id is not None:
-            check_name(command_id, what="the command id", error=InvalidInput)
-            content = [name, subject.workflow, subject.no, subject.topic, sorted((given or {}).items()), reason, payload, input]
-            digest = hashlib.sha256(canonical(content).encode()).hexdigest()
+            parts = {**(given or {}), **(asked or {}), "reason": reason or None, "output": payload, "input": input}
+            request = outcomes.request_of(name, subject, parts)
         return Command(
-            name, subject, given or {}, command_id or f"c{self.chance.getrandbits(64):016x}", digest,
-            self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
-            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, prepared, input,
+            name, subject, given or {}, outcomes.generated(self.chance) if command_id is None else outcomes.named(command_id),
+            request, self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
+            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, None, input,
         )
 
     def commit(self, command: Command) -> Applied:
@@ -96,15 +99,13 @@ class Kernel(Reader):
 
     def _do(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan | None]:
         """Apply a command once: when the caller chose its id and it came before, give the first outcome, and no plan."""
-        if not command.digest:
+        if not command.request:
             return self.apply(transaction, command)
-        root = root_of(command.subject.workflow)
-        known = transaction.recorded(root, command.id)
-        if known is not None:
-            return _again(command, known), None
+        found = outcomes.known(transaction, command)
+        if found is not None:
+            return outcomes.first(command, found, self.clock.now()), None
         applied, plan = self.apply(transaction, command)
-        transaction.record(root, command.id, Recorded(
-            command.digest, applied.version, applied.ended, applied.canceled, applied.deliveries, applied.why))
+        transaction.record(root_of(command.subject.workflow), command.id, outcomes.recorded(command, applied, plan.now))
         return applied, plan
 
     def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
@@ -145,35 +146,48 @@ class Kernel(Reader):
         workflow_id: str | None = None, command_id: str | None = None, reason: str = "", actor: str | None = None,
     ) -> Workflow:
         """Start a workflow. The same id with the same definition and input gives the workflow that exists."""
+        name, version = inputs.name(name, "the definition's name"), inputs.number(version, "the version")
         workflow_id = check_name(self._new_id(command_id) if workflow_id is None else workflow_id, what="the workflow id",
                                  error=InvalidInput)
-        name, version = inputs.name(name, "the definition's name"), inputs.number(version, "the version")
         text = inputs.workflow_input(input)
+        command = self.command(
+            "START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor,
+            input=None if text == "{}" else text, asked={"definition": name, "version": version})
         with self.store.transaction(write=True) as transaction:
-            existing = transaction.workflow(workflow_id, 1)
-            if existing is None:
-                prepared = transaction.definition(name, version)
-                if prepared is None:
-                    raise self._unknown_definition(transaction, name, version)
-                _, plan = self._do(transaction, self.command(
-                    "START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor, prepared=prepared,
-                    input=None if text == "{}" else text))
-                self.faults(FaultPoint.BEFORE_COMMIT, "START")
-            else:
-                _check_same(transaction, existing, name, version, text)
-                plan = None
+            plan = self._start(transaction, command, name, version)
             tree, row = (plan.tree, plan.created_workflows[0]) if plan else reading.workflow_row(transaction, workflow_id)
             found = reading.workflow(transaction, row, tree.version)
-        if existing is None:
+            if plan:
+                self.faults(FaultPoint.BEFORE_COMMIT, "START")
+        if plan:
             self.faults(FaultPoint.AFTER_COMMIT, "START")
         return found
+
+    def _start(self, transaction: Transaction, command: Command, name: str, version: int | None) -> Plan | None:
+        """Start what is not there yet; None when it is, and may be: then the command's id is used up, too."""
+        workflow_id = command.subject.workflow
+        known = outcomes.known(transaction, command) if command.request else None
+        existing = transaction.workflow(workflow_id, 1)
+        if known is None and existing is None:
+            prepared = transaction.definition(name, version)
+            if prepared is None:
+                raise self._unknown_definition(transaction, name, version)
+            return self._do(transaction, attrs.evolve(command, prepared=prepared))[1]
+        if known is not None:
+            outcomes.first(command, known, self.clock.now())
+        elif existing is not None:
+            _check_same(transaction, existing, name, version, command.input or "{}")
+            if command.request:
+                stands = reading.tree_of(transaction, workflow_id)
+                same = Applied(command.id, stands.version, no_op=True, why="it exists, started from the same content")
+                transaction.record(workflow_id, command.id, outcomes.recorded(command, same, self.clock.now()))
+        return None
 
     def _new_id(self, command_id: str | None) -> str:
         """An id for a workflow: by chance, or from the command's, so that the same command starts the same workflow."""
         if command_id is None:
             return f"wf-{self.chance.getrandbits(96):024x}"
-        check_name(command_id, what="the command id", error=InvalidInput)
-        return f"wf-{hashlib.sha256(command_id.encode()).hexdigest()[:24]}"
+        return outcomes.started_by(outcomes.named(command_id))
 
     def _unknown_definition(self, transaction: Transaction, name: str, version: int | None) -> NotFound:
         names = transaction.names()
@@ -210,15 +224,24 @@ class Kernel(Reader):
         return self.commit(self.command("SIGNAL", Subject(workflow_id, no), payload=payload, **options))
 
     # ---- workers ---------------------------------------------------------------------------------------------------------
-    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
-        """Take up to `limit` tasks of a type, each with a lease, in one commit."""
+    def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
+        """Take up to `limit` tasks of a type, each with a lease, in one commit. The same command id again gives the same
+        leases, as far as they still hold; a poll that found nothing is not remembered.
+        """
         type, worker = inputs.name(type, "the type"), inputs.text(worker, "the worker", inputs.LONGEST_NAME)
         limit = inputs.limit(limit)
+        command = self.command("POLL", Subject(outcomes.NO_TREE), worker=worker, **options,
+                               asked={"type": type, "worker": worker, "limit": limit})
         leases: list[Lease] = []
         with self.store.transaction(write=True) as transaction:
-            for subject in transaction.pollable(type, self.clock.now(), limit):
-                plan = self.apply(transaction, self.command("POLL", subject, worker=worker))[1]
-                leases.append(reading.lease(transaction, plan))
+            now, known = self.clock.now(), outcomes.known(transaction, command) if command.request else None
+            if known is not None:
+                return outcomes.leases(transaction, command, known, now)
+            for subject in transaction.pollable(type, now, limit):
+                plan = self.apply(transaction, attrs.evolve(command, subject=subject))[1]
+                leases.append(reading.lease(transaction, plan.tasks[0]))
+            if command.request and leases:
+                transaction.record(outcomes.NO_TREE, command.id, outcomes.handed_out(command, leases, now))
             self.faults(FaultPoint.BEFORE_COMMIT, "POLL")
         self.faults(FaultPoint.AFTER_COMMIT, "POLL")
         return leases
@@ -247,10 +270,20 @@ class Kernel(Reader):
         command = self._on_lease("HEARTBEAT", lease, {})
         with self.store.transaction(write=True) as transaction:
             plan = self.apply(transaction, command)[1]
-            found = reading.lease(transaction, plan)
+            found = reading.lease(transaction, plan.tasks[0])
             self.faults(FaultPoint.BEFORE_COMMIT, "HEARTBEAT")
         self.faults(FaultPoint.AFTER_COMMIT, "HEARTBEAT")
         return found
+
+    # ---- outcomes --------------------------------------------------------------------------------------------------------
+    def outcome(self, command_id: str, *, workflow_id: str | None = None) -> outcomes.Outcome:
+        """What became of a command whose answer was lost (CommitUnknown, a crash, a cut connection), for good.
+
+        Gives `Applied`; or `NotApplied`, after which the id can never apply; or `Expired` for one of more than 7 days ago.
+        `workflow_id` names any workflow of the command's tree; a poll, and a start that named no workflow, needs none. Waits
+        for a twin that is still under way.
+        """
+        return outcomes.outcome(self, command_id, workflow_id)
 
     # ---- clock and outbox ------------------------------------------------------------------------------------------------
     def tick(self, *, limit: int = 10_000) -> Ticked:
@@ -276,12 +309,3 @@ def _check_same(transaction: Transaction, row: WorkflowRow, name: str, version: 
             stands=f"a workflow of this id was started from {quoted(source.name)} version {source.version}",
             why="it was started from another definition or with another input",
             hint="choose another id; the same id and content again gives the workflow that exists")
-
-
-def _again(command: Command, known: Recorded) -> Applied:
-    """The first outcome of a command that came again."""
-    if known.digest != command.digest:
-        raise GuardRefused(
-            f"{command.name} with command id {quoted(command.id)}", guard="id unused or the same request",
-            stands="a command of this id was applied", why="its content was another", hint="choose a new command id")
-    return Applied(command.id, known.version, known.ended, known.canceled, known.deliveries, bool(known.no_op), known.no_op)

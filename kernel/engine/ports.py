@@ -16,14 +16,14 @@ from kernel.core.structure import Definition
 
 @frozen
 class Recorded:
-    """The first outcome of a command whose id the caller chose."""
+    """What is kept of a command: the request and its outcome as JSON, and when it was.
 
-    digest: str
-    version: int
-    ended: int
-    canceled: int
-    deliveries: int
-    no_op: str
+    Both are empty where the id was given up: nothing came of it, and nothing may any more.
+    """
+
+    request: str
+    outcome: str
+    at: int
 
 
 class HistoryRecord(NamedTuple):
@@ -85,10 +85,19 @@ class Transaction(Protocol):
         """Write everything that a plan holds."""
 
     def recorded(self, root: str, command_id: str) -> Recorded | None:
-        """The first outcome of a command."""
+        """What is kept of a command."""
 
-    def record(self, root: str, command_id: str, outcome: Recorded) -> None:
-        """Keep the outcome of a command whose id the caller chose."""
+    def record(self, root: str, command_id: str, found: Recorded) -> None:
+        """Keep what is known of a command, in place of what was kept."""
+
+    def lines_of(self, root: str, command_id: str) -> list[HistoryRecord]:
+        """What a command did, line by line."""
+
+    def has_records(self, before: int) -> bool:
+        """Whether a command is recorded that is as old as that, or older."""
+
+    def forget(self, before: int, limit: int) -> int:
+        """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
 
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition. Raises InvalidDefinition for another content under the same name and version."""

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from kernel.core.outputs import Outputs
-from kernel.core.plan import Plan, Subject
+from kernel.core.plan import Subject
 from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.entities import Delivery, Finding, HistoryRow, Lease, Node, Report, Task, Workflow, moment, moment_or_none
 from kernel.engine.explain import delivery_id, not_found
@@ -114,9 +114,8 @@ def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
     )
 
 
-def lease(transaction: Transaction, plan: Plan) -> Lease:
-    """The lease that a POLL gave."""
-    (row,) = plan.tasks
+def lease(transaction: Transaction, row: TaskRow) -> Lease:
+    """The lease on a task that was handed out."""
     return Lease(
         workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, attempt=row.attempt, run=row.run,
         handouts=row.handouts, worker=row.worker, expires=moment(row.expires), input=task_input(transaction, row, row.wf),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from kernel.engine.outcomes import forget
 from kernel.engine.ports import Timer
 from kernel.errors import Refused
 
@@ -17,16 +18,20 @@ BATCH = 500
 
 @frozen
 class Ticked:
-    """How many timers fired: tasks that expired, tasks that were woken, workflows that timed out, deliveries released."""
+    """How many timers fired: tasks that expired, tasks that were woken, workflows that timed out, deliveries released.
+
+    And how many records of commands had lived long enough, and were removed.
+    """
 
     expired: int = 0
     woken: int = 0
     timed_out: int = 0
     released: int = 0
+    forgotten: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All timers."""
         return self.expired + self.woken + self.timed_out + self.released
 
 
@@ -43,7 +48,7 @@ def tick(kernel: Kernel, limit: int) -> Ticked:
                 done += 1
         if not done or len(timers) < BATCH:
             break
-    return Ticked(fired["EXPIRE"], fired["WAKE"], fired["TIME_OUT"], fired["RELEASE"])
+    return Ticked(fired["EXPIRE"], fired["WAKE"], fired["TIME_OUT"], fired["RELEASE"], forget(kernel, limit))
 
 
 def fire(kernel: Kernel, timer: Timer) -> bool:

@@ -113,9 +113,16 @@ class MemoryTransaction:
             self._put(store.trees, root, plan.tree)
         return tally
 
-    def record(self, root: str, command_id: str, outcome: Recorded) -> None:
-        """Keep the outcome of a command whose id the caller chose."""
-        self._put(self.store.records, (root, command_id), outcome)
+    def record(self, root: str, command_id: str, found: Recorded) -> None:
+        """Keep what is known of a command, in place of what was kept."""
+        self._put(self.store.records, (root, command_id), found)
+
+    def forget(self, before: int, limit: int) -> int:
+        """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
+        old = sorted((found.at, key) for key, found in self.store.records.items() if found.at <= before)[:limit]
+        for _, key in old:
+            self._drop(self.store.records, key)
+        return len(old)
 
     def _write_lines(self, plan: Plan, changes: list[Change]) -> None:
         store, command = self.store, plan.command
@@ -177,8 +184,16 @@ class MemoryTransaction:
 
     # ---- reading --------------------------------------------------------------------------------------------------------
     def recorded(self, root: str, command_id: str) -> Recorded | None:
-        """The first outcome of a command."""
+        """What is kept of a command."""
         return self.store.records.get((root, command_id))
+
+    def lines_of(self, root: str, command_id: str) -> list[HistoryRecord]:
+        """What a command did, line by line."""
+        return [line for line in self.store.lines.get(root, ()) if line.command_id == command_id]
+
+    def has_records(self, before: int) -> bool:
+        """Whether a command is recorded that is as old as that, or older."""
+        return any(found.at <= before for found in self.store.records.values())
 
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition."""

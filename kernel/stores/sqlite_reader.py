@@ -9,7 +9,7 @@ import apsw
 
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
-from kernel.engine.ports import HistoryRecord, Timer, Violation, Waiting
+from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation, Waiting
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
@@ -41,7 +41,7 @@ class SqliteReader:
         """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the file."""
         self.line = 0
         self.wrote = False
-        self.command_id = ""
+        self.command_id = self.workflow_id = ""
 
     def _rows(self, name: str, values: Any = ()) -> list[Any]:
         return self.cursor.execute(self.sql[name], values).fetchall()
@@ -176,6 +176,19 @@ class SqliteReader:
         """A tree's history behind `after`, in order."""
         values = {"root": root, "workflow": workflow_id, "run": run, "after": after, "limit": limit}
         return [HistoryRecord(*row) for row in self._rows("history", values)]
+
+    def lines_of(self, root: str, command_id: str) -> list[HistoryRecord]:
+        """What a command did, line by line."""
+        return [HistoryRecord(*row) for row in self._rows("lines_of", (root, command_id))]
+
+    def recorded(self, root: str, command_id: str) -> Recorded | None:
+        """What is kept of a command."""
+        rows = self._rows("recorded", (root, command_id))
+        return Recorded(*rows[0]) if rows else None
+
+    def has_records(self, before: int) -> bool:
+        """Whether a command is recorded that is as old as that, or older."""
+        return bool(self._rows("has_records", (before,)))
 
     def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
         """Workflows of their tree's present run, by id."""

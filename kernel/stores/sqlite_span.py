@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,7 @@ class Span:
 
     def _commit(self) -> None:
         """COMMIT. When it fails otherwise than by a lock or a full disk, nobody knows yet whether it happened."""
-        connection, path, command_id = self.connection, self.store.path, self.transaction.command_id
+        connection, transaction = self.connection, self.transaction
         try:
             connection.execute("COMMIT")
         except (apsw.BusyError, apsw.FullError):  # nothing was applied: SQLite had no lock, or no room for all of it
@@ -130,10 +131,16 @@ class Span:
             raise
         except apsw.Error as error:
             connection.close(True)
-            raise CommitUnknown(
-                f"committing to {quoted(path)}", command_id=command_id, why=str(error),
-                stands="it may or may not have been applied",
-                hint=f"look for command {command_id} in the history, then decide") from error
+            raise unknown(self.store.path, transaction.command_id, transaction.workflow_id, str(error)) from error
+
+
+def unknown(path: str, command_id: str, workflow_id: str, why: str) -> CommitUnknown:
+    """A COMMIT failed: what the log holds of it may be found by a later process, until another commit takes its place."""
+    where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
+    return CommitUnknown(
+        f"committing to {quoted(path)}", command_id=command_id, workflow_id=workflow_id, why=why,
+        stands="it may or may not have been applied",
+        hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
 
 
 def busy(store: SqliteStore) -> Conflict:

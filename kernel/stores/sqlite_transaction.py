@@ -57,21 +57,20 @@ class SqliteTransaction(SqliteReader):
             self._run_many("insert_topic", [(key, topic) for topic in source.topics])
 
     # ---- writing a plan ------------------------------------------------------------------------------------------------------
-    def recorded(self, root: str, command_id: str) -> Recorded | None:
-        """The first outcome of a command."""
-        rows = self._rows("recorded", (root, command_id))
-        return Recorded(*rows[0]) if rows else None
+    def record(self, root: str, command_id: str, found: Recorded) -> None:
+        """Keep what is known of a command, in place of what was kept."""
+        self.command_id, self.workflow_id = command_id, self.workflow_id or root
+        self._run("record", (root, command_id, found.request, found.outcome, found.at))
 
-    def record(self, root: str, command_id: str, outcome: Recorded) -> None:
-        """Keep the outcome of a command whose id the caller chose."""
-        tree = self.tree(root)
-        self._run("record", (root, command_id, outcome.digest, outcome.version, outcome.ended, outcome.canceled,
-                             outcome.deliveries, outcome.no_op, tree.clock if tree else 0))
+    def forget(self, before: int, limit: int) -> int:
+        """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
+        self._run("forget", (before, limit))
+        return self.connection.changes()
 
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""
         tree = plan.tree
-        self.command_id = plan.command.id
+        self.command_id, self.workflow_id = plan.command.id, plan.command.subject.workflow
         self.wrote = True
         if self.store.latest is not None:
             self.store.latest = max(self.store.latest, plan.now)

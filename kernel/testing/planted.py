@@ -6,7 +6,7 @@ Where the tables can say it, a bug is an edit of the specification, compiled as 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import attrs
 from attrs import frozen
@@ -21,7 +21,7 @@ from kernel.engine.document import document
 from kernel.engine.entities import Applied, Lease, Workflow
 from kernel.engine.explain import delivery_id
 from kernel.engine.faults import FaultPoint
-from kernel.engine.kernel import Kernel
+from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store, Transaction
 from kernel.engine.sinks import Parcel
 from kernel.spec import SPEC, Spec
@@ -255,16 +255,16 @@ class PauseBlindKernel(Kernel):
         """As `Kernel`."""
         super().__init__(store, **{**options, "program": _pause_blind()})
 
-    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+    def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
         """Poll, then look into the workflows that the store leaves out."""
-        leases = super().poll(type, worker=worker, limit=limit)
+        leases = super().poll(type, worker=worker, limit=limit, **options)
         with self.store.transaction(write=True) as transaction:
             for row in transaction.find("PAUSED", None, "", TOP):
                 for task in transaction.tasks(row.id, row.run):
                     ready = task.state == "SCHEDULED" and task.mode == "WORKER" and task.facts.type == type
                     if ready and task.not_before <= self.clock.now() and len(leases) < limit:
                         command = self.command("POLL", Subject(row.id, task.no), worker=worker)
-                        leases.append(reading.lease(transaction, self.apply(transaction, command)[1]))
+                        leases.append(reading.lease(transaction, self.apply(transaction, command)[1].tasks[0]))
         return leases
 
 

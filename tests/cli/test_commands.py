@@ -9,6 +9,7 @@ import pytest
 
 import kernel
 from kernel.sinks.directory import file_name
+from kernel.stores.sqlite_span import unknown
 from kernel.testing.clock import ManualClock
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
 from tests.cli.stand import Cli, child, definition, task, write
@@ -121,6 +122,49 @@ def test_a_command_id_makes_a_command_idempotent(cli: Cli, order: str) -> None:
     assert cli("resume", order, "--command-id", "c1").code == 3
 
 
+def test_an_outcome_has_an_exit_code(cli: Cli, order: str) -> None:
+    """0 for a command that was applied, 1 for one that was not and never will be, 9 for one of long ago."""
+    done = cli("terminate", order, "--command-id", "end", "--json").json
+    ran = cli("outcome", "end", "--workflow", order)
+    assert (ran.code, ran.out) == (0, "end: applied, 1 commit (version 2), 1 workflow ended, 3 CANCELED, 1 delivery PENDING\n")
+    assert cli("outcome", "end", "--workflow", order, "--json").json == {"outcome": "Applied", **done}
+    ran = cli("outcome", "late", "--workflow", order)
+    assert (ran.code, ran.out) == (1, "late: not applied, and under this id it never will be\n")
+    assert cli("outcome", "late", "--workflow", order, "--json").json == {"outcome": "NotApplied", "command_id": "late"}
+    ran = cli("pause", order, "--command-id", "late")
+    assert ran.code == 3
+    assert "under this id nothing is applied any more" in ran.err
+    with kernel.open(DB, clock=ManualClock(4_000_000_000.0)) as k:
+        k.tick()
+        assert isinstance(k.outcome("end", workflow_id=order), kernel.Expired)
+
+
+def test_an_outcome_of_long_ago(cli: Cli, tmp_path: Path, orders: str) -> None:
+    """Says when it was applied, and that no more is known."""
+    with kernel.open(DB, clock=ManualClock(1_000_000_000.0)) as k:
+        k.register(kernel.WorkflowDef("d", tasks=[kernel.TaskDef("t")]))
+        k.start("d", command_id="begin")
+    ran = cli("outcome", "begin")
+    assert (ran.code, ran.out) == (9, "begin: applied at 2001-09-09 01:46:40 UTC; what came of it is no longer kept\n")
+
+
+def test_an_unknown_outcome_has_an_exit_code(cli: Cli, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """8, and the command that tells."""
+    def cut_off(*_: object, **__: object) -> None:
+        raise unknown("kernel.db", "c1", order, "disk I/O error")
+
+    monkeypatch.setattr(kernel.Kernel, "pause", cut_off)
+    ran = cli("pause", order)
+    assert ran.code == 8
+    assert "try:     kernel outcome c1 --workflow order-7 tells" in ran.err
+
+
+def test_a_command_id_is_for_one_delivery(cli: Cli, order: str) -> None:
+    """With several it would be several commands."""
+    assert cli("redrive", "a#1:t", "b#1:t", "--command-id", "x").code == 2
+    assert cli("redrive", "--all", "--command-id", "x").code == 2
+
+
 def test_signal(cli: Cli, order: str) -> None:
     """A signal, early or not, with its output."""
     ran = cli("signal", order, "approve", "--output", '{"by": "ada"}')
@@ -141,7 +185,8 @@ def test_tick(cli: Cli, order: str) -> None:
         k.register(kernel.WorkflowDef("short", tasks=[kernel.TaskDef("t")], timeout=1.0))
         k.start("short", workflow_id="short")
     assert cli("tick").out == "1 timer: 0 expired, 0 woken, 1 timed out, 0 released\n"
-    assert cli("tick", "--json").json == {"expired": 0, "woken": 0, "timed_out": 0, "released": 0}
+    assert cli("tick", "--json").json == {"expired": 0, "woken": 0, "timed_out": 0, "released": 0,
+                                          "forgotten": 0}
 
 
 def test_deliver(cli: Cli, order: str, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_stores_have_ids_of_their_own(tmp_path: Path) -> None:
 
 def test_records_are_plain_values() -> None:
     """What passes through the ports can be compared and sorted."""
-    assert Recorded("d", 1, 0, 0, 0, "") == Recorded("d", 1, 0, 0, 0, "")
+    assert Recorded("r", "o", 1) == Recorded("r", "o", 1)
     assert Violation("a", "w", 1, "", "") < Violation("b", "w", 1, "", "")
     assert Timer("WAKE", Subject("w", 1)).subject.no == 1
     assert len(HistoryRecord._fields) == 16

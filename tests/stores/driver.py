@@ -216,7 +216,7 @@ def handed_out(k: Kernel, subject: Subject, worker: str) -> Lease:
     """POLL of one task."""
     with k.store.transaction(write=True) as transaction:
         plan = k.apply(transaction, k.command("POLL", subject, worker=worker))[1]
-        return reading.lease(transaction, plan)
+        return reading.lease(transaction, plan.tasks[0])
 
 
 ACTS: tuple[Callable[[Driver], None], ...] = (

@@ -82,7 +82,7 @@ KEYS = {
 }
 HISTORY = ("seq", "version", "run", "at", "kind", "workflow", "subject", "event", "source", "target", "attempt", "count", "by",
            "actor", "reason", "command")
-ONLY_SQLITE = {"workflow": ("key", "definition"), "task": ("workflow",), "delivery": ("workflow",), "command": ("at",)}
+ONLY_SQLITE = {"workflow": ("key", "definition"), "task": ("workflow",), "delivery": ("workflow",)}
 """Row numbers, and when a record was made: columns that memory has no use for."""
 
 
@@ -124,8 +124,7 @@ def _of_memory(store: MemoryStore) -> dict[str, list[dict[str, Any]]]:
                     for (w, run, no, what), text in store.payloads.items()],
         "history": [{"root": root, **dict(zip(HISTORY, line, strict=True))}
                     for root, lines in store.lines.items() for line in lines],
-        "command": [{"root": root, "id": id, "digest": r.digest, "version": r.version, "ended": r.ended,
-                     "canceled": r.canceled, "deliveries": r.deliveries, "no_op": r.no_op}
+        "command": [{"root": root, "id": id, "request": r.request, "outcome": r.outcome, "at": r.at}
                     for (root, id), r in store.records.items()],
         "definition": [{"name": name, "version": version, "digest": prepared.digest}
                        for (name, version), prepared in store.definitions.items()],

@@ -209,7 +209,7 @@ def test_no_transaction_is_left_open(path: str) -> None:
         with pytest.raises(kernel.NotFound):
             k.terminate("nobody")
         with suppress(ZeroDivisionError), store.transaction(write=True) as t:
-            t.record("w", "c", Recorded("d", 1, 0, 0, 0, ""))
+            t.record("w", "c", Recorded("r", "o", 1))
             raise ZeroDivisionError
         with pytest.raises(ZeroDivisionError), store.transaction(write=False):
             raise ZeroDivisionError

@@ -144,8 +144,83 @@ def test_a_commit_whose_sync_failed_is_unknown(tmp_path: Path, vfs: FaultyVfs, o
     with pytest.raises(CommitUnknown, match="may or may not have been applied") as caught:
         k.terminate("w", command_id="end", actor="me")
     assert fails.fired == ["sync -wal"]
-    assert "end" in caught.value.hint
+    assert caught.value.hint == "kernel outcome end --workflow w tells"
+    assert caught.value.workflow_id == "w"
     assert (rows_of(watcher.store), left_behind(tmp_path)) == (old, new)
+
+
+WHO = ("this", "another", "the next")
+
+
+@pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_FSYNC])
+def test_the_outcome_of_an_unknown_commit_is_the_truth(tmp_path: Path, vfs: FaultyVfs, code: int) -> None:
+    """Whichever operation of the COMMIT failed, and whether this process asks, another one, or the next after a crash: the
+    answer is what stands, it stays so, and what was not applied cannot be any more.
+    """
+    answers: list[tuple[str, bool]] = []
+    only, cases = ("sync", len(WHO) * 2) if code == apsw.SQLITE_IOERR_FSYNC else ("write", 1)
+    for number in range(MOST):
+        folder, asks = tmp_path / str(number), WHO[number % len(WHO)]
+        folder.mkdir()
+        k, watcher = prepared(folder), opened(folder)
+        watcher.get("w")
+        fails = vfs.meet = Fails(number // cases, code, only=only)
+        error = ended_unknown(k, named=number % 2 == 0)
+        vfs.meet = lambda operation, end: None
+        if error is not None:
+            asker = {"this": k, "another": watcher}.get(asks) or after_a_crash(folder)
+            answers.append((asks, check_outcome(asker, error)))
+        watcher.close()
+        k.close()
+        shutil.rmtree(folder)
+        if not fails.fired:
+            break
+    if only == "write":
+        assert len(answers) >= 10
+        assert not any(applied for _, applied in answers)
+    else:
+        assert set(answers) == {("this", False), ("another", False), ("the next", True)}
+
+
+def ended_unknown(k: Kernel, named: bool) -> CommitUnknown | None:
+    """Terminate `w` on a disk that fails; whether the answer was that nobody knows."""
+    try:
+        k.terminate("w", actor="me", **{"command_id": "end"} if named else {})
+    except CommitUnknown as error:
+        return error
+    except StoreUnavailable:
+        pass
+    return None
+
+
+def after_a_crash(folder: Path) -> Kernel:
+    """The next process, on what this one left in its files."""
+    copy = folder / "next"
+    copy.mkdir()
+    for name in ("kernel.db", "kernel.db-wal"):
+        shutil.copy(folder / name, copy / name)
+    return opened(copy)
+
+
+def check_outcome(k: Kernel, error: CommitUnknown) -> bool:
+    """Ask, and hold the answer against what stands; then again after another crash. Gives whether it was applied."""
+    answer = k.outcome(error.command_id, workflow_id=error.workflow_id)
+    applied = isinstance(answer, kernel.Applied)
+    assert answer == (kernel.Applied(error.command_id, 2, 3, 7, 4) if applied else kernel.NotApplied(error.command_id))
+    store = k.store
+    assert isinstance(store, SqliteStore)
+    for asked in (k, after_a_crash(Path(store.path).parent)):
+        assert asked.get("w").state == ("TERMINATED" if applied else "RUNNING")
+        assert asked.outcome(error.command_id, workflow_id=error.workflow_id) == answer
+        assert asked.audit().clean
+        if not applied:
+            with pytest.raises(kernel.GuardRefused, match="under this id nothing is applied any more"):
+                asked.terminate("w", command_id=error.command_id)
+        asked.terminate("w", command_id="again")
+        assert asked.get("w").state == "TERMINATED"
+        if asked is not k:
+            asked.close()
+    return applied
 
 
 def small_cache(k: Kernel) -> None:

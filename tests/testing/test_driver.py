@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import attrs
 import pytest
 
 from kernel.core.plan import Command
 from kernel.engine.entities import Applied, Lease
-from kernel.engine.kernel import Kernel
+from kernel.engine.kernel import Kernel, Options
 from kernel.engine.sinks import Parcel
 from kernel.engine.timers import Ticked
 from kernel.testing import scenes
@@ -56,23 +56,23 @@ class Forgetful(Kernel):
 
     def commit(self, command: Command) -> Applied:
         """Commit it as if it had no id."""
-        return super().commit(attrs.evolve(command, digest=""))
+        return super().commit(attrs.evolve(command, request=""))
 
 
 class Stingy(Kernel):
     """Hands out one task at a time, however many are asked for."""
 
-    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+    def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
         """Poll for one."""
-        return super().poll(type, worker=worker, limit=1)
+        return super().poll(type, worker=worker, limit=1, **options)
 
 
 class Careless(Kernel):
     """Gives leases of another hand-out than the one that is stored."""
 
-    def poll(self, type: str, *, worker: str = "", limit: int = 1) -> list[Lease]:
+    def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
         """Poll, and mix up the tokens."""
-        leases = super().poll(type, worker=worker, limit=limit)
+        leases = super().poll(type, worker=worker, limit=limit, **options)
         return [attrs.evolve(lease, handouts=lease.handouts + 1) for lease in leases]
 
 

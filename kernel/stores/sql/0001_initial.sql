@@ -143,16 +143,15 @@ CREATE TABLE history (
     PRIMARY KEY (root, seq)
 ) STRICT, WITHOUT ROWID;
 
--- The first outcome of each command whose id the caller chose.
+-- What is kept of each command whose id the caller chose: what was asked and what came of it, as JSON; for a while. Both are
+-- empty where nothing came of it and nothing may any more. root is empty for a poll, which is on no tree.
 CREATE TABLE command (
     root        TEXT    NOT NULL,
     id          TEXT    NOT NULL,
-    digest      TEXT    NOT NULL,
-    version     INTEGER NOT NULL,
-    ended       INTEGER NOT NULL,
-    canceled    INTEGER NOT NULL,
-    deliveries  INTEGER NOT NULL,
-    no_op       TEXT    NOT NULL,
+    request     TEXT    NOT NULL,
+    outcome     TEXT    NOT NULL,
     at          INTEGER NOT NULL,
     PRIMARY KEY (root, id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX command_by_time ON command (at);

@@ -150,11 +150,22 @@ SELECT seq, version, run, at, kind, workflow, subject, event, source, target, at
  WHERE root = :root AND seq > :after AND (:workflow IS NULL OR workflow = :workflow) AND (:run IS NULL OR run = :run)
  ORDER BY seq LIMIT :limit
 
+-- name: lines_of
+SELECT seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason, command
+  FROM history WHERE root = ? AND command = ? ORDER BY seq
+
 -- name: recorded
-SELECT digest, version, ended, canceled, deliveries, no_op FROM command WHERE root = ? AND id = ?
+SELECT request, outcome, at FROM command WHERE root = ? AND id = ?
 
 -- name: record
-INSERT INTO command (root, id, digest, version, ended, canceled, deliveries, no_op, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO command (root, id, request, outcome, at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (root, id) DO UPDATE SET request = excluded.request, outcome = excluded.outcome, at = excluded.at
+
+-- name: has_records
+SELECT 1 FROM command WHERE at <= ? LIMIT 1
+
+-- name: forget
+DELETE FROM command WHERE (root, id) IN (SELECT root, id FROM command WHERE at <= ? ORDER BY at, root, id LIMIT ?)
 
 -- name: definition_by_key
 SELECT digest, content FROM definition WHERE key = ?

@@ -1,0 +1,197 @@
+"""Command ids: what was asked under an id, what came of it, and how an outcome that nobody knows is settled.
+
+A caller who chooses an id gets the first outcome again when the command is repeated; the record of it says what was asked,
+large parts as their digests. A generated id stands in the history only. Records live for `LIFE`; an id older than that must
+not be used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from kernel.core.checks import canonical, check_name
+from kernel.core.plan import Command, Subject
+from kernel.core.records import MICROSECONDS, root_of
+from kernel.engine import inputs, reading
+from kernel.engine.entities import Applied, Expired, Lease, NotApplied, moment
+from kernel.engine.explain import described
+from kernel.engine.faults import FaultPoint
+from kernel.engine.ports import Chance, Recorded, Transaction
+from kernel.errors import GuardRefused, InvalidInput, quoted
+from kernel.spec.vocabulary import ENDED
+
+if TYPE_CHECKING:
+    from kernel.engine.kernel import Kernel
+
+LIFE = 7 * 86_400 * MICROSECONDS
+"""How long the record of a command is kept."""
+DAYS = LIFE // MICROSECONDS // 86_400
+CHOOSE = "choose a new command id"
+NO_TREE = ""
+"""Where polls are recorded: they hand out tasks of any tree."""
+_LONGEST_PART = 100
+"""Characters of a part of a request that are kept as they are; of anything longer the digest is."""
+_GENERATED = re.compile("c[0-9a-f]{16}")
+_WORDS = {"handouts": "lease", "run": "lease", "no": "task", "on": "workflow", "of": "run"}
+_DIGEST = "sha256:"
+
+Outcome = Applied | NotApplied | Expired
+
+
+# ---- requests ---------------------------------------------------------------------------------------------------------------
+def generated(chance: Chance) -> str:
+    """An id for a command whose caller chose none."""
+    return f"c{chance.getrandbits(64):016x}"
+
+
+def request_of(name: str, subject: Subject, parts: Mapping[str, Any]) -> str:
+    """What is asked, as JSON: equal for equal requests. A part that is None was not given."""
+    content = {"command": name, "on": subject.workflow, "no": subject.no, "topic": subject.topic, "of": subject.run or None}
+    content |= {key: _part(value) for key, value in parts.items()}
+    return canonical({key: value for key, value in content.items() if value is not None})
+
+
+def _part(value: Any) -> Any:
+    text = canonical(value)
+    return value if len(text) <= _LONGEST_PART else f"{_DIGEST}{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def named(command_id: object) -> str:
+    """An id that the caller chose. Raises InvalidInput."""
+    return check_name(command_id, what="the command id", error=InvalidInput)
+
+
+def started_by(command_id: str) -> str:
+    """The id of the workflow that a START without one starts under a command id: always the same."""
+    return f"wf-{hashlib.sha256(command_id.encode()).hexdigest()[:24]}"
+
+
+# ---- records ----------------------------------------------------------------------------------------------------------------
+def recorded(command: Command, applied: Applied, at: int) -> Recorded:
+    """The first outcome of a command, to be kept."""
+    return Recorded(command.request, canonical(attrs.asdict(applied, filter=attrs.filters.exclude("command_id"))), at)
+
+
+def first(command: Command, found: Recorded, now: int) -> Applied:
+    """The first outcome of a command that came again. Raises GuardRefused when something else stands under its id."""
+    asked = f"{_told(command.name, command.subject)} with command id {quoted(command.id)}"
+    if not found.outcome:
+        raise GuardRefused(asked, guard="id not given up", stands="the outcome of this id was asked for, and there was none",
+                           why="that answer is final: under this id nothing is applied any more", hint=CHOOSE)
+    was, when = json.loads(found.request), moment(found.at)
+    subject = Subject(was["on"], was.get("no"), was.get("topic"), was.get("of", 0))
+    stands = f"under this id {_told(was['command'], subject)} was applied at {when:%Y-%m-%d %H:%M:%S} UTC"
+    if found.request != command.request and not (was.get("told") and was["command"] == command.name):
+        raise GuardRefused(asked, guard="id unused or the same request", stands=stands,
+                           why=f"this is another request: {_difference(was, json.loads(command.request))}", hint=CHOOSE)
+    if found.at + LIFE <= now:
+        raise GuardRefused(asked, guard="id not expired", stands=stands,
+                           why=f"an id lives for {DAYS} days: what came of it is no longer kept", hint=CHOOSE)
+    return applied_of(command.id, found)
+
+
+def _told(name: str, subject: Subject) -> str:
+    return f"{name} of {described(subject)}" if subject.workflow else name
+
+
+def _difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In which parts two requests differ, in words; of another command it is enough that it is one."""
+    if was["command"] != now["command"]:
+        return f"the command was {was['command']}"
+    parts = [(_WORDS.get(key, key), was.get(key)) for key in {**was, **now} if was.get(key) != now.get(key)]
+    return ", ".join(dict.fromkeys(f"the {word} was {_shown(word, old)}" for word, old in parts))
+
+
+def _shown(word: str, old: object) -> str:
+    if old is None:
+        return "not given"
+    if word in ("lease", "task", "run") or (isinstance(old, str) and old.startswith(_DIGEST)):
+        return "another"
+    return quoted(old) if isinstance(old, str) else json.dumps(old)
+
+
+def applied_of(command_id: str, found: Recorded) -> Applied:
+    """The outcome that a record keeps."""
+    content = json.loads(found.outcome)
+    content.pop("leases", None)
+    return Applied(command_id, **content)
+
+
+def known(transaction: Transaction, command: Command) -> Recorded | None:
+    """What is known of a command whose id the caller gave. Who gives a generated one has it from a CommitUnknown."""
+    root = root_of(command.subject.workflow)
+    found = transaction.recorded(root, command.id)
+    return found or (from_history(transaction, root, command.id) if _GENERATED.fullmatch(command.id) else None)
+
+
+def from_history(transaction: Transaction, root: str, command_id: str) -> Recorded | None:
+    """What the history of a tree tells of a command: its name and its outcome, not what was asked."""
+    lines = transaction.lines_of(root, command_id)
+    if not lines:
+        return None
+    applied = Applied(
+        command_id, max(line.version for line in lines),
+        ended=sum(line.rows for line in lines if line.kind == "workflow" and line.target in ENDED),
+        canceled=sum(line.rows for line in lines if line.target == "CANCELED"),
+        deliveries=sum(line.rows for line in lines if line.kind == "delivery" and line.event == "CREATE"))
+    request = canonical({"command": lines[0].by, "on": lines[0].workflow, "told": True})
+    return attrs.evolve(recorded(Command(lines[0].by, Subject(root)), applied, lines[0].at), request=request)
+
+
+def handed_out(command: Command, leases: Sequence[Lease], at: int) -> Recorded:
+    """The leases that a poll gave, to be kept."""
+    tokens = [[lease.workflow_id, lease.position, lease.run, lease.handouts] for lease in leases]
+    return Recorded(command.request, canonical({"version": 0, "leases": tokens}), at)
+
+
+def leases(transaction: Transaction, command: Command, found: Recorded, now: int) -> list[Lease]:
+    """The leases of a poll that came again: those that still hold."""
+    first(command, found, now)
+    given = []
+    for workflow_id, no, run, handouts in json.loads(found.outcome)["leases"]:
+        tree = transaction.tree(root_of(workflow_id))
+        owner = transaction.workflow(workflow_id, run) if tree is not None and tree.run == run else None
+        row = transaction.task(workflow_id, run, no) if owner is not None else None
+        if row is not None and owner is not None and (row.state, row.handouts) == ("IN_PROGRESS", handouts):
+            row.wf = owner
+            given.append(reading.lease(transaction, row))
+    return given
+
+
+# ---- outcomes ---------------------------------------------------------------------------------------------------------------
+def outcome(kernel: Kernel, command_id: str, workflow_id: str | None) -> Outcome:
+    """What became of a command. Waits for a twin that is under way, then settles: the answer is written down, so it is final.
+
+    The write is needed in each case: after a COMMIT that failed, only the next one that succeeds decides what of the failed
+    one a later process will find.
+    """
+    command_id = named(command_id)
+    roots = [NO_TREE, started_by(command_id)] if workflow_id is None else [root_of(inputs.workflow(workflow_id))]
+    now = kernel.clock.now()
+    with kernel.store.transaction(write=True) as transaction:
+        found = [(root, transaction.recorded(root, command_id) or from_history(transaction, root, command_id)
+                  or Recorded("", "", now)) for root in roots]
+        for root, record in found:
+            transaction.record(root, command_id, record)
+        kernel.faults(FaultPoint.BEFORE_COMMIT, "OUTCOME")
+    kernel.faults(FaultPoint.AFTER_COMMIT, "OUTCOME")
+    applied = next((record for _, record in found if record.outcome), None)
+    if applied is None:
+        return NotApplied(command_id)
+    return Expired(command_id, moment(applied.at)) if applied.at + LIFE <= now else applied_of(command_id, applied)
+
+
+def forget(kernel: Kernel, limit: int) -> int:
+    """Remove records that have lived long enough, at most `limit`; gives how many."""
+    before = kernel.clock.now() - LIFE
+    with kernel.store.transaction(write=False) as transaction:
+        if not transaction.has_records(before):
+            return 0
+    with kernel.store.transaction(write=True) as transaction:
+        return transaction.forget(before, limit)

@@ -6,7 +6,7 @@ from kernel.errors import CommitUnknown, Conflict, InvalidDefinition, InvalidInp
 
 EXITS = (
     (0, "ok"),
-    (1, "not well: an audit finding, a failed delivery, a run's end, a violation, attempts left behind, nothing applied"),
+    (1, "not well: a finding, a failed delivery, a bad end, a violation, an attempt left behind, a command not applied"),
     (2, "the command line was wrong"),
     (3, "Refused: the lifecycle does not allow it now"),
     (4, "NotFound"),

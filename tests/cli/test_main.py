@@ -17,7 +17,7 @@ from kernel.cli.exits import EXITS, code_of
 from tests.cli.stand import Cli
 
 COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "worker",
-            "daemon", "tick", "deliver", "deliveries", "redrive", "audit", "diagram", "faults"]
+            "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "audit", "diagram", "faults"]
 
 
 def test_the_commands_are_those_that_exist() -> None:
@@ -127,7 +127,7 @@ def test_only_start_makes_a_store(cli: Cli, tmp_path: Path) -> None:
 def test_the_order_of_exit_codes_is_that_of_the_errors() -> None:
     """Every error class of the package has the exit code that the help promises."""
     promised = {"Refused": 3, "NoSuchTransition": 3, "GuardRefused": 3, "Fenced": 3, "NotFound": 4, "InvalidDefinition": 5,
-                "InvalidInput": 5, "Conflict": 6, "StoreError": 7, "StoreUnavailable": 7, "CommitUnknown": 7,
+                "InvalidInput": 5, "Conflict": 6, "StoreError": 7, "StoreUnavailable": 7, "CommitUnknown": 8,
                 "StoreFull": 7, "StoreReadOnly": 7, "StoreCorrupt": 7, "SchemaMismatch": 7, "UnsafeStore": 7}
     for name, code in promised.items():
         assert code_of(getattr(errors, name)("asked")) == code, name

@@ -24,7 +24,7 @@ OPTIONS = {"command_id": None, "reason": "", "actor": None}
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "register": ((LEAF,), {}),
     "start": (("root",), {"version": None, "input": None, "workflow_id": "new", **OPTIONS}),
-    "poll": (("b",), {"worker": "w1", "limit": 1}),
+    "poll": (("b",), {"worker": "w1", "limit": 1, **OPTIONS}),
     "complete": (("LEASE",), {"output": None, **OPTIONS}),
     "fail": (("LEASE",), {"retryable": True, "output": None, **OPTIONS}),
     "heartbeat": (("LEASE",), {}),
@@ -43,8 +43,10 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "allowed": (("w", "a"), {}),
     "deliveries": ((), {"state": None, "workflow_id": None, "after": None, "limit": 10}),
     "audit": ((), {}),
+    "backlog": ((), {}),
+    "outcome": (("id",), {"workflow_id": "w"}),
 }
-READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "audit")
+READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "audit", "backlog")
 OUTSIDE = {"command", "commit", "apply", "close"}
 """Of the kernel's own machinery: what callers use is above."""
 

@@ -67,6 +67,7 @@ def rebuilt(k: Kernel, workflow: str) -> dict[str, Any]:
             "id": w.id, "run": w.run, "state": w.state, "name": w.name, "definition_version": w.definition_version,
             "definition": digest_of(k, w), "parent": w.parent, "started": microseconds(w.started),
             "ended": microseconds(w.changed), "reason": w.reason, "input": w.input,
+            "output": w.output, "variables": w.variables,
         },
         "tasks": [{
             "ref": t.ref, "type": t.type, "mode": t.mode, "state": t.state, "attempt": t.attempt,
@@ -146,7 +147,7 @@ def test_an_ended_sub_workflow_is_frozen_in_a_live_tree(each: Stand, k: Kernel) 
 def test_random_runs_have_documents(each: Stand) -> None:
     """Of every workflow that ended in a random run, the document equals what callers read."""
     driver = Driver([each], 8)
-    for _ in range(120):
+    for _ in range(200):
         driver.step()
     found = [w.id for w in each.k.find(limit=1_000).items if w.state not in ("RUNNING", "PAUSED")]
     assert len(found) > 10

@@ -334,7 +334,7 @@ class MemoryTransaction:
         """Every row that breaks a state invariant."""
         workflows = [row.copy() for row in self.store.workflows.values()]
         tasks = [row.copy() for rows in self.store.tasks.values() for row in rows.values()]
-        return violations(workflows, tasks, [row.copy() for row in self.store.outbox.values()])
+        return violations(self.store.trees.values(), workflows, tasks, [row.copy() for row in self.store.outbox.values()])
 
     def sizes(self) -> tuple[int, int, int]:
         """How many workflows, tasks and deliveries there are."""

@@ -4,12 +4,13 @@ of every other store's audit.
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 from kernel.core.program import Counter, standard_program
-from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, child_id
+from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, child_id, root_of
 from kernel.core.working_set import in_scope
 from kernel.engine.ports import Violation
 from kernel.spec import SPEC
@@ -82,13 +83,14 @@ def _counters() -> tuple[tuple[Counter, Function], ...]:
 
 
 def violations(
-    workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]
+    trees: Iterable[TreeRow], workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]
 ) -> Iterator[Violation]:
     """Every row on which a state invariant does not hold, and every counter that is not what it counts."""
     whole = Whole(workflows, tasks, deliveries)
     rows: dict[str, list[Any]] = {"workflow": workflows, "task": tasks, "delivery": deliveries}
     for kind, found in rows.items():
         yield from _damage(kind, found, whole)
+    yield from _missing(trees, whole)
     rows["task"] = [row for row in tasks if (row.workflow, row.run) in whole.workflows]
     for prop, holds in _properties():
         for row in rows[prop.on]:
@@ -110,6 +112,19 @@ def _damage(kind: str, rows: list[Any], whole: Whole) -> Iterator[Violation]:
             yield Violation("STORE", *_place(row), f"unknown state {row.state}")
         if kind != "workflow" and (row.workflow, row.run) not in whole.workflows:
             yield Violation("STORE", *_place(row), f"a {kind} of a workflow that does not exist")
+
+
+def _missing(trees: Iterable[TreeRow], whole: Whole) -> Iterator[Violation]:
+    """Workflows that lack tasks of their definition, and trees that do not know how many they have."""
+    there: Counts[tuple[str, int]] = Counts()
+    for (workflow_id, run), own in whole.own.items():
+        there[root_of(workflow_id), run] += len(own)
+        wanted = len(whole.workflows[workflow_id, run].prepared.facts)
+        if (found := sum(1 for task in own if task.no < wanted)) != wanted:
+            yield Violation("STORE", workflow_id, run, "", f"{found} of the {wanted} tasks of its definition are there")
+    for tree in trees:
+        if (found := there[tree.root, tree.run]) != tree.tasks:
+            yield Violation("STORE", tree.root, tree.run, "", f"its tree has {found} tasks, and counts {tree.tasks}")
 
 
 def _place(row: Any) -> tuple[str, int, str]:

@@ -110,7 +110,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
 SMALL = ("json_each", "definition", "topic", "CONSTANT")
 SCANS = {
     # The audit looks at everything that there is, and the sizes are counted.
-    **{name: {"task", "workflow", "delivery", "t", "w", "d", "p", "c"} for name in statements() if name.startswith(AUDIT)},
+    **{name: {"task", "workflow", "delivery", "t", "w", "d", "p", "c", "r"} for name in statements() if name.startswith(AUDIT)},
     "sizes": {"task", "workflow", "delivery"},
     "backlog": {"delivery"},  # the partial index of DEAD ones, to count them
     "latest_time": {"delivery"},  # the partial indexes of open ones, once in the life of a process

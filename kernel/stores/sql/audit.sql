@@ -13,6 +13,20 @@ SELECT w.id, w.run, t.no, t.state || ', but not found where work is looked for'
     OR (t.due IS NOT NULL AND t.mode <> 'WORKER' AND t.queue <> '')
     OR (t.due IS NOT NULL AND t.mode = 'WORKER' AND (t.queue = '') <> (t.state = 'IN_PROGRESS'))
 
+-- name: audit_STORE_tasks_missing
+WITH size (definition, tasks) AS MATERIALIZED (
+    SELECT key, json_array_length(content, '$.tasks') FROM definition WHERE json_valid(content))
+SELECT w.id, w.run, NULL, count(t.no) || ' of the ' || s.tasks || ' tasks of its definition are there'
+  FROM workflow w JOIN size s ON s.definition = w.definition LEFT JOIN task t ON t.workflow = w.key AND t.no < s.tasks
+ GROUP BY w.key HAVING count(t.no) <> s.tasks
+
+-- name: audit_STORE_tree_tasks
+WITH there (root, run, tasks) AS MATERIALIZED (
+    SELECT w.root, w.run, count(*) FROM workflow w JOIN task t ON t.workflow = w.key GROUP BY w.root, w.run)
+SELECT r.root, r.run, NULL, 'its tree has ' || coalesce(t.tasks, 0) || ' tasks, and counts ' || r.tasks
+  FROM tree r LEFT JOIN there t ON t.root = r.root AND t.run = r.run
+ WHERE r.tasks <> coalesce(t.tasks, 0)
+
 -- name: audit_INV-01_open_task
 SELECT w.id, w.run, t.no, t.state || ' under ' || w.state
   FROM task t JOIN workflow w ON w.key = t.workflow

@@ -9,7 +9,7 @@ import attrs
 import click
 
 from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, warn
-from kernel.cli.files import family, load
+from kernel.cli.files import Reading, family, load, task_defs_option
 from kernel.cli.text import duration, faint, heading, number, safe, say, state, when
 from kernel.core.checks import check_name
 from kernel.core.definitions import WorkflowDef
@@ -24,6 +24,7 @@ from kernel.spec.vocabulary import CLOSED_BADLY, ENDED_BADLY
 @click.command(cls=StoreCommand)
 @click.argument("name", required=False)
 @click.option("--file", "files", multiple=True, metavar="FILE", help="Register the definitions of a file; repeatable.")
+@task_defs_option
 @click.option("--version", type=click.IntRange(1), metavar="N", help="Of the definition; the newest when not given.")
 @click.option("--input", "given", type=Json(), metavar="JSON", help="The workflow's input, or @FILE with it.")
 @click.option("--id", "workflow_id", help="The workflow's id; made up when not given.")
@@ -31,15 +32,16 @@ from kernel.spec.vocabulary import CLOSED_BADLY, ENDED_BADLY
               help="Topics that hear of the end of what --file defines; repeatable.")
 @command_options
 def start(
-    place: Place, name: str | None, files: tuple[str, ...], version: int | None, given: Any, workflow_id: str | None,
-    topics: tuple[str, ...], **options: Any,
+    place: Place, name: str | None, files: tuple[str, ...], task_defs: str | None, version: int | None, given: Any,
+    workflow_id: str | None, topics: tuple[str, ...], **options: Any,
 ) -> None:
     """Start a workflow.
 
     NAME is that of a registered definition, or of one in a --file; it can be left out when the file has only one. Children
     that no --file and no registered definition defines come from the folder of the first --file.
     """
-    loaded = [load(path, topics) for path in files]
+    how = Reading(topics, task_defs)
+    loaded = [load(path, how) for path in files]
     own = [each for found, _ in loaded for each in found]
     if name is None:
         name, version = chosen(own, files)
@@ -47,7 +49,7 @@ def start(
     with place.open(create=bool(files)) as k:
         with k.store.transaction(write=False) as transaction:
             registered = transaction.names()
-        found = family(own, given, [Path(file) for file in files], topics=topics, registered=registered)
+        found = family(own, given, [Path(file) for file in files], how, registered=registered)
         for text in (*(text for _, texts in loaded for text in texts), *found.warnings):
             warn(text)
         for text in found.notes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import click
 
 import kernel
 from kernel.cli.common import ARCHIVE
@@ -16,6 +17,9 @@ from kernel.core.definitions import WorkflowDef
 from kernel.core.structure import flatten
 from kernel.errors import InvalidDefinition, InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import ENDED
+
+task_defs_option = click.option(
+    "--task-defs", metavar="FILE", help="Conductor's task definitions, for tasks that have none embedded.")
 
 
 @attrs.frozen
@@ -56,23 +60,32 @@ class Job:
         return sorted({task.type for each in plain for task in each.tasks if task.mode == "WORKER"})
 
 
-def load(path: str | Path, topics: Sequence[str] = (ARCHIVE,)) -> tuple[list[WorkflowDef], list[str]]:
+@attrs.frozen
+class Reading:
+    """How definition files are read: the topics that hear of the ends, and the file of task definitions, if any."""
+
+    topics: Sequence[str] = (ARCHIVE,)
+    task_defs: str | None = None
+
+
+def load(path: str | Path, how: Reading) -> tuple[list[WorkflowDef], list[str]]:
     """The definitions of a file, and what in it has no effect. Raises InvalidDefinition."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", kernel.DefinitionWarning)
-        found = kernel.load_definitions(path, topics=topics)
+        found = kernel.load_definitions(path, topics=how.topics, task_defs=how.task_defs)
     return found, [str(w.message) for w in caught]
 
 
-def prepare(path: Path, given: Sequence[Path], case: Case) -> Job:
+def prepare(path: Path, given: Sequence[Path], case: Case, how: Reading | None = None) -> Job:
     """Read a file and find the children that it names. Raises InvalidDefinition, InvalidInput or NotFound."""
-    own, told = load(path)
+    how = how or Reading()
+    own, told = load(path, how)
     start = _named(own, case.start, path) if case.start else _tops(own)
     for name in case.companions:
-        found, more = load(path.parent / name)
+        found, more = load(path.parent / name, how)
         told += more
         own += [d for d in found if _key(d) not in {_key(known) for known in own}]
-    whole = family(own, case.input, [path, *given])
+    whole = family(own, case.input, [path, *given], how)
     return Job(path, whole.definitions, start, case, whole.notes, (*told, *whole.warnings))
 
 
@@ -86,8 +99,7 @@ class Family:
 
 
 def family(
-    own: Iterable[WorkflowDef], given: Any, files: Sequence[Path], *, topics: Sequence[str] = (ARCHIVE,),
-    registered: Collection[str] = (),
+    own: Iterable[WorkflowDef], given: Any, files: Sequence[Path], how: Reading, *, registered: Collection[str] = ()
 ) -> Family:
     """Find the children that definitions name: in `files`, then in the folder of the first; `given` is the input."""
     definitions, notes, told = {_key(d): d for d in own}, [], list[str]()
@@ -97,7 +109,7 @@ def family(
     while wanted := sorted(_children(definitions.values(), given) - {n for n, _ in definitions} - looked):
         looked.update(wanted)
         for name in wanted:
-            where = _find(name, places, topics)
+            where = _find(name, places, how)
             if where is not None:
                 definitions |= {_key(d): d for d in where[1]}
                 told += where[2]
@@ -143,13 +155,13 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _find(name: str, files: Iterable[Path], topics: Sequence[str]) -> tuple[Path, list[WorkflowDef], list[str]] | None:
+def _find(name: str, files: Iterable[Path], how: Reading) -> tuple[Path, list[WorkflowDef], list[str]] | None:
     """The first file that defines a name, with what of it has that name; files that cannot be read are passed over."""
     for path in files:
         if not path.is_file():
             continue
         try:
-            found, told = load(path, topics)
+            found, told = load(path, how)
         except InvalidDefinition:
             continue
         named = [d for d in found if d.name == name]

@@ -18,7 +18,7 @@ import kernel
 from kernel.cli.common import ARCHIVE, MEMORY, FreshCommand, Json, Place, url_of
 from kernel.cli.crew import Crew, Unreliable
 from kernel.cli.exits import code_of
-from kernel.cli.files import Case, Job, prepare, read_cases
+from kernel.cli.files import Case, Job, Reading, prepare, read_cases, task_defs_option
 from kernel.cli.handlers import functions_for, functions_of
 from kernel.cli.text import Live, duration, faint, heading, number, safe, state, table
 from kernel.core.definitions import WorkflowDef
@@ -39,6 +39,7 @@ class Settings:
     """What the user asked of all files."""
 
     place: Place
+    how: Reading
     folder: Path
     workers: int
     functions: dict[str, Any]
@@ -91,6 +92,7 @@ class Result:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--input", "given", type=Json(), metavar="JSON", help="Input of each workflow, or @FILE with it.")
 @click.option("--cases", metavar="FILE", help="JSON with input, companions, workers, expected end; by file name.")
+@task_defs_option
 @click.option("--workers", type=click.IntRange(1, 64), metavar="N", default=2, show_default=True, help="Threads that poll.")
 @click.option("--handlers", metavar="MODULE",
               help="Python module, found from the current folder, that is imported and runs: its function named like a "
@@ -102,8 +104,8 @@ class Result:
 @click.option("--seed", type=int, metavar="N", default=1, show_default=True, help="Of the chance of --fail-archive.")
 @click.pass_context
 def run(
-    ctx: click.Context, place: Place, files: tuple[str, ...], given: Any, cases: str | None, workers: int,
-    handlers: str | None, probability: float, terminate_after: int | None, seed: int,
+    ctx: click.Context, place: Place, files: tuple[str, ...], given: Any, cases: str | None, task_defs: str | None,
+    workers: int, handlers: str | None, probability: float, terminate_after: int | None, seed: int,
 ) -> None:
     """Run definitions from end to end, and check their ends.
 
@@ -117,10 +119,11 @@ def run(
     known = read_cases(cases)
     functions = functions_of(handlers) if handlers is not None else {}
     settings = Settings(
-        place=place, folder=Path(tempfile.mkdtemp(prefix="kernel-run-")), workers=workers, functions=functions,
-        probability=probability, chance=random.Random(seed), terminate_after=terminate_after,
+        place=place, how=Reading(task_defs=task_defs), folder=Path(tempfile.mkdtemp(prefix="kernel-run-")), workers=workers,
+        functions=functions, probability=probability, chance=random.Random(seed), terminate_after=terminate_after,
         live=Live(err=place.as_json))
-    paths = [path for path in map(Path, files) if cases is None or path.absolute() != Path(cases).absolute()]
+    others = {Path(each).absolute() for each in (cases, task_defs) if each is not None}
+    paths = [path for path in map(Path, files) if path.absolute() not in others]
     results = []
     for number_, path in enumerate(paths, start=1):
         case = known.get(path.name, Case())
@@ -148,7 +151,7 @@ def _one(path: Path, given: list[Path], case: Case, settings: Settings) -> Resul
     """Run one file. What the kernel refuses becomes part of the result, so that the other files still run."""
     tell = settings.live.line
     try:
-        job = prepare(path, given, case)
+        job = prepare(path, given, case, settings.how)
         for text in job.warnings:
             about = text.removeprefix(f"{quoted(str(path))}, ")
             tell(f"  {click.style('warning:', fg='yellow')} {safe(about)}")

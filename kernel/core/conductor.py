@@ -1,26 +1,40 @@
 """Conductor's workflow-definition JSON, read into WorkflowDef.
 
-A sequence of tasks becomes `after`; a FORK_JOIN and the JOIN behind it become a fork, its branches and a join. What a
-file says and this kernel does not do is refused, or warned of by name (kernel.core.conductor_fields). Task definitions
-that Conductor keeps apart from workflows are not in such a file: a task without an embedded one has TaskDef's defaults.
+A sequence of tasks becomes `after`; a FORK_JOIN and the JOIN behind it become a fork, its branches and a join; the branches
+of a SWITCH or DECISION become `when`. What a file says and this kernel does not do is refused, or warned of by name
+(kernel.core.conductor_fields). Task definitions that Conductor keeps apart from workflows come from a second file; a task
+with none, there or embedded, has TaskDef's defaults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from kernel.core import checks
-from kernel.core.conductor_fields import FIELDS, KINDS, Use
+from kernel.core.conductor_fields import FIELDS, Use
+from kernel.core.conductor_items import (
+    Item,
+    about,
+    branches,
+    cases,
+    check_kind,
+    end_of,
+    joined,
+    out_of_order,
+    refuse_foreign,
+    refuse_timer,
+    tasks_defined,
+    value_of,
+)
 from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
 from kernel.errors import InvalidDefinition, quoted
 
-DEEPEST = 50  # forks and inline definitions in one another
-_SHOWN = 5  # tasks that one message names
+DEEPEST = 50  # forks, switches and inline definitions in one another
 _LOGICS = ("FIXED", "LINEAR_BACKOFF", "EXPONENTIAL_BACKOFF")
-_JSON_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
+Branch = tuple[str, str | None]
 
 
 @attrs.frozen
@@ -31,12 +45,15 @@ class Parsed:
     warnings: tuple[str, ...]
 
 
-def parse(content: object, *, file: str, topics: Sequence[str] = ()) -> Parsed:
+def parse(
+    content: object, *, file: str, topics: Sequence[str] = (), task_defs: object = (), task_defs_file: str = ""
+) -> Parsed:
     """Read the content of a file: one definition or a list of them, each to be delivered to `topics`.
 
+    `task_defs` is the content of a file of task definitions, one or a list of them, for tasks that have none embedded.
     Raises InvalidDefinition, which names the file, the definition and the task.
     """
-    reader = _Reader(quoted(file))
+    reader = _Reader(quoted(file), tasks_defined(task_defs, quoted(task_defs_file)))
     contents = content if isinstance(content, list) else [content]
     if not contents:
         raise InvalidDefinition(f"{reader.file} is not acceptable", why="it holds an empty list, and no definition")
@@ -51,91 +68,85 @@ def parse(content: object, *, file: str, topics: Sequence[str] = ()) -> Parsed:
 
 
 @attrs.frozen
-class _Item:
-    """A task as the file has it, or a definition (with no reference): `given` holds its supported fields."""
-
-    place: str
-    ref: str = ""
-    type: str = ""
-    given: dict[str, Any] = attrs.field(factory=dict)
-
-    @property
-    def kind(self) -> TaskKind:
-        return KINDS[self.type]
-
-    @property
-    def where(self) -> str:
-        return f"{self.place}, task {quoted(self.ref)}" if self.ref else self.place
-
-
-@attrs.frozen
 class _Reader:
-    """Reads one file. `file` is quoted; `notes` collects, per definition and text, the tasks that it is about."""
+    """Reads one file. `file` is quoted; `task_defs` are those of the second file, by name, each with its place; `notes`
+    collects, per definition and text, the tasks that it is about.
+    """
 
     file: str
+    task_defs: Mapping[str, tuple[str, dict[str, Any]]]
     notes: dict[tuple[str, str], list[str]] = attrs.field(factory=dict)
 
     def definition(self, content: object, around: str, topics: Sequence[str], depth: int) -> WorkflowDef:
         if not isinstance(content, dict):
             raise InvalidDefinition(f"{around}: a definition must be an object, not {checks.shown(content)}")
         place = f"{around}, definition {checks.shown(content.get('name'))}"
-        given = self.fields("workflow", content, _Item(place), required=("name", "tasks"))
+        given = self.fields("workflow", content, Item(place), required=("name", "tasks"))
         checks.choice(place, "schemaVersion", str(given.get("schemaVersion", 2)), ("2",))
-        _refuse_foreign(given["tasks"], place)
+        refuse_foreign(given["tasks"], place)
         policy, seconds = given.get("timeoutPolicy", "ALERT_ONLY"), given.get("timeoutSeconds") or None
         checks.choice(place, "timeoutPolicy", policy, ("TIME_OUT_WF", "ALERT_ONLY"))
         if policy == "ALERT_ONLY" and seconds:
-            self.note(_Item(place), "'timeoutSeconds' has no effect: with ALERT_ONLY nothing ends and nobody is told")
+            self.note(Item(place), "'timeoutSeconds' has no effect: with ALERT_ONLY nothing ends and nobody is told")
             seconds = None
         tasks, _ = self.sequence(given["tasks"], (), place, depth)
+        names = {"outputParameters": "output", "inputTemplate": "defaults", "variables": "variables"}
+        options = {ours: given[name] for name, ours in names.items() if name in given}
         try:
             return WorkflowDef(
                 given["name"], version=given.get("version", 1), tasks=tasks, topics=topics, timeout=seconds,
-                restartable=given.get("restartable", True),
+                restartable=given.get("restartable", True), failure_workflow=content.get("failureWorkflow") or None, **options,
             )
         except InvalidDefinition as error:
             raise checks.placed(error, around) from None
 
     def sequence(
-        self, contents: object, after: tuple[str, ...], place: str, depth: int
+        self, contents: object, after: tuple[str, ...], place: str, depth: int, when: Branch | None = None
     ) -> tuple[list[TaskDef], tuple[str, ...]]:
-        """The tasks of a sequence that comes after `after`, and the references that what follows has to wait for."""
+        """The tasks of a sequence that comes after `after` and stands in the branch `when` of a switch, if any; and the
+        references that what follows has to wait for.
+        """
         if depth > DEEPEST:
-            why = f"forks and inline definitions are nested more than {DEEPEST} levels deep"
+            why = f"forks, switches and inline definitions are nested more than {DEEPEST} levels deep"
             raise InvalidDefinition(f"{place} is not acceptable", why=why)
         if not isinstance(contents, list):
             raise InvalidDefinition(f"{place}: tasks must stand in a list, not in {checks.shown(contents)}")
         made: list[TaskDef] = []
-        fork: _Item | None = None  # until its join: what stands in its branches is `forked`
+        fork: Item | None = None  # until its join: what stands in its branches is `forked`
         forked: list[TaskDef] = []
         for content in contents:
             item = self.item(content, place)
             if fork is None and item.kind is TaskKind.JOIN:
-                raise _out_of_order(item, "this JOIN has no fork in front of it")
+                raise out_of_order(item, "this JOIN has no fork in front of it")
             if fork is not None and item.kind is not TaskKind.JOIN:
-                raise _out_of_order(fork, f"the join of this FORK_JOIN is missing: {quoted(item.ref)} follows it")
+                raise out_of_order(fork, f"the join of this FORK_JOIN is missing: {quoted(item.ref)} follows it")
             if fork is not None:
-                after = _joined(item, forked) or after
-            made.append(self.task(item, after, depth))
+                after = joined(item, forked) or after
+            made.append(self.task(item, after, when, depth))
             after, fork = (item.ref,), None
             if item.kind is TaskKind.FORK:
                 fork = item
-                branches = [self.sequence(each, after, place, depth + 1) for each in _branches(item)]
-                forked = [task for tasks, _ in branches for task in tasks]
+                inner = [self.sequence(each, after, place, depth + 1, when) for each in branches(item)]
+                forked = [task for tasks, _ in inner for task in tasks]
                 made.extend(forked)
-                after = tuple(dict.fromkeys(ref for _, tails in branches for ref in tails))
+                after = tuple(dict.fromkeys(ref for _, tails in inner for ref in tails))
+            elif item.kind is TaskKind.SWITCH:
+                for case, each in cases(item):
+                    inside, tails = self.sequence(each, (item.ref,), place, depth + 1, (item.ref, case))
+                    made.extend(inside)
+                    after = (*after, *tails)
         if fork is not None:
-            raise _out_of_order(fork, "the join of this FORK_JOIN is missing: nothing follows it")
+            raise out_of_order(fork, "the join of this FORK_JOIN is missing: nothing follows it")
         return made, after
 
-    def item(self, content: object, place: str) -> _Item:
+    def item(self, content: object, place: str) -> Item:
         if not isinstance(content, dict):
             raise InvalidDefinition(f"{place}: a task must be an object, not {checks.shown(content)}")
         ref = content.get("taskReferenceName")
-        item = _Item(place, ref if isinstance(ref, str) else "?", content.get("type") or "SIMPLE")
+        item = Item(place, ref if isinstance(ref, str) else "?", content.get("type") or "SIMPLE")
         return attrs.evolve(item, given=self.fields("task", content, item, required=("name", "taskReferenceName")))
 
-    def task(self, item: _Item, after: tuple[str, ...], depth: int) -> TaskDef:
+    def task(self, item: Item, after: tuple[str, ...], when: Branch | None, depth: int) -> TaskDef:
         names = {"name": "type", "inputParameters": "input", "optional": "optional", "permissive": "permissive"}
         options: dict[str, Any] = {ours: item.given[name] for name, ours in names.items() if name in item.given}
         if item.kind is TaskKind.WORKER:
@@ -143,37 +154,51 @@ class _Reader:
         elif item.kind is TaskKind.WORKFLOW:
             options |= self.child_options(item, depth)
         elif item.kind is TaskKind.WAIT:
-            _refuse_timer(item)
+            refuse_timer(item)
+        elif item.kind is TaskKind.SWITCH:
+            options["on"] = value_of(item)
+        elif item.kind is TaskKind.TERMINATE:
+            options |= end_of(item)
+        if item.kind is not TaskKind.WORKER and item.given["name"] in self.task_defs:
+            where, _ = self.task_defs[item.given["name"]]
+            self.note(item, f"{where} has no effect: only a SIMPLE task uses one")
         try:
-            return TaskDef(item.ref, kind=item.kind, after=after, **options)
+            return TaskDef(item.ref, kind=item.kind, after=after, when=when, **options)
         except InvalidDefinition as error:
             raise checks.placed(error, item.place) from None
 
-    def worker_options(self, item: _Item) -> dict[str, Any]:
-        """What an embedded task definition says; its own defaults are those of Conductor's schema."""
+    def worker_options(self, item: Item) -> dict[str, Any]:
+        """What the task's definition says, the embedded one or else that of the second file."""
         options: dict[str, Any] = {}
         if (content := item.given.get("taskDefinition")) is not None:
-            given = self.fields("taskDefinition", content, item)
-            policy, logic = given.get("timeoutPolicy", "TIME_OUT_WF"), given.get("retryLogic", "FIXED")
-            lease = given.get("responseTimeoutSeconds", 3600)
-            checks.choice(item.where, "taskDefinition.timeoutPolicy", policy, ExpiryPolicy)
-            checks.choice(item.where, "taskDefinition.retryLogic", logic, _LOGICS)
-            checks.whole(item.where, "taskDefinition.responseTimeoutSeconds", lease, least=1)
-            options = {
-                "retries": given.get("retryCount", 3), "retry_delay": given.get("retryDelaySeconds", 60),
-                "lease": lease, "poll_timeout": given.get("pollTimeoutSeconds") or None, "on_expiry": policy,
-            }
-            if logic != "FIXED" and options["retry_delay"]:
-                text = "has no effect: every retry waits retryDelaySeconds"
-                self.note(item, f"'taskDefinition.retryLogic' {logic} {text}")
-            if policy != "RETRY":
-                text = "also says what follows when responseTimeoutSeconds end; Conductor would retry then"
-                self.note(item, f"'taskDefinition.timeoutPolicy' {policy} {text}")
+            options = self.definition_options(item, content, "taskDefinition.")
+        elif (known := self.task_defs.get(item.given["name"])) is not None:
+            options = self.definition_options(Item(known[0]), known[1], "")
         if "retryCount" in item.given:
             options["retries"] = item.given["retryCount"]
+        if template := options.pop("template", {}):
+            options["input"] = {**template, **item.given.get("inputParameters", {})}
         return options
 
-    def child_options(self, item: _Item, depth: int) -> dict[str, Any]:
+    def definition_options(self, item: Item, content: dict[str, Any], prefix: str) -> dict[str, Any]:
+        """What a task definition says; its own defaults are those of Conductor's schema."""
+        given = self.fields("taskDefinition", content, item)
+        policy, logic = given.get("timeoutPolicy", "TIME_OUT_WF"), given.get("retryLogic", "FIXED")
+        lease, delay = given.get("responseTimeoutSeconds", 3600), given.get("retryDelaySeconds", 60)
+        checks.choice(item.where, f"{prefix}timeoutPolicy", policy, ExpiryPolicy)
+        checks.choice(item.where, f"{prefix}retryLogic", logic, _LOGICS)
+        checks.whole(item.where, f"{prefix}responseTimeoutSeconds", lease, least=1)
+        if logic != "FIXED" and delay:
+            self.note(item, f"'{prefix}retryLogic' {logic} has no effect: every retry waits retryDelaySeconds")
+        if policy != "RETRY":
+            text = "also says what follows when responseTimeoutSeconds end; Conductor would retry then"
+            self.note(item, f"'{prefix}timeoutPolicy' {policy} {text}")
+        return {
+            "retries": given.get("retryCount", 3), "retry_delay": delay, "lease": lease, "on_expiry": policy,
+            "poll_timeout": given.get("pollTimeoutSeconds") or None, "template": given.get("inputTemplate", {}),
+        }
+
+    def child_options(self, item: Item, depth: int) -> dict[str, Any]:
         """The child that a SUB_WORKFLOW task starts: by name, or written inline."""
         param = item.given.get("subWorkflowParam")
         if param is None:
@@ -194,11 +219,11 @@ class _Reader:
         return {"workflow": given["name"], "workflow_version": given.get("version") or None, "retries": retries}
 
     def fields(
-        self, level: str, content: dict[str, Any], item: _Item, *, required: Sequence[str] = ()
+        self, level: str, content: dict[str, Any], item: Item, *, required: Sequence[str] = ()
     ) -> dict[str, Any]:
         """The supported fields that are given; warns of the others, or refuses them, as FIELDS says."""
         given: dict[str, Any] = {}
-        prefix = "" if level in ("workflow", "task") else f"{level}."
+        prefix = f"{level}." if item.ref and level != "task" else ""
         for name, value in content.items():
             field, rule = f"{prefix}{name}", FIELDS[level].get(name)
             if rule is None:
@@ -207,7 +232,7 @@ class _Reader:
                 continue
             use = rule.elsewhere if rule.only and item.type not in rule.only else rule.use
             if use is Use.SUPPORTED and value is not None:
-                _check_kind(item.where, field, value, rule.kinds)
+                check_kind(item.where, field, value, rule.kinds)
                 given[name] = value
             elif use is Use.WARNED and value:
                 self.note(item, f"{quoted(field)} has no effect: {rule.says}")
@@ -218,84 +243,10 @@ class _Reader:
                 checks.refuse(item.where, name, "it is missing or empty")
         return given
 
-    def note(self, item: _Item, text: str) -> None:
+    def note(self, item: Item, text: str) -> None:
+        """Keep a text about a task, or about what has no tasks."""
         self.notes.setdefault((item.place, text), []).extend([quoted(item.ref)] if item.ref else [])
 
     def warnings(self) -> tuple[str, ...]:
         """The notes as texts, each with the tasks that it is about."""
-        return tuple(f"{place}{_about(refs)}: {text}" for (place, text), refs in self.notes.items())
-
-
-def _check_kind(where: str, name: str, value: object, kinds: Sequence[type]) -> None:
-    if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
-        wanted = " or ".join(_JSON_NAMES[kind] for kind in kinds)
-        checks.refuse(where, name, f"it must be {wanted}, not {checks.shown(value)}")
-    if int in kinds:
-        checks.whole(where, name, value, least=0)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _about(refs: Sequence[str]) -> str:
-    return f", {'task' if len(refs) == 1 else 'tasks'} {_listed(refs)}" if refs else ""
-
-
-def _refuse_foreign(contents: object, place: str) -> None:
-    """Refuses the task types that cannot run, all of them at once, wherever they stand in the definition."""
-    foreign = list(_foreign(contents))
-    if foreign:
-        (ref, type_), *others = foreign
-        also = f"; nor are those of {_listed([f'{other} ({kind})' for other, kind in others])}" if others else ""
-        raise InvalidDefinition(
-            f"{place}, task {ref} cannot be read", why=f"its type {type_} is not supported{also}", allowed=tuple(KINDS),
-            hint="put a SIMPLE task in its place whose worker does the same",
-        )
-
-
-def _foreign(contents: object) -> Iterator[tuple[str, str]]:
-    """Reference and type of each task that is of no supported type, in the order of the file; iterative."""
-    waiting = [contents]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting.extend(reversed(item))
-        elif isinstance(item, dict):
-            type_, cases = item.get("type") or "SIMPLE", item.get("decisionCases")
-            if isinstance(type_, str) and type_ not in KINDS:
-                yield checks.shown(item.get("taskReferenceName")), quoted(type_)
-            inner = [*cases.values()] if isinstance(cases, dict) else []
-            waiting.extend(reversed([item.get("forkTasks"), inner, item.get("defaultCase"), item.get("loopOver")]))
-
-
-def _out_of_order(item: _Item, why: str) -> InvalidDefinition:
-    return InvalidDefinition(
-        f"{item.where} cannot be read", why=why, hint="let the JOIN stand right behind its FORK_JOIN, in the same list"
-    )
-
-
-def _branches(fork: _Item) -> list[object]:
-    if not fork.given.get("forkTasks"):
-        checks.refuse(fork.where, "forkTasks", "it is missing or empty")
-    return list(fork.given["forkTasks"])
-
-
-def _joined(join: _Item, forked: Sequence[TaskDef]) -> tuple[str, ...]:
-    """The references that a JOIN names, each once; refuses one that stands in no branch of its fork."""
-    inside = {task.ref: None for task in forked}
-    names = join.given.get("joinOn", [])
-    for name in names:
-        if not isinstance(name, str) or name not in inside:
-            hint = checks.nearest(name, inside) if isinstance(name, str) else ""
-            checks.refuse(join.where, "joinOn", f"{checks.shown(name)} is not a task in a branch of its fork", hint)
-    return tuple(dict.fromkeys(names))
-
-
-def _refuse_timer(item: _Item) -> None:
-    for name in ("duration", "until"):
-        if item.given.get("inputParameters", {}).get(name) is not None:
-            why = "a WAIT task ends by a signal, never by itself; this one would wait for ever"
-            checks.refuse(item.where, f"inputParameters.{name}", why, "take it out and signal the task")
+        return tuple(f"{place}{about(refs)}: {text}" for (place, text), refs in self.notes.items())

@@ -14,7 +14,8 @@ from kernel.core.definitions import TaskKind
 
 KINDS = {
     "SIMPLE": TaskKind.WORKER, "FORK_JOIN": TaskKind.FORK, "JOIN": TaskKind.JOIN, "SUB_WORKFLOW": TaskKind.WORKFLOW,
-    "WAIT": TaskKind.WAIT, "HUMAN": TaskKind.WAIT,
+    "WAIT": TaskKind.WAIT, "HUMAN": TaskKind.WAIT, "SWITCH": TaskKind.SWITCH, "DECISION": TaskKind.SWITCH,
+    "SET_VARIABLE": TaskKind.SET, "NOOP": TaskKind.NOOP, "TERMINATE": TaskKind.TERMINATE,
 }
 
 
@@ -60,7 +61,8 @@ _NOT_EVALUATED = _warned("nothing is evaluated")
 _NOT_CACHED = _warned("no result is kept for others")
 _NO_EVENT = _warned("no event is published")
 _LOST_TASKS = Rule(Use.REFUSED, "the tasks in it would never run")
-_MOVED = ("SIMPLE", "SUB_WORKFLOW", "WAIT", "HUMAN")  # by somebody outside, who can fail
+_SWITCHES = ("SWITCH", "DECISION")
+_FAIL = ("SIMPLE", "SUB_WORKFLOW", "WAIT", "HUMAN", *_SWITCHES, "SET_VARIABLE", "TERMINATE")  # somebody outside, or no input
 
 FIELDS: Mapping[str, Mapping[str, Rule]] = {
     "workflow": {
@@ -72,10 +74,10 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "schemaVersion": WHOLE,
         "timeoutPolicy": TEXT,
         "timeoutSeconds": WHOLE,
-        "outputParameters": _warned("the workflow's output is not computed"),
+        "outputParameters": OBJECT,
         "failureWorkflow": _warned("no other workflow starts when this one fails"),
-        "inputTemplate": _warned("defaults are not filled in; give the whole input at the start"),
-        "variables": _warned("a workflow has no variables"),
+        "inputTemplate": OBJECT,
+        "variables": OBJECT,
         "workflowStatusListenerEnabled": _warned("no listener is called; name topics for the definition instead"),
         "workflowStatusListenerSink": _warned("no listener is called; name topics for the definition instead"),
         "rateLimitConfig": _warned("any number of its workflows may run at a time"),
@@ -95,8 +97,8 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "subWorkflowParam": _only(("SUB_WORKFLOW",), dict, "only a SUB_WORKFLOW task starts a child"),
         "taskDefinition": _only(("SIMPLE",), dict, "only a SIMPLE task uses one"),
         "retryCount": _only(("SIMPLE", "SUB_WORKFLOW"), int, "a task without a worker or a child is not retried"),
-        "optional": _only(_MOVED, bool, "such a task cannot fail; a failed branch fails the workflow"),
-        "permissive": _only(_MOVED, bool, "such a task cannot fail; a failed branch fails the workflow"),
+        "optional": _only(_FAIL, bool, "such a task cannot fail; a failed branch fails the workflow"),
+        "permissive": _only(_FAIL, bool, "such a task cannot fail; a failed branch fails the workflow"),
         "startDelay": _warned("the task starts without delay"),
         "asyncComplete": _warned("the task completes when its worker says so"),
         "rateLimited": _warned("any number of such tasks may run at a time"),
@@ -108,11 +110,13 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "dynamicTaskNameParam": _warned("the type of a task is fixed in its definition"),
         "dynamicForkTasksParam": _warned("no tasks are added at run time"),
         "dynamicForkTasksInputParamName": _warned("no tasks are added at run time"),
-        **dict.fromkeys(
-            ("caseValueParam", "caseExpression", "scriptExpression", "evaluatorType", "expression", "loopCondition"),
-            _NOT_EVALUATED,
-        ),
-        **dict.fromkeys(("decisionCases", "defaultCase", "loopOver"), _LOST_TASKS),
+        "evaluatorType": _only(("SWITCH",), str, "nothing is evaluated"),
+        "expression": _only(("SWITCH",), str, "nothing is evaluated"),
+        "caseValueParam": _only(("DECISION",), str, "nothing is evaluated"),
+        **dict.fromkeys(("caseExpression", "scriptExpression", "loopCondition"), _NOT_EVALUATED),
+        "decisionCases": _only(_SWITCHES, dict, "the tasks in it would never run", Use.REFUSED),
+        "defaultCase": _only(_SWITCHES, list, "the tasks in it would never run", Use.REFUSED),
+        "loopOver": _LOST_TASKS,
     },
     "taskDefinition": {
         **dict.fromkeys((*_DESCRIBES, "name", "inputKeys", "outputKeys", "enforceSchema"), HARMLESS),
@@ -131,7 +135,7 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "isolationGroupId": _warned("every worker of the type can get the task"),
         "executionNameSpace": _warned("every worker of the type can get the task"),
         "baseType": _warned("the task has no other type than its own"),
-        "inputTemplate": _warned("defaults are not filled in; write them into inputParameters"),
+        "inputTemplate": OBJECT,
         "inputSchema": _UNCHECKED,
         "outputSchema": _UNCHECKED,
     },

@@ -21,18 +21,28 @@ class DefinitionWarning(UserWarning):
     """Something in a definition has no effect here. The text names file, definition, task and field."""
 
 
-def load_definitions(path: str | os.PathLike[str], *, topics: Sequence[str] = ()) -> list[WorkflowDef]:
+def load_definitions(
+    path: str | os.PathLike[str], *, topics: Sequence[str] = (), task_defs: str | os.PathLike[str] | None = None
+) -> list[WorkflowDef]:
     """Read the definitions of a file; each delivers its ends to `topics`.
 
+    `task_defs` is a second file, with Conductor's task definitions, for tasks that have none embedded.
     Raises InvalidDefinition, which names the file and what is wrong with it, and emits a DefinitionWarning for each
     thing in it that has no effect.
     """
-    name = os.fspath(path)
-    short = name if len(name) <= LONGEST_QUOTE else f"…{name[1 - LONGEST_QUOTE:]}"  # a path says most at its end
-    parsed = parse(_content(_text(name, short), short), file=short, topics=topics)
+    content, file = _read(path)
+    known, known_file = ((), "") if task_defs is None else _read(task_defs)
+    parsed = parse(content, file=file, topics=topics, task_defs=known, task_defs_file=known_file)
     for text in parsed.warnings:
         warnings.warn(DefinitionWarning(text), stacklevel=2)
     return list(parsed.definitions)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[object, str]:
+    """The content of a file, and its name for messages."""
+    name = os.fspath(path)
+    short = name if len(name) <= LONGEST_QUOTE else f"…{name[1 - LONGEST_QUOTE:]}"  # a path says most at its end
+    return _content(_text(name, short), short), short
 
 
 def _text(path: str, name: str) -> str:

@@ -53,6 +53,18 @@ def test_start_warns_of_what_has_no_effect(cli: Cli, tmp_path: Path) -> None:
     assert "'startDelay' has no effect" in ran.err
 
 
+def test_start_takes_task_definitions_from_a_second_file(cli: Cli, tmp_path: Path) -> None:
+    """For tasks that have none embedded; a fault in them names their file."""
+    path = write(tmp_path / "w.json", definition("w", task("t")))
+    known = write(tmp_path / "defs.json", {"name": "t", "inputTemplate": {"x": 1}})
+    assert cli("start", "--file", path, "--task-defs", known, "--id", "w1").code == 0
+    assert cli("show", "w1", "t", "--json").json["task"]["input"] == {"x": 1}
+    write(tmp_path / "defs.json", {"name": "t", "retryCount": "many"})
+    ran = cli("start", "--file", path, "--task-defs", known)
+    assert ran.code == 5
+    assert "defs.json', task definition 't', field 'retryCount'" in ran.err
+
+
 def test_start_takes_children_from_the_folder(cli: Cli, tmp_path: Path, orders: str) -> None:
     """As kernel run does: from the folder of the file, unless a definition of the name is registered."""
     path = write(tmp_path / "parent.json", definition("parent", child("b", "bill"), child("n", "nowhere")))

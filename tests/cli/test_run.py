@@ -110,6 +110,17 @@ def test_terminate_after(cli: Cli, orders: str) -> None:
     assert cli("run", CONDUCTOR / name, "--cases", CONDUCTOR / "cases.json", "--terminate-after", 0).code == 0
 
 
+def test_task_definitions_come_from_a_second_file(cli: Cli, tmp_path: Path) -> None:
+    """They are for the children, too, and are not run themselves when a pattern names them."""
+    top = write(tmp_path / "top.json", definition("top", task("a", inputParameters={"y": 2}), child("c", "leaf")))
+    write(tmp_path / "leaf.json", definition("leaf", task("b")))
+    known = write(tmp_path / "defs.json", *({"name": name, "inputTemplate": {"x": 1, "y": 1}} for name in ("a", "b")))
+    ran = cli("run", top, known, "--task-defs", known, "--db", tmp_path / "k.db", "--json")
+    assert (ran.code, len(ran.json["runs"])) == (0, 1)
+    assert cli("show", "top", "a", "--db", tmp_path / "k.db", "--json").json["task"]["output"] == {"x": 1, "y": 2}
+    assert cli("show", "top/c", "b", "--db", tmp_path / "k.db", "--json").json["task"]["output"] == {"x": 1, "y": 1}
+
+
 def test_handlers_are_functions_of_the_module_named(cli: Cli, tmp_path: Path) -> None:
     """The module is found in the current folder; its functions are workers by the name of the type."""
     (tmp_path / "my_handlers.py").write_text("def greet(input):\n    return {'text': 'hello ' + input['name']}\n")

@@ -1,4 +1,4 @@
-"""Conductor's own definitions through the command line: 18 files end well, also with a failing archive; 12 are refused."""
+"""Conductor's own definitions through the command line: 22 files end well, also with a failing archive; 8 are refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kernel.cli.main import call
+from kernel.core.conductor_fields import KINDS
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "conductor"
 CASES = json.loads((FOLDER / "cases.json").read_text())["cases"]
@@ -20,11 +21,7 @@ REFUSED = {  # file: task, its type
     "dynamic_fork_join_integration_test.json": ("dynamicfanouttask", "FORK_JOIN_DYNAMIC"),
     "failure_workflow_for_terminate_task_workflow.json": ("lambda0", "LAMBDA"),
     "kitchensink.json": ("event_0", "EVENT"),
-    "nested_fork_join_integration_test.json": ("d1", "DECISION"),
     "re_run_test_workflow.json": ("jq", "JSON_JQ_TRANSFORM"),
-    "set_variable_workflow_integration_test.json": ("set_variable_1", "SET_VARIABLE"),
-    "simple_switch_task_integration_test.json": ("switchTask", "SWITCH"),
-    "switch_and_fork_join_integration_test.json": ("switchTask", "SWITCH"),
     "terminate_task_completed_workflow_integration_test.json": ("lambda0", "LAMBDA"),
     "terminate_task_failed_workflow_integration.json": ("lambda0", "LAMBDA"),
     "terminate_task_parent_workflow.json": ("lambdaTask1", "LAMBDA"),
@@ -45,8 +42,8 @@ def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, dict[st
 
 
 def test_every_file_runs_or_is_refused() -> None:
-    """There are 30 files: 18 with a case, 12 that are refused."""
-    assert (len(DEFINITIONS), len(CASES), len(REFUSED)) == (30, 18, 12)
+    """There are 30 files: 22 with a case, 8 that are refused."""
+    assert (len(DEFINITIONS), len(CASES), len(REFUSED)) == (30, 22, 8)
     assert sorted([*CASES, *REFUSED]) == DEFINITIONS
 
 
@@ -71,10 +68,10 @@ def test_a_file_ends_without_a_case(capsys: pytest.CaptureFixture[str], name: st
 
 @pytest.mark.slow
 def test_all_end_well_with_a_failing_archive(capsys: pytest.CaptureFixture[str]) -> None:
-    """With an archive that raises every second time all 18 end as they should, and every document is archived."""
+    """With an archive that raises every second time all 22 end as they should, and every document is archived."""
     paths = [FOLDER / name for name in sorted(CASES)]
     code, value = run(capsys, *paths, "--cases", FOLDER / "cases.json", "--fail-archive", 0.5, "--seed", 7)
-    assert (code, value["well"], len(value["runs"])) == (0, True, 18)
+    assert (code, value["well"], len(value["runs"])) == (0, True, 22)
     assert {state for result in value["runs"] for state in result["deliveries"]} == {"DELIVERED"}
     assert sum(result["raised"] for result in value["runs"]) > 5
 
@@ -87,7 +84,7 @@ def test_all_can_be_terminated_anywhere(capsys: pytest.CaptureFixture[str], afte
     code, value = run(capsys, *paths, "--cases", FOLDER / "cases.json", "--terminate-after", after)
     assert (code, value["well"]) == (0, True)
     ended = [w["state"] for result in value["runs"] for w in result["workflows"]]
-    assert ended.count("TERMINATED") == {0: 18}.get(after, ended.count("TERMINATED"))
+    assert ended.count("TERMINATED") == {0: 22}.get(after, ended.count("TERMINATED"))
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
@@ -100,4 +97,4 @@ def test_a_file_is_refused_by_name(capsys: pytest.CaptureFixture[str], name: str
     assert name in error["asked"]
     assert f"task '{task}'" in error["asked"]
     assert f"'{type_}' is not supported" in error["why"]
-    assert {"SIMPLE", "FORK_JOIN", "JOIN", "SUB_WORKFLOW", "WAIT", "HUMAN"} == {*error["allowed"]}
+    assert {*KINDS} == {*error["allowed"]}

@@ -123,7 +123,8 @@ def conductor() -> str:
         listed = [", ".join(sorted(cells[use])) for use in order]
         lines.append(f"| {title} | {' | '.join([*listed, ', '.join(refused)])} |")
     types = ", ".join(f"`{name}`" for name in KINDS)
-    return f"Task types: {types}; sub-workflows by name or inline, expressions in `inputParameters`.\n\n" + "\n".join(lines)
+    told = "sub-workflows by name or inline, switches by value-param, expressions in `inputParameters` and `outputParameters`"
+    return f"Task types: {types}; {told}.\n\n" + "\n".join(lines)
 
 
 def limits() -> str:

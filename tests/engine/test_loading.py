@@ -48,7 +48,7 @@ def test_a_list_of_definitions_is_loaded() -> None:
         found = load_definitions(FOLDER / "sub_workflow_tests.json")
     assert [each.name for each in found] == ["sub_workflow", "integration_test_wf", "integration_test_wf_with_sub_wf"]
     assert found[2].timeout == 5.0
-    assert len(caught) == 3
+    assert len(caught) == 2
 
 
 def test_warnings_name_file_and_field_and_point_at_the_caller(file: Path) -> None:
@@ -214,3 +214,15 @@ def test_a_path_of_any_kind_is_taken(file: Path) -> None:
 
     file.write_text(json.dumps(SIMPLE), encoding="utf-8")
     assert load_definitions(Entry())[0].name == "order"
+
+
+def test_task_definitions_are_read_from_a_second_file(tmp_path: Path) -> None:
+    """By the same rules; what is wrong with it names it."""
+    file, known = tmp_path / "w.json", tmp_path / "defs.json"
+    file.write_text('{"name": "w", "tasks": [{"name": "t", "taskReferenceName": "r"}]}', encoding="utf-8")
+    known.write_text('[{"name": "t", "retryCount": 7, "timeoutPolicy": "RETRY", "retryDelaySeconds": 0}]', encoding="utf-8")
+    assert load_definitions(file, task_defs=known)[0].tasks[0].retries == 7
+    assert load_definitions(file)[0].tasks[0].retries == 0
+    known.write_text("[", encoding="utf-8")
+    with pytest.raises(InvalidDefinition, match=r"defs\.json' cannot be loaded"):
+        load_definitions(file, task_defs=known)

@@ -14,6 +14,7 @@ from kernel.cli.text import Live, duration, faint, heading, number, safe, safe_l
 from kernel.render import write_diagrams
 from kernel.testing.campaign import CampaignResult, run_campaign
 from kernel.testing.stores import MemoryStores, SqliteStores
+from kernel.testing.taken import report
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON value on standard output, errors included.")
@@ -49,9 +50,10 @@ def diagram(ctx: click.Context, folder: Path, as_json: bool) -> None:
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True,
               help="The same seed gives the same run.")
 @click.option("--store", type=click.Choice(["memory", "sqlite"]), default="memory", show_default=True, help="Where it runs.")
+@click.option("--rows", is_flag=True, help="Show how often each row of the tables was taken.")
 @json_option
 @click.pass_context
-def faults(ctx: click.Context, steps: int, seed: int, store: str, as_json: bool) -> None:
+def faults(ctx: click.Context, steps: int, seed: int, store: str, rows: bool, as_json: bool) -> None:
     """Break everything that can break, and look for violations.
 
     Runs random commands, faults of the archive, crashes around each commit and a moving clock against the kernel, and checks
@@ -64,9 +66,17 @@ def faults(ctx: click.Context, steps: int, seed: int, store: str, as_json: bool)
         result = run_campaign(steps, seed, stores, lambda done: live.show(f"{done:,} of {steps:,} steps"))
     live.clear()
     if as_json:
-        click.echo(json_text({**attrs.asdict(result, filter=lambda field, _: field.name != "lines_taken"), "ok": result.ok}))
+        told = attrs.asdict(result, filter=lambda field, _: field.name != "taken")
+        click.echo(json_text({**told, "rows": [
+            {"table": entry.table, "row": entry.says, "taken": times, "why_not": excuse}
+            for entry, times, excuse in report(result.taken)], "ok": result.ok}))
     else:
         _show_campaign(result, time.monotonic() - started)
+        if rows:
+            say()
+            table((f"{'taken':>9}", "table", "row"), [
+                (f"{times:>9,}", entry.table, entry.says + (f" ({excuse})" if excuse else ""))
+                for entry, times, excuse in report(result.taken)])
     ctx.exit(int(not result.ok))
 
 
@@ -82,6 +92,9 @@ def _show_campaign(result: CampaignResult, seconds: float) -> None:
     say(f"\n{number(result.workflows, 'workflow')}, deliveries: {delivered or 'none'}")
     say(f"terminations under fault               {result.terminations_under_fault:>9,}")
     say(f"open tasks under terminated workflows  {result.open_under_terminated:>9,}")
+    found = report(result.taken)
+    say(f"rows of the tables taken               {sum(row.times > 0 for row in found):>9,}  "
+        f"{faint(f'of {len(found)}; {sum(bool(row.excuse) for row in found)} cannot be yet')}")
     colour = "red" if result.violations else "green"
     say(f"violations                             {click.style(f'{result.violations:>9,}', fg=colour)}")
     if result.story is not None:

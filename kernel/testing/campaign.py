@@ -17,6 +17,7 @@ from kernel.testing.driver import Driver
 from kernel.testing.rules import RULES, START, START_NESTED, Rule
 from kernel.testing.stores import MemoryStores, Stores
 from kernel.testing.story import Violated
+from kernel.testing.taken import Entry
 from kernel.testing.world import KernelFactory, Tally
 
 EPISODE = 60
@@ -29,7 +30,7 @@ DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
 PLAIN: tuple[Step, ...] = (
     (Rule(Driver.poll, 0), (0, 3)), (Rule(Driver.poll, 0), (1, 3)), (Rule(Driver.tick, 0), ()),
-    (Rule(Driver.terminate, 0, (), lambda d: d.lively), (0,)),
+    (Rule(Driver.pause, 0, (), lambda d: d.lively), (0,)), (Rule(Driver.terminate, 0, (), lambda d: d.lively), (0,)),
 )
 """What a step that does several things may be replaced with, when a history is made shorter."""
 
@@ -117,8 +118,8 @@ class CampaignResult:
     outcomes: dict[str, int] = field(factory=dict)
     workflows: int = 0
     deliveries: dict[str, int] = field(factory=dict)
-    lines_taken: frozenset[tuple[str, str, str, str]] = frozenset()
-    """Lines of the tables that some step took: kind, event, source, target."""
+    taken: dict[Entry, int] = field(factory=dict)
+    """How often each row of the tables was taken, where it was."""
     terminations_under_fault: int = 0
     open_under_terminated: int = 0
     violations: int = 0
@@ -159,7 +160,7 @@ def run_campaign(
     result.steps, result.fired, result.deliveries = tally.steps, dict(tally.fired), dict(tally.deliveries)
     result.outcomes = dict(_summed(tally.outcomes))
     result.workflows, result.terminations_under_fault = tally.workflows, tally.terminations_under_fault
-    result.lines_taken = frozenset(tally.lines)
+    result.taken = dict(tally.taken)
     result.never_fired = tuple(tally.missing())
     return result
 

@@ -120,7 +120,10 @@ class Driver(Inventory):
     def signal(self, number: int) -> None:
         """Signal a waiting task, early or in time if there is one; every fourth number chooses among all tasks."""
         places = [place for tree in self.dump.values() for place in tree.tasks]
-        name, no = chosen((number % 4 != 3 and self.waits) or places, number)
+        self.signal_one(*chosen((number % 4 != 3 and self.waits) or places, number), number)
+
+    def signal_one(self, name: str, no: int, number: int = 0) -> None:
+        """Signal this task."""
         task, ref = self.task(name, no), self.task_def(name, no).ref
         early = task.state in ("PENDING", "SCHEDULED") and not task.signalled
         allowed = self.task_def(name, no).mode is Mode.WAIT and (early or task.state == "IN_PROGRESS")

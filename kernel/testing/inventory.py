@@ -84,6 +84,11 @@ class Inventory(World):
                 if task.state in OPEN and self.task_def(*place).mode is Mode.WAIT]
 
     @property
+    def early(self) -> list[tuple[str, int]]:
+        """Those of them that a signal would find too early."""
+        return [place for place in self.waits if self.task(*place).state != "IN_PROGRESS"]
+
+    @property
     def held(self) -> list[Lease]:
         """The leases that hold."""
         return [lease for lease in self.leases if self.holds(lease)]

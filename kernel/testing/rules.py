@@ -2,7 +2,8 @@
 
 To add a command: a method of `Driver` that gives it and predicts its answer, or a function in `scenes` where it takes
 several commands to get somewhere; a row here; a line in `kernel.testing.stateful`. Where the command needs a definition of
-another shape to do anything, that goes into `kernel.testing.pool`.
+another shape to do anything, that goes into `kernel.testing.pool`. The events that the command fires come off the list of
+`kernel.testing.taken`, and from then on the suite fails when its runs do not take every row of the tables that has one.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ RULES = (
     Rule(Driver.terminate, 1, (SOME,), lambda d: d.lively),
     Rule(Driver.tick, 3),
     Rule(Driver.deliver, 3, (3,), lambda d: d.outbox),
-    Rule(Driver.redrive, 1, (SOME,), lambda d: d.dead),
+    Rule(Driver.redrive, 3, (SOME,), lambda d: d.dead),
     Rule(Driver.repeat, 1, (SOME,), lambda d: d.named),
     Rule(Driver.start_again, 1, (SOME, len(INPUTS)), lambda d: d.dump),
     Rule(Driver.advance, 3, (len(SECONDS),)),
@@ -63,8 +64,9 @@ RULES = (
     Rule(Driver.crash, 2, (len(POINTS), 2)),
     Rule(scenes.stall, 2, (SOME, 4), lambda d: d.lively),
     Rule(scenes.end_below, 2, (SOME, 3, 3), lambda d: d.below),
-    Rule(scenes.meddle, 1, (SOME, 2), lambda d: d.running),
+    Rule(scenes.meddle, 1, (SOME, 1 + len(TYPES)), lambda d: d.running),
     Rule(scenes.defer, 1, (SOME, 4), lambda d: d.running),
+    Rule(scenes.foresee, 2, (SOME,), lambda d: d.early),
     Rule(scenes.outage, 1, (len(FAULTS),), lambda d: d.outbox),
     Rule(scenes.crash_during, 2, (2, 7, SOME), lambda d: d.lively),
 )

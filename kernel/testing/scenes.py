@@ -57,14 +57,13 @@ def end_below(driver: Driver, number: int, how: int, point: int) -> None:
 
 
 def meddle(driver: Driver, number: int, how: int) -> None:
-    """A workflow is paused, and somebody knows nothing of it: resumes what is below it (0), or looks there for work."""
+    """A workflow is paused, and somebody knows nothing of it: resumes what is below it (0), or looks for its work."""
     parents = {driver.workflow(name).parent for name in driver.below}
     running = driver.running
     name = chosen([name for name in running if name in parents] or running, number)
     driver.pause_one(name)
     if how:
-        for which, _ in enumerate(TYPES):
-            driver.poll(which, 3)
+        driver.poll(how - 1, 3)
     for child in [child for child in driver.below if child.startswith(f"{name}/")][:how == 0]:
         driver.resume_one(child)
 
@@ -80,6 +79,14 @@ def defer(driver: Driver, number: int, how: int) -> None:
         else:
             driver.complete_one(lease, 0)
     driver.resume_one(name)
+
+
+def foresee(driver: Driver, number: int) -> None:
+    """A signal comes before its task waits for it; then what it waits for is done, and it waits no more."""
+    name, no = chosen(driver.early, number)
+    driver.signal_one(name, no)
+    for lease in _taken(driver, name):
+        driver.complete_one(lease, 0)
 
 
 def outage(driver: Driver, behaviour: int) -> None:

@@ -113,5 +113,6 @@ class KernelMachine(RuleBasedStateMachine):
     end_below = a_rule(scenes.end_below)
     meddle = a_rule(scenes.meddle)
     defer = a_rule(scenes.defer)
+    foresee = a_rule(scenes.foresee)
     outage = a_rule(scenes.outage)
     crash_during = a_rule(scenes.crash_during)

@@ -34,6 +34,7 @@ from kernel.testing.replay import Mismatch, Replay, check_history
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
 from kernel.testing.stores import Stores
 from kernel.testing.story import Violated, in_words
+from kernel.testing.taken import Entry, Takings
 
 PATIENT = RelayOptions(timeout=30.0, first=1.0, longest=20.0)
 IMPATIENT = RelayOptions(timeout=0.002, first=1.0, longest=20.0)
@@ -65,8 +66,8 @@ class Tally:
     steps: int = 0
     fired: Counter[str] = field(factory=Counter)
     outcomes: Counter[str] = field(factory=Counter)
-    lines: Counter[tuple[str, str, str, str]] = field(factory=Counter)
-    """Lines of the tables that were taken: kind, event, source, target."""
+    taken: Counter[Entry] = field(factory=Counter)
+    """The rows of the tables that were taken."""
     terminations_under_fault: int = 0
     workflows: int = 0
     deliveries: Counter[str] = field(factory=Counter)
@@ -128,13 +129,15 @@ class World:
         self.committed = Everything({}, {}, {})
         self.killed: ProcessCrash | None = None
         self.crashes.on_commit = self._remember
+        self.takings = Takings(self.tally.taken)
         self.store = stores.open()
         self._open_kernels()
         self.registered: set[str] = set()
 
     def _open_kernels(self) -> None:
         options: dict[str, Any] = {
-            "sinks": self.sinks, "clock": self.clock, "chance": self.chance, "faults": self.crashes, "actor": "test"}
+            "sinks": self.sinks, "clock": self.clock, "chance": self.chance, "faults": self.crashes, "actor": "test",
+            "program": self.takings.program}
         self.patient = self.make(self.store, relay=PATIENT, **options)
         self.hasty = self.make(self.store, relay=IMPATIENT, **options)
 
@@ -257,7 +260,9 @@ class World:
                 continue
             changed = True
             problems += Tree(tree, self.definitions).problems()
-            problems += steps(known, tree, self.definitions) if known is not None else ()
+            if known is not None:
+                problems += steps(known, tree, self.definitions)
+                self.takings.look(known, tree)
             problems += self._read_history(root, tree)
         if changed:
             problems += (f"{f.invariant}: audit: {f.workflow_id} {f.subject}: {f.text}" for f in self.kernel.audit().findings)
@@ -272,9 +277,10 @@ class World:
         if replay is None:
             replay = self.replays[root] = Replay(lambda name: self.definitions[name].source)
         try:
-            for line in self.kernel.history(root, below=True, after=replay.seq):
+            lines = self.kernel.history(root, below=True, after=replay.seq)
+            for line in lines:
                 replay.feed(line)
-                self.tally.lines[line.kind, line.event, line.source, line.target] += 1
+            self.takings.take(lines)
         except Mismatch as mismatch:
             yield str(mismatch)
         else:

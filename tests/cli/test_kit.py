@@ -51,6 +51,16 @@ def test_faults_says_what_it_did(cli: Cli) -> None:
     assert value == cli("faults", "--steps", 3000, "--seed", 5, "--json").json
 
 
+def test_faults_tells_which_rows_it_took(cli: Cli) -> None:
+    """How many rows of the tables were taken; with --rows each of them, and how often or why never."""
+    ran = cli("faults", "--steps", 200, "--rows")
+    value = cli("faults", "--steps", 200, "--json").json
+    took = sum(row["taken"] > 0 for row in value["rows"])
+    assert f"rows of the tables taken               {took:>9}  of {len(value['rows'])}; " in ran.out
+    for row in value["rows"]:
+        assert f"{row['taken']:>9,}  {row['table']:<8}  {row['row']}" in ran.out
+
+
 def test_faults_on_sqlite(cli: Cli, tmp_path: Path) -> None:
     """The same on SQLite; its files are gone afterwards."""
     value = cli("faults", "--steps", 100, "--store", "sqlite", "--json").json

@@ -66,7 +66,7 @@ def test_who_knows_nothing_of_a_pause_gets_nothing() -> None:
     assert driver.story == ["pause w1 -> done", "resume w1/leaf -> refused"]
     driver = started("middle")
     scenes.meddle(driver, 0, 1)
-    assert driver.story == ["pause w1 -> done", "poll 'pick', at most 4 -> nothing", "poll 'pack', at most 4 -> nothing"]
+    assert driver.story == ["pause w1 -> done", "poll 'pick', at most 4 -> nothing"]
 
 
 def test_what_was_deferred_comes_with_resume() -> None:
@@ -78,3 +78,12 @@ def test_what_was_deferred_comes_with_resume() -> None:
         "complete w1 a under hand-out 1 -> done", "fail for good w1 b under hand-out 1 -> done",
         "resume w1 -> 1 ended, 1 canceled"]
     assert driver.workflow("w1").state == "FAILED"
+
+
+def test_a_signal_that_comes_early_is_kept() -> None:
+    """It closes the task as soon as the task waits for it."""
+    driver = started("approval")
+    scenes.foresee(driver, 0)
+    assert driver.story == [
+        "signal w1 ok -> done", "poll 'pick', at most 1 -> w1 a (hand-out 1)", "complete w1 a under hand-out 1 -> done"]
+    assert [driver.task("w1", no).state for no in range(3)] == ["COMPLETED", "COMPLETED", "IN_PROGRESS"]

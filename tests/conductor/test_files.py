@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import kernel
 from kernel.cli.main import call
 from kernel.core.conductor_fields import KINDS
 
@@ -98,3 +99,39 @@ def test_a_file_is_refused_by_name(capsys: pytest.CaptureFixture[str], name: str
     assert f"task '{task}'" in error["asked"]
     assert f"'{type_}' is not supported" in error["why"]
     assert {*KINDS} == {*error["allowed"]}
+
+
+WAYS: list[tuple[str, object, set[str]]] = [  # file, what its switch gets, and the tasks that are skipped
+    ("simple_switch_task_integration_test.json", "c", {"t5"}),
+    ("simple_switch_task_integration_test.json", "z", {"t1", "t2"}),
+    ("simple_switch_task_integration_test.json", None, {"t1", "t2"}),
+    ("switch_and_fork_join_integration_test.json", "c", {"t5"}),
+    ("switch_and_fork_join_integration_test.json", "z", {"t1", "t2"}),
+    ("nested_fork_join_integration_test.json", "a", {"t17", "t20b", "t18", "t20def"}),
+    ("nested_fork_join_integration_test.json", "b", {"t16", "t19", "t20", "t18", "t20def"}),
+    ("nested_fork_join_integration_test.json", 7, {"t16", "t19", "t20", "t17", "t20b"}),
+]
+
+
+@pytest.mark.parametrize(("name", "case", "skipped"), WAYS)
+def test_a_switch_of_a_file_chooses(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, case: object, skipped: set[str]
+) -> None:
+    """Exactly the tasks of the other branches are skipped, and everything else is done: also what joins a skipped task."""
+    db = f"sqlite:///{tmp_path}/k.db"
+    code, value = run(capsys, FOLDER / name, "--input", json.dumps({"case": case}), "--db", db)
+    assert (code, [w["state"] for w in value["runs"][0]["workflows"]]) == (0, ["COMPLETED"])
+    with kernel.open(db) as k:
+        tasks = {task.ref: task.state for task in k.tasks(value["runs"][0]["workflows"][0]["id"])}
+    assert {ref for ref, state in tasks.items() if state == "SKIPPED"} == skipped
+    assert {state for ref, state in tasks.items() if ref not in skipped} == {"COMPLETED"}
+
+
+def test_the_output_of_a_file_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    """Variables that a SET_VARIABLE task set, and parameters with their defaults."""
+    _, value = run(capsys, FOLDER / "set_variable_workflow_integration_test.json", "--cases", FOLDER / "cases.json")
+    assert value["runs"][0]["workflows"][0]["output"] == {"variables": {"var": "some value"}}
+    _, value = run(capsys, FOLDER / "simple_workflow_1_input_template_integration_test.json", "--input", '{"param2": 2}')
+    (found,) = value["runs"][0]["workflows"]
+    assert found["input"]["param2"] == 2
+    assert {"param1", "param3"} <= set(found["input"])

@@ -153,6 +153,20 @@ def signal(place: Place, workflow_id: str, task: str, output: Any, **options: An
 
 
 @click.command(cls=StoreCommand)
+@click.argument("workflow_id", metavar="ID")
+@click.argument("task")
+@command_options
+def skip(place: Place, workflow_id: str, task: str, **options: Any) -> None:
+    """Close a task that has not started as SKIPPED.
+
+    That is a good end: what comes after the task goes on, at once if it waits for nothing else.
+    """
+    with place.open() as k:
+        applied = k.skip(workflow_id, task, **options)
+    place.answer(applied, lambda: _show_applied(f"{quoted(task)} SKIPPED", workflow_id, applied))
+
+
+@click.command(cls=StoreCommand)
 @click.option("--limit", type=click.IntRange(1, 1_000_000), metavar="N", default=10_000, show_default=True,
               help="At most so many timers.")
 def tick(place: Place, limit: int) -> None:

@@ -54,8 +54,8 @@ def cli() -> None:
 
 for _command in (
     demo.demo, run, commands.start, reads.list_workflows, reads.show, reads.tree, reads.history, commands.pause,
-    commands.resume, commands.terminate, commands.signal, service.worker, service.daemon, commands.tick, commands.deliver,
-    reads.deliveries, commands.redrive, commands.outcome, reads.audit, kit.diagram, kit.faults,
+    commands.resume, commands.terminate, commands.signal, commands.skip, service.worker, service.daemon, commands.tick,
+    commands.deliver, reads.deliveries, commands.redrive, commands.outcome, reads.audit, kit.diagram, kit.faults,
 ):
     cli.add_command(_command)
 

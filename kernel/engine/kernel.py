@@ -218,10 +218,18 @@ class Kernel(Reader):
 
     def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Complete a waiting task; a signal that comes early is kept."""
-        workflow_id, task, payload = inputs.workflow(workflow_id), inputs.name(task, "the task"), inputs.output(output)
+        payload = inputs.output(output)
+        return self.commit(self.command("SIGNAL", self._task_of(workflow_id, task), payload=payload, **options))
+
+    def skip(self, workflow_id: str, task: str, **options: Unpack[Options]) -> Applied:
+        """Close a task that has not started as SKIPPED, which is a good end: what comes after it goes on."""
+        return self.commit(self.command("SKIP", self._task_of(workflow_id, task), **options))
+
+    def _task_of(self, workflow_id: str, task: str) -> Subject:
+        """A task by its reference. Raises NotFound."""
+        workflow_id, task = inputs.workflow(workflow_id), inputs.name(task, "the task")
         with self.store.transaction(write=False) as transaction:
-            no = reading.position(reading.workflow_row(transaction, workflow_id)[1], task)
-        return self.commit(self.command("SIGNAL", Subject(workflow_id, no), payload=payload, **options))
+            return Subject(workflow_id, reading.position(reading.workflow_row(transaction, workflow_id)[1], task))
 
     # ---- workers ---------------------------------------------------------------------------------------------------------
     def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:

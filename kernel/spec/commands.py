@@ -34,6 +34,7 @@ COMMANDS = (
     Step("FAIL",       "task",     (Fire("FAIL"),),                              params=("run", "handouts", "retryable"),
          by="worker"),
     Step("SIGNAL",     "task",     (Fire("SIGNAL"),)),
+    Step("SKIP",       "task",     (Fire("SKIP"),)),
     Step("EXPIRE",     "task",     (Fire("EXPIRE"),),                            by="clock"),
     Step("WAKE",       "task",     (),                                           by="clock"),   # progress looks at it again
     Step("CLAIM",      "delivery", (Fire("CLAIM"),),                             by="relay", lock=Lock.SHARE),

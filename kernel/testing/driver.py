@@ -136,6 +136,20 @@ class Driver(Inventory):
         self._command(number, f"signal {name} {ref}", lambda **id: self.kernel.signal(name, ref, output={"n": 1}, **id),
                       expect="applied" if allowed else "refused", effect=effect)
 
+    def skip(self, number: int) -> None:
+        """Skip a task that has not started; every fourth number chooses among all tasks."""
+        places = [(name, no) for name, tree in self.dump.items() for name, no in tree.tasks]
+        fresh = [place for place in places if self.task(*place).state in ("PENDING", "SCHEDULED")]
+        name, no = chosen((number % 4 != 3 and fresh) or places, number)
+        ref, state = self.task_def(name, no).ref, self.task(name, no).state
+
+        def effect(result: Any) -> Iterator[str]:
+            if self.task(name, no).state != "SKIPPED":
+                yield f"answer: {name} {ref} should be SKIPPED; it is {self.task(name, no).state}"
+
+        self._command(number, f"skip {name} {ref}", lambda **id: self.kernel.skip(name, ref, **id),
+                      expect="applied" if state in ("PENDING", "SCHEDULED") else "refused", effect=effect)
+
     def repeat(self, number: int) -> None:
         """Give a command a second time under the same id: the first answer again, and nothing more."""
         text, call, first, expect = chosen(self.named, number)

@@ -50,6 +50,7 @@ RULES = (
     Rule(Driver.heartbeat, 1, (SOME,), lambda d: d.lively),
     Rule(Driver.present_stale, 3, (SOME, 4), lambda d: d.stale),
     Rule(Driver.signal, 3, (SOME,), lambda d: d.waits),
+    Rule(Driver.skip, 1, (SOME,), lambda d: d.running),
     Rule(Driver.pause, 2, (SOME,), lambda d: d.lively),
     Rule(Driver.resume, 3, (SOME,), lambda d: d.paused),
     Rule(Driver.terminate, 1, (SOME,), lambda d: d.lively),

@@ -89,6 +89,7 @@ class KernelMachine(RuleBasedStateMachine):
     resume = a_rule(Driver.resume)
     terminate = a_rule(Driver.terminate)
     signal = a_rule(Driver.signal)
+    skip = a_rule(Driver.skip)
     repeat = a_rule(Driver.repeat)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------

@@ -190,6 +190,14 @@ def test_signal(cli: Cli, order: str) -> None:
     assert (shown["state"], shown["output"]) == ("COMPLETED", {"by": "ada"})
 
 
+def test_skip(cli: Cli, order: str) -> None:
+    """A task that has not started is closed well; again it is refused."""
+    ran = cli("skip", order, "reserve", "--reason", "in stock")
+    assert (ran.code, ran.out) == (0, "order-7: 'reserve' SKIPPED, 1 commit (version 2)\n")
+    assert cli("show", order, "reserve", "--json").json["task"]["state"] == "SKIPPED"
+    assert cli("skip", order, "reserve").code == 3
+
+
 def test_tick(cli: Cli, order: str) -> None:
     """What is due is done and counted by kind."""
     clock = ManualClock()

@@ -16,8 +16,8 @@ from kernel.cli import main
 from kernel.cli.exits import EXITS, code_of
 from tests.cli.stand import Cli
 
-COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "worker",
-            "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "audit", "diagram", "faults"]
+COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "skip",
+            "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "audit", "diagram", "faults"]
 
 
 def test_the_commands_are_those_that_exist() -> None:

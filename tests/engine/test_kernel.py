@@ -519,6 +519,48 @@ def test_what_cannot_be_signalled(each: Stand, k: Kernel) -> None:
     k.complete(lease)
 
 
+# ----------------------------------------------------------------------------------------------------------------- skip
+def test_a_skipped_task_is_closed_well(k: Kernel) -> None:
+    """What comes after it goes on; the workflow ends as if it had been done."""
+    started(k, Task("a"), Task("b", after=["a"]), Task("c", after=["b"]))
+    done = k.skip("w", "a", reason="not needed", actor="ada")
+    assert (done.version, done.no_op, done.canceled) == (2, False, 0)
+    assert states(k, "w") == {"a": "SKIPPED", "b": "SCHEDULED", "c": "PENDING"}
+    assert task(k, "w", "a").reason == "not needed"
+    k.skip("w", "c")
+    assert states(k, "w")["b"] == "SCHEDULED"
+    k.complete(one(k, "b"))
+    assert k.get("w").state == "COMPLETED"
+
+
+def test_any_kind_of_task_can_be_skipped(k: Kernel) -> None:
+    """A wait then needs no signal, a sub-workflow does not start, a terminate task ends nothing; also while PAUSED."""
+    k.register(LEAF)
+    started(k, Task("a"), Task("ok", kind="wait", after=["a"]), Task("sub", workflow="leaf", after=["ok"]),
+            Task("stop", kind="terminate", asks="FAILED", after=["sub"]), Task("z", after=["stop"]))
+    k.pause("w")
+    for ref in ("ok", "sub", "stop"):
+        k.skip("w", ref)
+    k.resume("w")
+    assert states(k, "w") == {"a": "SCHEDULED", "ok": "SKIPPED", "sub": "SKIPPED", "stop": "SKIPPED", "z": "SCHEDULED"}
+    k.skip("w", "z")
+    k.complete(one(k, "a"))
+    assert (k.get("w").state, [w.id for w in k.find().items]) == ("COMPLETED", ["w"])
+
+
+def test_what_cannot_be_skipped(each: Stand, k: Kernel) -> None:
+    """What is under way, what is closed, what is not there, and anything of a workflow that ended."""
+    started(k, Task("a"), Task("b"))
+    one(k, "a")
+    assert "under way" in refused(each, NoSuchTransition, lambda: k.skip("w", "a")).why
+    assert "'nothing'" in refused(each, NotFound, lambda: k.skip("w", "nothing")).asked
+    assert "SKIP" in refused(each, GuardRefused, lambda: k.signal("w", "b")).allowed
+    k.skip("w", "b")
+    assert "closed" in refused(each, NoSuchTransition, lambda: k.skip("w", "b")).why
+    k.terminate("w")
+    assert "closed" in refused(each, NoSuchTransition, lambda: k.skip("w", "a")).why
+
+
 # --------------------------------------------------------------------------------------------------------- pause, resume
 def test_a_pause_reaches_everything_below(k: Kernel) -> None:
     """All of it or nothing: no task is handed out, and everything says who paused it."""
@@ -1008,7 +1050,7 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
         "PAUSE": (True, ""), "RESUME": (False, ""), "TERMINATE": (True, ""), "TIME_OUT": (False, "deadline passed")}
     assert choices(k, "w", "a") == {
         "POLL": (True, ""), "HEARTBEAT": (False, ""), "COMPLETE": (False, ""), "FAIL": (False, ""),
-        "SIGNAL": (False, "waiting task"), "EXPIRE": (False, "expired")}
+        "SIGNAL": (False, "waiting task"), "SKIP": (True, ""), "EXPIRE": (False, "expired")}
     assert choices(k, "w", "ok")["SIGNAL"] == (True, "")
     reasons = {choice.event: choice.reason for choice in k.allowed("w", "a")}
     assert reasons["COMPLETE"] == "nobody holds it: poll it first"

@@ -22,11 +22,11 @@ WITH_RETRY = Shape((Task("a", tries=2), Task("b", ("a",), tries=2)))
 
 
 @pytest.mark.parametrize(("shape", "states", "transitions", "depth"), [
-    pytest.param(ONE, 18, 41, 5, id="one"),
-    pytest.param(WITH_RETRY, 92, 315, 11, id="retries"),
-    pytest.param(hurried(WITH_RETRY), 290, 987, 11, id="hurried"),
-    pytest.param(NESTED, 53, 200, 6, id="nested"),
-    pytest.param(DEEP, 148, 787, 7, id="deep"),
+    pytest.param(ONE, 21, 48, 5, id="one"),
+    pytest.param(WITH_RETRY, 219, 764, 11, id="retries"),
+    pytest.param(hurried(WITH_RETRY), 675, 2310, 11, id="hurried"),
+    pytest.param(NESTED, 63, 238, 6, id="nested"),
+    pytest.param(DEEP, 177, 942, 7, id="deep"),
 ])
 def test_every_invariant_holds_everywhere(shape: Shape, states: int, transitions: int, depth: int) -> None:
     """Every command in every state keeps every invariant, also between two rules of progress; all states are counted."""
@@ -36,8 +36,8 @@ def test_every_invariant_holds_everywhere(shape: Shape, states: int, transitions
 
 
 @pytest.mark.parametrize(("shape", "states", "transitions"), [
-    pytest.param(ONE, 128, 251, id="held"),
-    pytest.param(hurried(ONE), 261, 570, id="expired"),
+    pytest.param(ONE, 153, 300, id="held"),
+    pytest.param(hurried(ONE), 298, 651, id="expired"),
 ])
 def test_every_delivery_keeps_its_invariants(shape: Shape, states: int, transitions: int) -> None:
     """Deliveries that are claimed, lost, proven, buried and redriven keep INV-04 and INV-14, as far as four claims reach."""
@@ -109,7 +109,7 @@ PLANTED = {
     "parent told later": (later("HAND"), NESTED, "INV-09", ["START w", "TERMINATE w/s"]),
     "parent's task taken by a worker": (
         rows("task", "COMPLETE", without(worker)), NESTED, "INV-13", ["START w", "COMPLETE w.s"]),
-    "ends later": (later("END"), ONE, "INV-10", ["START w", "POLL w.a", "COMPLETE w.a"]),
+    "ends later": (later("END"), ONE, "INV-10", ["START w", "SKIP w.a"]),
     "children not ended": (cascade(subs="children", all_tasks="tasks"), DEEP, "INV-13", ["START w", "TERMINATE w"]),
 }
 

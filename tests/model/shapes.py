@@ -53,6 +53,8 @@ SHAPES = {
     "unsound": Shape((
         Task("c", (), "CONTROL", choice=2, sound=0, permissive=1), Task("x", ("c",), switch="c", branch=2),
         Task("y", ("c", "x"), optional=1))),
+    # what can be skipped: a wait, a sub-workflow, and a task that would end the workflow
+    "skip": Shape((Task("w", (), "WAIT"), nesting("s", ONE, "w"), Task("t", ("s",), "CONTROL", asks="FAILED"))),
     # what cannot be prepared: an input that cannot be resolved, and a child that nobody knows
     "reject": Shape((
         Task("a"), Task("b", ("a",), sound=0, optional=1), Task("c", ("b",), "WORKFLOW", sound=0, permissive=1),

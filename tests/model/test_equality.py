@@ -31,7 +31,7 @@ from tests.model.world import World
 
 PINNED = {
     #            states, transitions, comparisons
-    "two":      (92, 315, 3404),
+    "two":      (219, 764, 8541),
     "child":    (120, 658, 8760),
     "race":     (339, 1941, 24747),
     "asked":    (268, 1852, 23852),
@@ -40,12 +40,15 @@ PINNED = {
     "mixed":    (727, 5537, 76335),
     "again":    (1263, 6950, 97251),
     "fork":     (1298, 10663, 141482),
+    "skip":     (150, 870, 11550),
     "reject":   (222, 2010, 31302),
     "switch":   (351, 3310, 53703),
     "unsound":  (15, 64, 795),
 }
 QUICK = ("two", "child", "unsound")
-DELIVERIES = {"held": (128, 251, 3658), "expired": (261, 570, 7440)}
+SKIPPING = ("two", "skip")
+"""The shapes in which tasks are skipped; elsewhere there would be several times as many states that are much alike."""
+DELIVERIES = {"held": (153, 300, 4512), "expired": (298, 651, 8768)}
 WALKS = {1: (26520, 5), 2: (26520, 5), 3: (26520, 4), 4: (26520, 6)}
 """By seed: how many pairs are compared, and how often tasks became due between two commands."""
 
@@ -70,6 +73,11 @@ class Comparison:
             pytest.fail(f"{way}: {difference}", pytrace=False)
 
 
+def without_skips(explorer: Explorer) -> None:
+    """Let nobody skip a task."""
+    explorer.requests = tuple(request for request in explorer.requests if request.step.name != "SKIP")
+
+
 @pytest.fixture(scope="module")
 def program() -> Program:
     """The compiled specification."""
@@ -81,6 +89,8 @@ def program() -> Program:
 def test_decision_equals_oracle(name: str, program: Program) -> None:
     """Every command in every state of the shape has the same outcome, counters and history; and no invariant is broken."""
     explorer = Explorer(SPEC, SHAPES[name])
+    if name not in SKIPPING:
+        without_skips(explorer)
     compared = Comparison(explorer, program)
     seen = explorer.run(compared)
     assert seen.broken == ()
@@ -113,6 +123,7 @@ class Walk:
 
     def __init__(self, seed: int, program: Program) -> None:
         self.chance, self.explorer = random.Random(seed), Explorer(SPEC, TIMED)
+        without_skips(self.explorer)
         self.bridge, self.oracle = Bridge.over(self.explorer, program), self.explorer.oracle
         self.state, self.now, self.taken = self.explorer.tree.start, NOW, Counter[str]()
 

@@ -156,6 +156,15 @@ class Driver:
         if place is not None:
             self.ask(lambda k: k.signal(*place, output={"by": "ada"}, **options))
 
+    def skip(self) -> None:
+        """An operator skips a task, more often one that has not started."""
+        rows = self.read(lambda t: sorted(
+            (w.id, task.ref, task.state) for w in t.find(None, None, "", LIMIT) for task in t.tasks(w.id, w.run)))
+        fresh = [row for row in rows if row[2] in ("PENDING", "SCHEDULED")]
+        place, options = self.some(fresh if self.chance.random() < 0.8 else rows), self.options()
+        if place is not None:
+            self.ask(lambda k: k.skip(*place[:2], **options))
+
     def pause(self) -> None:
         """An operator pauses."""
         workflow, options = self.workflow(), self.options()
@@ -220,7 +229,7 @@ def handed_out(k: Kernel, subject: Subject, worker: str) -> Lease:
 
 
 ACTS: tuple[Callable[[Driver], None], ...] = (
-    Driver.start, Driver.register, Driver.poll, Driver.complete, Driver.fail, Driver.heartbeat, Driver.signal, Driver.pause,
-    Driver.resume, Driver.terminate, Driver.tick, Driver.claim, Driver.settle, Driver.redrive,
+    Driver.start, Driver.register, Driver.poll, Driver.complete, Driver.fail, Driver.heartbeat, Driver.signal, Driver.skip,
+    Driver.pause, Driver.resume, Driver.terminate, Driver.tick, Driver.claim, Driver.settle, Driver.redrive,
 )
-WEIGHTS = (10, 1, 24, 20, 6, 3, 5, 3, 5, 3, 5, 6, 9, 3)
+WEIGHTS = (10, 1, 24, 20, 6, 3, 5, 1, 3, 5, 3, 5, 6, 9, 3)

@@ -287,7 +287,7 @@ ACCEPTED: list[Edit] = [
     claim("task", both(eq(F("mode"), "WORKFLOW"), is_("RUNNING", of=("child",)))),
     claim("task", implies(no(eq(F("root", ("wf",)), 1)), is_("RUNNING", of=("wf", "up", "wf")))),
     without_guard("task", "POLL", "IN_PROGRESS", "due"),
-    with_rule(Step("SKIP", "task", (Fire("SKIP"),), (Guard("a bad one", some("after", Guard("bad", is_("FAILED")))),))),
+    with_rule(Step("A SKIP", "task", (Fire("SKIP"),), (Guard("a bad one", some("after", Guard("bad", is_("FAILED")))),))),
     step("REDRIVE", lock=Lock.TREE),
     step("RESUME", do=SPEC.command("RESUME").do[::-1]),
     row("task", "SHIFT", set={"expires": F("deadline", ("wf",))}),

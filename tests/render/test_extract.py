@@ -86,7 +86,7 @@ CAUSES = [
     (TASK, "CHILD_FAILED", "IN_PROGRESS", [(Cause.PROGRESS, ())]),
     (TASK, "POLL", "SCHEDULED", [(Cause.COMMAND, ())]),
     (TASK, "SIGNAL", "IN_PROGRESS", [(Cause.COMMAND, ())]),
-    (TASK, "SKIP", "PENDING", [(Cause.PROGRESS, ("predecessors passed", "branch not chosen"))]),
+    (TASK, "SKIP", "PENDING", [(Cause.COMMAND, ())]),
     (DELIVERY, "CREATE", ABSENT, [(Cause.CASCADE, ())]),
     (DELIVERY, "REDRIVE", "DEAD", [(Cause.REOPENING, ())]),
 ]

@@ -69,5 +69,5 @@ RULES = (
     Rule(scenes.defer, 1, (SOME, 4), lambda d: d.running),
     Rule(scenes.foresee, 2, (SOME,), lambda d: d.early),
     Rule(scenes.outage, 1, (len(FAULTS),), lambda d: d.outbox),
-    Rule(scenes.crash_during, 2, (2, 7, SOME), lambda d: d.lively),
+    Rule(scenes.crash_during, 2, (2, 8, SOME), lambda d: d.lively),
 )

@@ -45,7 +45,6 @@ UNREACHED: Mapping[Entry, str] = {
         _task("SIGNAL SCHEDULED -> SCHEDULED"), _task("REJECT SCHEDULED -> COMPLETED_WITH_ERRORS"),
         _task("REJECT SCHEDULED -> FAILED_WITH_TERMINAL_ERROR"),
     ), "what waits or nests starts in the commit that schedules it, so nothing comes between"),
-    _task("SKIP SCHEDULED -> SKIPPED"): "there is no skip: a switch leaves out what is PENDING",
 }
 """What no run of today's commands comes to, and why."""
 Place = tuple[str, str, str, str]

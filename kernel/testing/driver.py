@@ -16,14 +16,13 @@ from kernel.engine.faults import FaultPoint
 from kernel.engine.relay import Settled
 from kernel.engine.timers import Ticked
 from kernel.testing.checks import LIVE
-from kernel.testing.inventory import Inventory, chosen
+from kernel.testing.inventory import chosen
+from kernel.testing.named import NAMED, Ids, LostPoll
 from kernel.testing.pool import INPUTS, NESTED, POOL, TYPES
 from kernel.testing.sinks import Behaviour
 from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE
 
 SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
-NAMED = 12
-"""From this number on, a command is given under an id."""
 WHERE = {
     FaultPoint.BEFORE_COMMIT: "before it commits", FaultPoint.AFTER_COMMIT: "after it has committed",
     FaultPoint.CLAIMED: "when it has claimed a delivery", FaultPoint.SENT: "when a sink has answered",
@@ -32,19 +31,8 @@ FAULTS = tuple(SINK_FAULTS)
 POINTS = tuple(FaultPoint)
 
 
-class Driver(Inventory):
+class Driver(Ids):
     """Gives commands, each with the answer that it should get."""
-
-    def _command(self, number: int, text: str, call: Callable[..., Applied], **options: Any) -> None:
-        """Give a command; for large numbers under an id of ours, so that it can be repeated."""
-        if number < NAMED:
-            self.act(text, call, **options)
-            return
-        name = f"id{len(self.story)}"
-        result = self.act(f"{text} (command id {name})", lambda: call(command_id=name), **options)
-        if result is not None or (self.killed is not None and self.killed.point is FaultPoint.AFTER_COMMIT):
-            self.named.append((f"{text} (command id {name})", lambda: call(command_id=name), result,
-                               options["expect"]))
 
     # ---- workflows --------------------------------------------------------------------------------------------------------
     def start(self, which: int, input: int) -> None:
@@ -53,8 +41,8 @@ class Driver(Inventory):
         self.roots.append(name)
         self.register(definition)
         text = chosen(INPUTS, input)
-        self.act(f"start {name} from {definition.name!r} with input {text}",
-                 lambda: self.kernel.start(definition.name, input=text, workflow_id=name))
+        self._command(NAMED * (input % 2), f"start {name} from {definition.name!r} with input {text}",
+                     lambda **id: self.kernel.start(definition.name, input=text, workflow_id=name, **id))
 
     def start_nested(self, which: int, input: int) -> None:
         """Start a workflow with sub-workflows."""
@@ -150,21 +138,6 @@ class Driver(Inventory):
         self._command(number, f"skip {name} {ref}", lambda **id: self.kernel.skip(name, ref, **id),
                       expect="applied" if state in ("PENDING", "SCHEDULED") else "refused", effect=effect)
 
-    def repeat(self, number: int) -> None:
-        """Give a command a second time under the same id: the first answer again, and nothing more."""
-        text, call, first, expect = chosen(self.named, number)
-        before = self.dump
-
-        def effect(result: Applied | None) -> Iterator[str]:
-            if self.dump != before:
-                yield "answer: a repeated command changed something"
-            if first is not None and result is not None and result != first:
-                yield f"answer: the first was {first}; now it is {result}"
-
-        crashed, self.crashes.point = self.crashes.point, None
-        self.act(f"again: {text}", call, expect=expect, effect=effect, again=True)
-        self.crashes.point = crashed
-
     # ---- workers ------------------------------------------------------------------------------------------------------------
     def poll(self, which: int, more: int) -> None:
         """Poll for one task and `more`; whatever could be handed out is, once."""
@@ -173,17 +146,20 @@ class Driver(Inventory):
         def effect(leases: list[Lease] | None) -> Iterator[str]:
             if leases is None:
                 return
-            self.leases += leases
             if len(leases) != min(limit, len(ready)):
                 yield f"answer: {len(leases)} tasks were handed out; {len(ready)} were ready, {limit} were asked for"
-            for lease in leases:
-                token = (lease.workflow_id, lease.position, lease.run, lease.handouts)
-                if token in self.tokens or (lease.workflow_id, lease.position) not in ready or not self.holds(lease):
-                    yield f"INV-06: {lease.workflow_id} {lease.ref} was handed out under the token {token[2:]}"
-                self.tokens.add(token)
+            strange = [lease for lease in leases if (lease.workflow_id, lease.position) not in ready]
+            yield from (f"INV-06: {lease.workflow_id} {lease.ref} was handed out and was not ready" for lease in strange)
+            yield from self.handed_out(leases)
 
-        self.act(f"poll {kind!r}, at most {limit}", lambda: self.kernel.poll(kind, worker=f"w{which % 3}", limit=limit),
-                 effect=effect)
+        name, text = f"id{len(self.story)}", f"poll {kind!r}, at most {limit}"
+        id = {"command_id": name} if more == 2 else {}
+
+        def poll() -> list[Lease]:
+            return self.kernel.poll(kind, worker=f"w{which % 3}", limit=limit, **id)
+
+        if self.act(text + (f" (command id {name})" if id else ""), poll, effect=effect) is None and id:
+            self.lost.append(LostPoll(poll, text, self.was_committed and bool(ready)))
 
     def work(self, which: int) -> None:
         """A worker takes what there is, and does it."""

@@ -57,7 +57,7 @@ RULES = (
     Rule(Driver.tick, 3),
     Rule(Driver.deliver, 3, (3,), lambda d: d.outbox),
     Rule(Driver.redrive, 3, (SOME,), lambda d: d.dead),
-    Rule(Driver.repeat, 1, (SOME,), lambda d: d.named),
+    Rule(Driver.again, 2, (SOME, 3), lambda d: d.named or d.lost),
     Rule(Driver.start_again, 1, (SOME, len(INPUTS)), lambda d: d.dump),
     Rule(Driver.advance, 3, (len(SECONDS),)),
     Rule(Driver.set_clock_back, 1, (len(SECONDS),)),

@@ -101,7 +101,7 @@ def crash_during(driver: Driver, point: int, command: int, number: int) -> None:
     """The process is killed before (0) or after (1) the commit of a command given at once; a relay, around the sink."""
     calls: tuple[Callable[[], None], ...] = (
         lambda: driver.complete(number), lambda: driver.terminate(number), lambda: driver.fail(number, number % 4),
-        lambda: driver.resume(number), lambda: driver.pause(number), lambda: driver.poll(number, 0), driver.tick,
+        lambda: driver.resume(number), lambda: driver.pause(number), lambda: driver.poll(number, 2), driver.tick,
         lambda: driver.deliver(0))
     relaying = command == len(calls) - 1
     driver.crash(point + 2 * relaying, 0)

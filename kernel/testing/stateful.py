@@ -90,7 +90,7 @@ class KernelMachine(RuleBasedStateMachine):
     terminate = a_rule(Driver.terminate)
     signal = a_rule(Driver.signal)
     skip = a_rule(Driver.skip)
-    repeat = a_rule(Driver.repeat)
+    again = a_rule(Driver.again)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
     poll = a_rule(Driver.poll)

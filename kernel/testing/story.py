@@ -50,4 +50,6 @@ def in_words(result: Any) -> str:
         parts = (f"{result.expired} expired", f"{result.woken} woken", f"{result.timed_out} timed out",
                  f"{result.released} released")
         return ", ".join(part for part in parts if part[0] != "0") or "nothing due"
+    if isinstance(result, list) and result and not isinstance(result[0], Lease):
+        return ", ".join(f"{type(each).__name__}: {in_words(each)}" for each in result)
     return ", ".join(f"{lease.workflow_id} {lease.ref} (hand-out {lease.handouts})" for lease in result) or "nothing"

@@ -121,7 +121,6 @@ class World:
         self.replays: dict[str, Replay] = {}
         self.leases: list[Lease] = []
         self.tokens: set[tuple[str, int, int, int]] = set()
-        self.named: list[tuple[str, Callable[[], Applied], Applied | None, str]] = []
         self.documents: set[tuple[str, int]] = set()
         self.struck: set[str] = set()
         self.story: list[str] = []

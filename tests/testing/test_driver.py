@@ -9,10 +9,12 @@ import attrs
 import pytest
 
 from kernel.core.plan import Command
-from kernel.engine.entities import Applied, Lease
+from kernel.engine.entities import Applied, Lease, NotApplied
 from kernel.engine.kernel import Kernel, Options
+from kernel.engine.outcomes import Outcome
 from kernel.engine.sinks import Parcel
 from kernel.engine.timers import Ticked
+from kernel.stores.memory import MemoryStore
 from kernel.testing import scenes
 from kernel.testing.driver import Driver
 from kernel.testing.pool import POOL
@@ -92,6 +94,39 @@ class Deaf(Kernel):
         return Applied("c", 1)
 
 
+class Lenient(Kernel):
+    """Tells an outcome and does not keep to it: what it found absent may come later."""
+
+    def outcome(self, command_id: str, *, workflow_id: str | None = None) -> Outcome:
+        """Look, and take back what was written."""
+        found = super().outcome(command_id, workflow_id=workflow_id)
+        if isinstance(found, NotApplied) and isinstance(self.store, MemoryStore):
+            del self.store.records[workflow_id or "", command_id]
+        return found
+
+
+class Ignorant(Kernel):
+    """Knows of nothing what came of it."""
+
+    def outcome(self, command_id: str, *, workflow_id: str | None = None) -> Outcome:
+        """Nothing came of it."""
+        return NotApplied(command_id)
+
+
+class Wasteful(Kernel):
+    """Hands out other work when a poll is repeated."""
+
+    def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
+        """Poll as if it were the first time."""
+        return super().poll(type, worker=worker, limit=1)
+
+
+def killed(driver: Driver, point: int, *moves: Callable[[Driver], None]) -> None:
+    """Make moves in the first of which the process is killed, before (0) or after (1) its commit."""
+    driver.crash(point, 0)
+    moved(driver, moves)
+
+
 WRONG: list[tuple[type[Kernel], Moves, str]] = [
     (Forgetful, (*FORK, lambda d: d.terminate(12), lambda d: d.repeat(0)),
      "answer: it should have been applied, and was no-op"),
@@ -100,6 +135,13 @@ WRONG: list[tuple[type[Kernel], Moves, str]] = [
     (Stingy, (*FORK, *POLL), "answer: 1 tasks were handed out; 2 were ready, 4 were asked for"),
     (Careless, (*FORK, *POLL), "INV-06: w1 a was handed out under the token (1, 2)"),
     (Sluggish, (*FORK, *POLL, lambda d: scenes.stall(d, 0, 0)), "answer: a second tick at the same time found something to do"),
+    (Lenient, (*FORK, lambda d: killed(d, 0, lambda d: d.pause(12)), lambda d: d.ask(0), lambda d: d.repeat(0)),
+     "answer: it should have been refused, and was applied"),
+    (Ignorant, (*FORK, lambda d: killed(d, 1, lambda d: d.pause(12)), lambda d: d.ask(0)),
+     "answer: it was applied; the outcome that is told is []"),
+    (Ignorant, (*FORK, lambda d: d.pause(12), lambda d: d.ask(0)), "answer: it was applied; the outcome that is told is []"),
+    (Wasteful, (*FORK, *FORK, lambda d: killed(d, 1, lambda d: d.poll(0, 2)), lambda d: d.poll_again(0)),
+     "answer: a repeated poll changed something"),
     (Deaf, (*WAIT, lambda d: d.signal(1)), "answer: w1 now was signalled and is IN_PROGRESS"),
 ]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from kernel import spec
+from kernel.core.archive import ArchivePolicy
 from kernel.core.decide import Choice
 from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
 from kernel.engine.daemon import Daemon, Served
@@ -64,11 +65,11 @@ from kernel.stores.opening import open
 __version__ = _version("lifecycle-kernel")
 
 __all__ = [
-    "Applied", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon", "DefinitionWarning",
-    "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding", "GuardRefused",
-    "HistoryRow", "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "Lease", "NoSuchTransition", "Node",
-    "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Refused", "RelayOptions", "Report",
+    "Applied", "ArchivePolicy", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon",
+    "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding",
+    "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "Lease", "NoSuchTransition",
+    "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Refused", "RelayOptions", "Report",
     "SchemaMismatch", "Served", "Settled", "Sink", "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly",
-    "StoreUnavailable", "Task", "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked", "UnsafeStore", "Worked",
-    "Worker", "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
+    "StoreUnavailable", "Task", "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked", "UnsafeStore", "Worked", "Worker",
+    "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
 ]

@@ -187,19 +187,20 @@ def tick(place: Place, limit: int) -> None:
 @click.option("--timeout", type=click.FloatRange(0, 86_400, min_open=True), metavar="S", default=10.0, show_default=True,
               help="Seconds that the archive may take for one.")
 @click.pass_context
-def deliver(ctx: click.Context, place: Place, limit: int, timeout: float) -> None:
+@click.option("--now", is_flag=True, help="Also what waits for its window, its round or its next attempt; each once.")
+def deliver(ctx: click.Context, place: Place, limit: int, timeout: float, now: bool) -> None:
     """Drain the outbox into the archive, once.
 
     Claims what is due of topic 'archive', writes it into --archive, reads it back, confirms. What fails is tried again by a
     later call, a little later each time; after its last attempt it is DEAD, until kernel redrive. While --archive cannot be
-    written nothing is claimed, and no attempt counts.
+    written nothing is claimed, and no attempt counts. Failure workflows that are asked for are started.
 
     Exits with 0 when all that was due is delivered, with 1 when something failed or the archive cannot be written.
     """
     if place.archive is None:
-        raise click.UsageError("say where to: --archive DIR, or KERNEL_ARCHIVE; without it deliveries stay PENDING")
+        warn("no --archive DIR, nor KERNEL_ARCHIVE: deliveries of topic 'archive' stay PENDING")
     with place.open(relay=RelayOptions(timeout=timeout)) as k:
-        settled = k.deliver(limit=limit)
+        settled = k.deliver(limit=limit, now=now)
     place.answer(settled, lambda: show_settled(settled))
     ctx.exit(int(bool(settled.released or settled.dead or settled.obstacles)))
 

@@ -11,12 +11,16 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from kernel.core import checks
+from kernel.core.archive import ArchivePolicy
 from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.errors import InvalidDefinition
 
 
-def to_content(definition: WorkflowDef) -> dict[str, Any]:
-    """The definition as a JSON object. What has its default value is left out, so defaults are part of the format."""
+def to_content(definition: WorkflowDef | ArchivePolicy) -> dict[str, Any]:
+    """The definition, or an archive policy, as a JSON object.
+
+    What has its default value is left out, so defaults are part of the format.
+    """
     content: dict[str, Any] = _converter().unstructure(definition)
     return content
 
@@ -29,6 +33,11 @@ def from_content(content: object) -> WorkflowDef:
         raise InvalidDefinition("a definition is not acceptable", why="it is nested too deep") from None
 
 
+def policy_from_content(content: object) -> ArchivePolicy:
+    """The archive policy that `to_content` wrote. Raises InvalidDefinition for anything else."""
+    return _converter().structure(content, ArchivePolicy)
+
+
 @cache
 def _converter() -> Converter:
     converter = Converter(omit_if_default=True, unstruct_collection_overrides={tuple: list})
@@ -38,8 +47,12 @@ def _converter() -> Converter:
     def child(given: object, _: Any) -> object:
         return converter.structure(given, WorkflowDef) if isinstance(given, dict) else given
 
+    def archive(given: object, _: Any) -> object:
+        return converter.structure(given, ArchivePolicy) if isinstance(given, dict) else given
+
+    converter.register_structure_hook(ArchivePolicy, _reader(converter, ArchivePolicy))
     converter.register_structure_hook(TaskDef, _reader(converter, TaskDef, workflow=child))
-    converter.register_structure_hook(WorkflowDef, _reader(converter, WorkflowDef, tasks=tasks))
+    converter.register_structure_hook(WorkflowDef, _reader(converter, WorkflowDef, tasks=tasks, archive=archive))
     return converter
 
 

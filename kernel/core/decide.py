@@ -202,7 +202,8 @@ def subject_of(view: View, command: Command) -> Record | None:
     """The row that a command is on."""
     subject = command.subject
     if subject.topic is not None:
-        return view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
+        delivery = view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
+        return None if delivery is None else view.keep_delivery(delivery)
     if subject.no is not None:
         row = view.snapshot.task(subject.workflow, subject.no)
         return None if row is None else view.keep_task(row)
@@ -274,7 +275,7 @@ def choices(view: View, row: Record) -> tuple[Choice, ...]:
 
 def presented(row: Record, now: int) -> dict[str, Any]:
     """What the one who may move the row would present: the lease that is stored, a proof, no delay."""
-    given: dict[str, Any] = {"now": now, "retryable": 1, "delay": 0, "proof": "proof", "error": "error"}
+    given: dict[str, Any] = {"now": now, "retryable": 1, "delay": 0, "proof": "proof", "error": "error", "anyway": 0}
     if isinstance(row, TaskRow):
         given |= {"run": row.wf.run, "handouts": row.handouts, "origin": row.workflow}
     elif isinstance(row, WorkflowRow):

@@ -16,6 +16,7 @@ import attrs
 from attrs import field
 
 from kernel.core import checks
+from kernel.core.archive import ARCHIVE, COMPENSATION, ArchivePolicy
 from kernel.core.checks import LIMITS, check_json, check_name
 from kernel.core.order import Positions, check_reads, in_order, index_of, positions
 from kernel.core.template import expressions
@@ -147,26 +148,34 @@ class WorkflowDef:
     `timeout` is in seconds, None for none; `restartable` says whether a COMPLETED one may be restarted. `defaults` are
     keys of the input for those who start it without them. `output` may hold expressions, which are read when it COMPLETES;
     without one the output is that of its last task that was done. `variables` are what `${workflow.variables.x}` reads
-    before a set task sets it. `failure_workflow` is the definition that compensates for a bad end. `within` is set by
-    `flatten` alone: the name of the definition in which this one was written inline.
+    before a set task sets it. `within` is set by `flatten` alone: the name of the definition in which this one was written
+    inline.
+    `archive` says which runs topic "archive" hears of, and when; without it, of all of them, at once. With it, "archive" is
+    one of the topics. `failure_workflow` names the definition that is started once for each run that ends FAILED, TIMED_OUT
+    or TERMINATED on its own account, with the run's input and what became of it; `failure_on_terminate=False` leaves
+    TERMINATED runs out.
     """
 
     name: str
     version: int = field(kw_only=True, default=1)
     tasks: tuple[TaskDef, ...] = field(kw_only=True, converter=_tuple)
     topics: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
+    archive: ArchivePolicy | None = field(kw_only=True, default=None)
     timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
     restartable: bool = field(kw_only=True, default=True)
     defaults: dict[str, Any] = field(kw_only=True, factory=dict)
     output: dict[str, Any] = field(kw_only=True, factory=dict)
     variables: dict[str, Any] = field(kw_only=True, factory=dict)
     failure_workflow: str | None = field(kw_only=True, default=None)
+    failure_on_terminate: bool = field(kw_only=True, default=True)
     within: str | None = field(kw_only=True, default=None)
 
     def __attrs_post_init__(self) -> None:
         _check_workflow(self)
         for name in ("defaults", "output", "variables"):
             object.__setattr__(self, name, _own(f"{_place(self)}, field {quoted(name)}", getattr(self, name)))
+        if self.archive is not None and ARCHIVE not in self.topics:
+            object.__setattr__(self, "topics", (ARCHIVE, *self.topics))
         _check_size(self)
         place, refs = _place(self), [task.ref for task in self.tasks]
         links = Links.of(self)
@@ -249,14 +258,23 @@ def _check_workflow(definition: WorkflowDef) -> None:
     place = _place(definition)
     checks.whole(place, "version", definition.version, least=1)
     checks.names(place, "topics", definition.topics)
+    archive: object = definition.archive
+    if not isinstance(archive, ArchivePolicy | None):
+        checks.refuse(place, "archive", f"{checks.shown(archive)} is no ArchivePolicy", "give one, or leave it out")
     if definition.timeout is not None:
         checks.seconds(place, "timeout", definition.timeout, least=LIMITS.tick)
     checks.flag(place, "restartable", definition.restartable)
     for name, given in (("defaults", definition.defaults), ("output", definition.output), ("variables", definition.variables)):
         if not isinstance(given, dict):
             checks.refuse(place, name, f"it must be an object, not {checks.shown(given)}", "give a dict")
+    checks.flag(place, "failure_on_terminate", definition.failure_on_terminate)
     if definition.failure_workflow is not None:
         check_name(definition.failure_workflow, what=f"{place}, field 'failure_workflow': name")
+        if definition.failure_workflow == definition.name:
+            checks.refuse(place, "failure_workflow", "it names its own definition, and would start itself again and again",
+                          "name another definition")
+    if COMPENSATION in definition.topics:
+        checks.refuse(place, "topics", f"{quoted(COMPENSATION)} is the topic of failure workflows", "give failure_workflow")
     tasks: object = definition.tasks
     odd = [each for each in tasks if not isinstance(each, TaskDef)] if isinstance(tasks, tuple) else [tasks]
     if odd:

@@ -6,11 +6,12 @@ since the Unix epoch. The single links of the specification (`wf`, `up`, `child`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from attrs import define, field, frozen
 
+from kernel.core.archive import ARCHIVE, COMPENSATION, HEARS_ALL, Hearing, Zones, compiled
 from kernel.core.definitions import TaskDef, TaskKind
 from kernel.core.structure import Definition
 from kernel.core.template import is_templated
@@ -73,6 +74,8 @@ class Prepared:
     definition: Definition
     facts: tuple[Facts, ...]
     timeout: int
+    hearings: Mapping[str, Hearing] = field(factory=dict)
+    """What each topic hears; of a topic that is not here, all ends."""
 
     @property
     def digest(self) -> str:
@@ -81,15 +84,18 @@ class Prepared:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics that hear of each run's end."""
-        return self.definition.source.topics
+        """The topics that may hear of a run's end."""
+        source = self.definition.source
+        return (*source.topics, COMPENSATION) if source.failure_workflow else source.topics
 
 
-def prepare(definition: Definition) -> Prepared:
-    """Make a definition ready to run."""
+def prepare(definition: Definition, zones: Zones | None = None) -> Prepared:
+    """Make a definition ready to run. `zones` gives the rules of the zone that its archive policy names, if it names one."""
     source = definition.source
     facts = tuple(facts_of(task, *where) for task, where in zip(source.tasks, definition.switches, strict=True))
-    return Prepared(definition, facts, microseconds(source.timeout))
+    return Prepared(definition, facts, microseconds(source.timeout),
+                    {ARCHIVE: compiled(source.archive, zones),
+                     COMPENSATION: Hearing("BAD_ENDS" if source.failure_on_terminate else "FAILURES", own=1)})
 
 
 @frozen
@@ -315,12 +321,38 @@ class DeliveryRow:
     changed: int
     sends: int
     lease: int
+    hearing: Hearing = HEARS_ALL
+    """The policy of its topic that is in force."""
+    of: Any = field(default=None, repr=False)
+    """Its workflow, where a decision or an audit reads it."""
+    at: int = field(default=0, repr=False)
+    """The time at which its schedule is judged."""
+
+    @property
+    def hears(self) -> str:
+        """Of which ends its topic asks to be told."""
+        return self.hearing.hears
+
+    @property
+    def own(self) -> int:
+        """1 when its topic hears only of ends on the workflow's own account."""
+        return self.hearing.own
+
+    @property
+    def wait(self) -> int:
+        """How long until the schedule of its topic comes round."""
+        return self.hearing.schedule.wait(self.at)
+
+    @property
+    def open(self) -> int:
+        """1 when the schedule of its topic lets it be claimed now."""
+        return int(self.hearing.schedule.open(self.at))
 
     def copy(self) -> DeliveryRow:
         """A private copy."""
         return DeliveryRow(
             self.workflow, self.run, self.topic, self.state, self.attempt, self.claims, self.due, self.expires, self.proof,
-            self.error, self.changed, self.sends, self.lease,
+            self.error, self.changed, self.sends, self.lease, self.hearing,
         )
 
 

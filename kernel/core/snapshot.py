@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from kernel.core.archive import Hearing
 from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 
 
@@ -36,6 +37,9 @@ class Snapshot(Protocol):
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One delivery."""
+
+    def archiving(self, now: int) -> Hearing | None:
+        """What the store itself says of archives at this time; None where each definition says it."""
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text: the input or output of a task, or (no = OWN) the input of a workflow."""

@@ -74,13 +74,15 @@ def _branches(definition: WorkflowDef, links: Links) -> tuple[dict[int, tuple[st
 def inline(definition: WorkflowDef) -> Iterator[WorkflowDef]:
     """The definitions written inline in this one, each under its generated name, `outer#task`.
 
-    They take the outer one's version, and its topics when they have none. No name of a user's own holds a '#'.
+    They take the outer one's version, and its topics and archive policy when they have none.
+
+    No name of a user's own holds a '#'.
     """
     for task in definition.tasks:
         if isinstance(task.workflow, WorkflowDef):
             yield attrs.evolve(
                 task.workflow, name=f"{definition.name}#{task.ref}", within=definition.name, version=definition.version,
-                topics=task.workflow.topics or definition.topics,
+                topics=task.workflow.topics or definition.topics, archive=task.workflow.archive or definition.archive,
             )
 
 

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.core.archive import ARCHIVE
 from kernel.core.judge import Judged, judge
+from kernel.core.outbox import Swept, emitted
 from kernel.core.plan import Cascade, Command, Plan
 from kernel.core.program import Line, Program
 from kernel.core.records import (
@@ -159,26 +161,27 @@ class WorkingSet:
         else:
             self.plan.workflows.append(row)
 
-    def create_delivery(self, workflow: WorkflowRow, topic: str, line: Line) -> None:
-        """Write what one topic is to be told of a workflow's run."""
-        policy = self.snapshot.policy
-        row = DeliveryRow(
-            workflow.id, workflow.run, topic, line.target, 0, 0, 0, NEVER, "", "", self.now, policy.sends, policy.lease)
-        for name, read in line.sets:
-            setattr(row, name, read(row, self.given))
-        self.plan.created_deliveries.append(row)
-        self.plan.changes.append(
-            Change("delivery", workflow.id, topic, line.event, ABSENT, line.target, 0, 1, line.event, ""))
-
-    def _emit(self, workflow: WorkflowRow, line: Line) -> None:
+    def _emit(self, workflow: WorkflowRow, line: Line, *, swept: bool = False) -> None:
         """Write the deliveries of a workflow's run, when it enters a state that has some."""
         entering = self.program.entering
         if ("workflow", line.target) not in entering or ("workflow", line.source) in entering:
             return
-        for part in entering["workflow", line.target][1]:
-            (create,) = self.program.cells["delivery"][ABSENT, part.event]
-            for topic in workflow.prepared.topics:
-                self.create_delivery(workflow, topic, create)
+        if not workflow.prepared.topics or not entering["workflow", line.target][1]:
+            return
+        of = Swept(line.target) if swept else workflow
+        archiving = self.snapshot.archiving(self.now)
+        for row in emitted(self.program, of, workflow.prepared, (workflow.id, workflow.run), self.now, self.snapshot.policy,
+                           archiving):
+            self.plan.created_deliveries.append(row)
+            self.plan.changes.append(
+                Change("delivery", workflow.id, row.topic, "CREATE", ABSENT, row.state, 0, 1, "CREATE", ""))
+
+    def keep_delivery(self, row: DeliveryRow) -> DeliveryRow:
+        """Let a freshly read delivery be judged by the policy that is in force now."""
+        row.at = self.now
+        if row.topic == ARCHIVE:
+            row.hearing = self.snapshot.archiving(self.now) or row.hearing
+        return row
 
     def _catch_up(self, row: WorkflowRow | TaskRow) -> None:
         """Do to a row that was read just now what the cascades of this decision do to it in the store."""
@@ -228,7 +231,7 @@ class WorkingSet:
             self.plan.changes.append(
                 Change(row.kind, owner, subject, line.event, source, line.target, number, 1, cascade.by, cascade.reason))
             if isinstance(row, WorkflowRow):
-                self._emit(row, line)
+                self._emit(row, line, swept=True)
 
 
 def missing(what: str) -> StoreCorrupt:

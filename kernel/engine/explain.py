@@ -73,7 +73,8 @@ def no_op_of(snapshot: Snapshot, plan: Plan) -> str:
 def row_of(view: View, subject: Subject) -> Record | None:
     """The row that a subject names, linked."""
     if subject.topic is not None:
-        return view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
+        delivery = view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
+        return None if delivery is None else view.keep_delivery(delivery)
     if subject.no is not None:
         task = view.snapshot.task(subject.workflow, subject.no)
         return None if task is None else view.keep_task(task)

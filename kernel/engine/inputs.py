@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import check_json
 from kernel.core.definitions import WorkflowDef
 from kernel.engine.entities import Lease
+from kernel.engine.zones import offsets
 from kernel.errors import InvalidInput, quoted
 
 LONGEST_ID = 4_000
@@ -102,6 +104,15 @@ def lease(value: object) -> Lease:
     for field in ("position", "run", "handouts"):
         whole(getattr(value, field), f"the lease's {field}")
     text(value.worker, "the worker", LONGEST_NAME)
+    return value
+
+
+def archive(value: object) -> ArchivePolicy | None:
+    """An archive policy, or none. Raises InvalidDefinition for a zone that this system does not know."""
+    if not isinstance(value, ArchivePolicy | None):
+        raise InvalidInput(f"the archive policy {quoted(value)}", why="it is no ArchivePolicy", hint="make one, or give None")
+    if value is not None and value.daily_at is not None:
+        offsets(value.zone)
     return value
 
 

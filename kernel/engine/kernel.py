@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 import attrs
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import check_name
 from kernel.core.decide import decide
 from kernel.core.definitions import WorkflowDef
@@ -130,6 +131,8 @@ class Kernel(Reader):
     def register(self, *definitions: WorkflowDef) -> None:
         """Keep definitions. The same name and version with other content is refused; again with the same is no change."""
         plain = [compile_definition(each) for given in definitions for each in flatten(inputs.definition(given))]
+        for definition in plain:
+            inputs.archive(definition.source.archive)
         with self.store.transaction(write=True) as transaction:
             for definition in plain:
                 own = definition.source
@@ -298,9 +301,24 @@ class Kernel(Reader):
         """Do what the clock has to do: retries that are due, expired leases, workflow time-outs. Each its own commit."""
         return tick(self, inputs.limit(limit))
 
-    def deliver(self, *, limit: int = 100) -> Settled:
-        """One pass of the relay: claim what is due, deliver it outside any transaction, confirm it or try later."""
-        return self._relay.deliver(inputs.limit(limit))
+    def deliver(self, *, limit: int = 100, now: bool = False) -> Settled:
+        """One pass of the relay: claim what is due, deliver it outside any transaction, confirm it or try later.
+
+        `now`: also what waits for the window of its archive policy or for its next attempt, each once.
+        """
+        return self._relay.deliver(inputs.limit(limit), now=bool(now))
+
+    def set_archive_policy(self, policy: ArchivePolicy | None) -> None:
+        """Let one archive policy hold for every definition of this store that has topic "archive"; None: each its own.
+
+        It is kept in the store and holds for every process, for runs that end from now on; when deliveries are made it
+        says for all of them. Raises InvalidInput, or InvalidDefinition for a zone that this system does not know.
+        """
+        policy = inputs.archive(policy)
+        with self.store.transaction(write=True) as transaction:
+            known = transaction.archive_policies()
+            if policy != (known[-1][1] if known else None):
+                transaction.set_archive_policy(policy, self.clock.now())
 
     def redrive(self, delivery_id: str, **options: Unpack[Options]) -> Applied:
         """Try a DEAD delivery again, with all its attempts."""

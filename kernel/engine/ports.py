@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.plan import Plan, Subject, Tally
 from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
@@ -153,6 +154,12 @@ class Transaction(Protocol):
 
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, found set by set; and counters that are not what they count."""
+
+    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
+        """The store's own archive policies, each with the time from which it is in force; None: the definitions' own."""
+
+    def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
+        """From this time on, or as soon as the clock of every tree is behind: a policy for every definition, or none."""
 
     def sizes(self) -> tuple[int, int, int]:
         """How many workflows, tasks and deliveries there are."""

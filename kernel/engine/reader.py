@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.decide import Choice, choices, presented
 from kernel.core.plan import Command, Subject
 from kernel.core.program import Program
@@ -101,6 +102,11 @@ class Reader:
         return Backlog(
             at=moment(now), timers=found.timers, due=found.due, pending=found.pending, leased=found.leased, dead=found.dead,
             oldest=None if found.oldest is None else moment(found.oldest))
+    def archive_policy(self) -> ArchivePolicy | None:
+        """The archive policy that holds for every definition of this store; None where each has its own."""
+        with self.store.transaction(write=False) as transaction:
+            known = transaction.archive_policies()
+        return known[-1][1] if known else None
 
     def audit(self) -> Report:
         """Check every state invariant on the whole store."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from kernel.core.archive import COMPENSATION
 from kernel.core.plan import Subject
 from kernel.core.records import MICROSECONDS, DeliveryRow
+from kernel.engine.compensation import Compensation
 from kernel.engine.courier import Courier, Delivered, Failed
 from kernel.engine.document import document
 from kernel.engine.explain import delivery_id
 from kernel.engine.faults import FaultPoint
 from kernel.engine.sinks import Parcel, Sink
 from kernel.errors import GuardRefused, NoSuchTransition, Refused
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import in_schedule
 
 if TYPE_CHECKING:
     from kernel.engine.kernel import Kernel
@@ -89,19 +94,23 @@ class Relay:
 
     def __init__(self, kernel: Kernel, sinks: Mapping[str, Sink], options: RelayOptions) -> None:
         self.kernel, self.options = kernel, options
-        self.courier = Courier(sinks, options.timeout)
+        self.courier = Courier({COMPENSATION: Compensation(kernel), **sinks}, options.timeout)
 
-    def deliver(self, limit: int) -> Settled:
-        """One pass: until nothing is left that was due when it began, or `limit` deliveries were tried."""
+    def deliver(self, limit: int, *, now: bool = False) -> Settled:
+        """One pass: until nothing is left that was due when it began, or `limit` deliveries were tried.
+
+        `now`: also what waits for its schedule or its next attempt, each once.
+        """
         outcomes: list[Outcome] = []
         bars: dict[str, str] = {}
-        began = self.kernel.clock.now()
-        while due := self._due(bars, began, min(BATCH, limit - len(outcomes))):
-            before = len(outcomes), list(bars.values())
+        deferred: list[Subject] = []
+        began = NEVER if now else self.kernel.clock.now()
+        while due := self._due(bars, began, limit if now else min(BATCH, limit - len(outcomes))):
+            before = len(outcomes), len(deferred), list(bars.values())
             for subject in due:
-                row = self._claim(subject) if self._is_open(subject.topic or "", bars) else None
+                row = self._claim(subject, now, deferred) if self._is_open(subject.topic or "", bars) else None
                 outcomes += [] if row is None else [self._carry(row)]
-            if (len(outcomes), list(bars.values())) == before:
+            if now or (len(outcomes), len(deferred), list(bars.values())) == before:
                 break  # others were faster each time
         return Settled(tuple(outcomes), tuple(Obstacle(topic, why) for topic, why in sorted(bars.items()) if why))
 
@@ -119,17 +128,29 @@ class Relay:
             bars[topic] = self.courier.obstacle(topic, check=topic not in bars)
         return not bars[topic]
 
-    def _claim(self, subject: Subject) -> DeliveryRow | None:
-        """Claim one delivery, to be tried at once: who waits in line is not claimed, so that its lease cannot run out."""
+    def _claim(self, subject: Subject, now: bool, deferred: list[Subject]) -> DeliveryRow | None:
+        """Claim one delivery, to be tried at once: who waits in line is not claimed, so that its lease cannot run out.
+
+        One whose schedule has closed meanwhile waits until it opens again.
+        """
         kernel = self.kernel
         try:
             with kernel.store.transaction(write=True) as transaction:
-                (row,) = kernel.apply(transaction, kernel.command("CLAIM", subject, actor="relay"))[1].deliveries
+                (row,) = kernel.apply(transaction, kernel.command(
+                    "CLAIM", subject, given={"anyway": int(now)}, actor="relay"))[1].deliveries
                 kernel.faults(FaultPoint.BEFORE_COMMIT, "CLAIM")
-        except Refused:
-            return None  # another relay was faster
+        except Refused as refused:
+            if isinstance(refused, GuardRefused) and refused.guard == in_schedule.name:
+                self._defer(subject)
+                deferred.append(subject)
+            return None  # or another relay was faster
         kernel.faults(FaultPoint.AFTER_COMMIT, "CLAIM")
         return row
+
+    def _defer(self, subject: Subject) -> None:
+        """Let a delivery wait for the window of its topic."""
+        with suppress(Refused):
+            self.kernel.commit(self.kernel.command("DEFER", subject, actor="relay"))
 
     def _carry(self, row: DeliveryRow) -> Outcome:
         """Try one delivery; no transaction is open and no lock is held."""

@@ -26,11 +26,12 @@ AXES: tuple[tuple[str, tuple[tuple[str, str | int], ...]], ...] = (
     ("proof", (("proof", "digest"), ("proof", ""))),
     ("error", (("error", "the disk is full"),)),
     ("delay", (("delay", 0),)),
+    ("anyway", (("anyway", 0), ("anyway", 1))),
 )
 """What can be presented for a parameter: of a lease the stored one, that of an earlier hand-out, that of another run."""
 SAID = {
     ("retryable", 0): "for good", ("lease", "stale"): "with a stale lease", ("lease", "foreign"): "with a lease of another run",
-    ("proof", ""): "without a proof",
+    ("proof", ""): "without a proof", ("anyway", 1): "out of turn",
 }
 STATES = (Nature.STATE, Nature.LIVENESS)
 """Natures whose expressions are to hold in a state; that of a liveness property is about its measure."""

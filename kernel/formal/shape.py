@@ -53,6 +53,12 @@ class Shape:
     timeout: int = NEVER
     topics: tuple[str, ...] = ("archive",)
     delivery_lease: int = NEVER
+    hears: str = "ENDS"
+    own: int = 0
+    wait: int = 0
+    """How long a new delivery waits for the schedule of its topic."""
+    open: int = 1
+    """Whether the schedule lets deliveries be claimed."""
 
 
 @define
@@ -110,7 +116,8 @@ class Tree:
                     children[attempt] = self._workflow(task.sub, child, own[task.ref], attempt)
         for topic in shape.topics:
             place = Place("delivery", f"{name}>{topic}", (name, len(shape.tasks)), {
-                "run": 1, "sends": 2, "lease": shape.delivery_lease})
+                "run": 1, "sends": 2, "lease": shape.delivery_lease, "hears": shape.hears, "wait": shape.wait,
+                "open": shape.open, "own": shape.own})
             place.one["of"] = here
             self._put(place)
         return here

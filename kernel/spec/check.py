@@ -164,9 +164,15 @@ def set_based(spec: Spec, step: Step, fire: Fire) -> bool:
 
 
 def creation(spec: Spec, step: Step, fire: Fire) -> bool:
-    """Whether a Fire makes the rows that a definition gives: one unguarded row from ABSENT."""
+    """Whether a Fire makes the rows that a definition gives: one row from ABSENT, unguarded.
+
+    What is emitted may be guarded by what the row alone can see: a policy may ask for less than all of it.
+    """
     rows = fired(spec, step, fire)
-    return len(rows) == 1 and rows[0].source == (ABSENT,) and not rows[0].guards
+    if len(rows) != 1 or rows[0].source != (ABSENT,):
+        return False
+    emitted = any(fire in enter.emit for enter in spec.on_enter)
+    return not any(quantifiers(g.holds) or not emitted for g in rows[0].guards)
 
 
 def cascades(spec: Spec) -> Iterator[str]:

@@ -37,7 +37,9 @@ COMMANDS = (
     Step("SKIP",       "task",     (Fire("SKIP"),)),
     Step("EXPIRE",     "task",     (Fire("EXPIRE"),),                            by="clock"),
     Step("WAKE",       "task",     (),                                           by="clock"),   # progress looks at it again
-    Step("CLAIM",      "delivery", (Fire("CLAIM"),),                             by="relay", lock=Lock.SHARE),
+    Step("CLAIM",      "delivery", (Fire("CLAIM"),),                             params=("anyway",), by="relay",
+         lock=Lock.SHARE),
+    Step("DEFER",      "delivery", (Fire("DEFER"),),                             by="relay", lock=Lock.ROW),
     Step("CONFIRM",    "delivery", (Fire("CONFIRM"),),                           params=("claims", "proof"), by="relay",
          lock=Lock.SHARE),
     Step("RELEASE",    "delivery", (Fire("RELEASE"),),                           params=("claims", "delay", "error"),

@@ -11,24 +11,28 @@ from kernel.spec.vocabulary import (
     DELIVERY_KIND,
     SETTLED,
     UNSETTLED,
+    asked_for,
     claim_held,
     due_delivery,
+    in_schedule,
     lease_or_expired,
     no_sends_left,
     now,
+    out_of_schedule,
     proven,
     sends_left,
 )
 
 ROWS = (
     #   event      from           to           guards; fields
-    Row("CREATE",  (ABSENT,),     "PENDING",   (), {"due": now}),
-    Row("CLAIM",   ("PENDING",),  "LEASED",    (due_delivery,),
+    Row("CREATE",  (ABSENT,),     "PENDING",   (asked_for,), {"due": plus(now, F("wait"))}),
+    Row("CLAIM",   ("PENDING",),  "LEASED",    (due_delivery, in_schedule),
         {"attempt": plus(F("attempt"), 1), "claims": plus(F("claims"), 1), "expires": plus(now, F("lease"))}),
     Row("CONFIRM", ("LEASED",),   "DELIVERED", (claim_held, proven), {"proof": Param("proof")}),
     Row("RELEASE", ("LEASED",),   "PENDING",   (lease_or_expired, sends_left),
         {"due": plus(now, Param("delay")), "error": Param("error")}),
     Row("BURY",    ("LEASED",),   "DEAD",      (lease_or_expired, no_sends_left), {"error": Param("error")}),
+    Row("DEFER",   ("PENDING",),  "PENDING",   (out_of_schedule,), {"due": plus(now, F("wait"))}),
     Row("REDRIVE", ("DEAD",),     "PENDING",   (), {"attempt": Lit(0), "due": now}),
 )
 
@@ -55,6 +59,10 @@ REFUSALS = (
     Refusal("BURY",    ("PENDING",),   "it has not failed: it waits to be claimed"),
     Refusal("BURY",    ("DELIVERED",), "it is delivered: nothing failed"),
     Refusal("BURY",    ("DEAD",),      "it is dead already"),
+    Refusal("DEFER",   (ABSENT,),      "there is no delivery to defer"),
+    Refusal("DEFER",   ("LEASED",),    "a relay holds it and delivers it"),
+    Refusal("DEFER",   ("DELIVERED",), "it is delivered: nothing of it waits"),
+    Refusal("DEFER",   ("DEAD",),      "it is dead: no schedule brings it back"),
     Refusal("REDRIVE", (ABSENT,),      "there is no delivery to redrive"),
     Refusal("REDRIVE", ("LEASED",),    "a relay is delivering it just now"),
     Refusal("REDRIVE", ("DELIVERED",), "it is delivered and proven: nothing is left to redrive"),

@@ -30,10 +30,12 @@ from kernel.spec.vocabulary import (
     closed,
     current,
     ended,
+    heard,
     is_child,
     is_root,
     live,
     nesting,
+    of_root,
     running,
     wf_live,
     wf_running,
@@ -46,6 +48,9 @@ present = Guard("present", no(absent))
 not_open = Guard("not open", no(is_(*OPEN)))
 moving = Guard("moving", is_("SCHEDULED", "IN_PROGRESS"))
 delivered = Guard("delivered", is_("DELIVERED"))
+told = Guard("told", both(is_(*ENDED, of=("of",)), heard))
+of_swept = both(no(of_root), is_("TERMINATED", of=("of",)), heard)
+of_current = either(of_root, eq(F("slot", ("of",)), F("attempt", ("of", "up"))))
 run_up = lt(F("run"), F("run", then=True))
 wf_run_up = lt(F("run", ("wf",)), F("run", ("wf",), then=True))
 gone = then_(ABSENT)
@@ -71,10 +76,15 @@ PROPERTIES = (
     Property("INV-02", Nature.STEP, "task",
              "Closed states absorb within the tree's run.",
              either(wf_run_up, gone, *(both(is_(s), then_(s)) for s in CLOSED), no(closed))),
-    Property("INV-03", Nature.STATE, "workflow",
+    Property("INV-03", Nature.STATE, "delivery",
              "Each ended run has exactly one delivery per end topic that its policy asks for, written in the ending commit; "
              "no live run has one.",
-             both(implies(ended, every("outbox", present)), implies(live, every("outbox", absent))), Place.MID),
+             implies(eq(F("own"), 0), either(both(present, told), both(absent, no(told)))), Place.MID),
+    Property("INV-03", Nature.STATE, "delivery",
+             "So has each run that ended on its own account for a topic that hears only of these; whose the account was of a "
+             "sub-workflow that is TERMINATED, only its commit tells.",
+             implies(both(eq(F("own"), 1), no(of_swept)),
+                     either(both(present, told, of_current), both(absent, no(both(told, of_current)))))),
     Property("INV-04", Nature.STATE, "delivery",
              "DELIVERED carries the sink's proof; an archive document equals the frozen rows of its run.",
              implies(is_("DELIVERED"), no(eq(F("proof"), ""))), Place.MID,

@@ -25,6 +25,7 @@ from kernel.spec.language import (
     plus,
     some,
 )
+from kernel.spec.logic import over
 
 # ---- states -----------------------------------------------------------------------------------------------------------
 ABSENT = "ABSENT"
@@ -107,6 +108,12 @@ DELIVERY_KIND = Kind(
         Field("run", Sort.COUNT, "the run that it is about"),
         Field("sends", Sort.COUNT, "how many attempts it has"),
         Field("lease", Sort.DURATION, "how long a relay holds it"),
+        Field("hears", Sort.CHOICE, "of which ends the policy of its topic asks to be told",
+              ("ENDS", "BAD_ENDS", "FAILURES", "NOTHING")),
+        Field("own", Sort.FLAG, "its topic hears only of ends on the workflow's own account"),
+        Field("wait", Sort.DURATION, "how long until the schedule of its topic comes round; 0 while its window is open",
+              judged=True),
+        Field("open", Sort.FLAG, "the schedule of its topic lets it be claimed now", judged=True),
     ),
     rank={ABSENT: 1, "PENDING": 0, "LEASED": 0, "DELIVERED": 0, "DEAD": 0},
 )
@@ -256,7 +263,22 @@ lease_or_expired = Guard(
     "another relay holds it and its lease has not expired")
 claim_held = Guard("lease held", eq(Param("claims"), F("claims")), "another relay holds it, or it was settled")
 proven = Guard("proven", no(eq(Param("proof"), "")), "the sink gave no proof: no equal copy read back, no receipt")
-due_delivery = Guard("due", no(lt(now, F("due"))), "it is not due yet")
+anyway = eq(Param("anyway"), 1)
+due_delivery = Guard("due", either(anyway, no(lt(now, F("due")))), "it is not due yet")
+in_schedule = Guard("schedule open", either(anyway, eq(F("open"), 1)), "the schedule of its topic is closed now")
+out_of_schedule = Guard("schedule closed", eq(F("open"), 0), "the schedule of its topic is open")
+heard = either(
+    eq(F("hears"), "ENDS"),
+    both(eq(F("hears"), "BAD_ENDS"), is_(*ENDED_BADLY, of=("of",))),
+    both(eq(F("hears"), "FAILURES"), is_("FAILED", "TIMED_OUT", of=("of",))))
+of_root = eq(F("root", ("of",)), 1)
+tried_again = either(
+    both(is_("FAILED", of=("of",)), over(("of", "up"), attempts_left.holds)),
+    both(is_("TIMED_OUT", of=("of",)), over(("of", "up"), expiry_again.holds)))
+own_account = either(of_root, both(is_(*LIVE, of=("of", "up", "wf")), no(tried_again)))
+asked_for = Guard(
+    "asked for", both(heard, either(eq(F("own"), 0), own_account)),
+    "the policy of its topic does not ask to be told of this end")
 
 # ---- what rows set ----------------------------------------------------------------------------------------------------
 poll_clock: dict[str, Expr] = {"not_before": now, "expires": plus(now, F("poll_timeout"))}

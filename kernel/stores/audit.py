@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from kernel.core.checks import canonical
+from kernel.core.outbox import Swept, emitted
+from kernel.core.program import standard_program
 from kernel.engine.ports import Violation
 from kernel.errors import StoreCorrupt
-from kernel.spec.vocabulary import LIVE
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import ENDED, LIVE
 from kernel.stores.statements import statements
 from kernel.stores.whole import Whole, recount
 
@@ -26,13 +31,33 @@ def violations(transaction: SqliteReader) -> Iterator[Violation]:
             yield Violation("STORE", "", 0, "", str(damage))
     for table, rowid, target, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
         yield Violation("STORE", "", 0, "", f"row {rowid} of {table} refers to a row of {target} that does not exist")
+    values = {"told": canonical(_told(transaction))}
     for name, sql in statements().items():
         if name.startswith(AUDIT):
             invariant = name.removeprefix(AUDIT).partition("_")[0]
-            found: list[Any] = connection.execute(sql).fetchall()
+            found: list[Any] = connection.execute(sql, values).fetchall()
             for workflow, run, no, text in found:
                 yield Violation(invariant, workflow, run, _ref(transaction, workflow, run, no), text)
     yield from _counters(transaction)
+
+
+def _told(transaction: SqliteReader) -> list[tuple[int, str, str, int, int, int]]:
+    """Who is to be told of which ends, under each archive policy of the store: definition, topic, state, from and until.
+
+    Last comes whether the topic hears only of ends on the workflow's own account.
+    """
+    store, connection = transaction.store, transaction.connection
+    policies: list[tuple[int, Any]] = [(-NEVER, None), *transaction.archive_policies()]
+    found: list[tuple[int, str, str, int, int, int]] = []
+    keys: list[Any] = connection.execute(statements()["definitions"]).fetchall()
+    for (since, _), (until, _) in pairwise([*policies, (NEVER, None)]):
+        archiving = transaction.archiving(since)
+        for (key,) in keys:
+            prepared = store.prepared(connection, key)
+            for state in ENDED:
+                rows = emitted(standard_program(), Swept(state, 1), prepared, ("", 1), since, store.policy, archiving)
+                found += [(key, row.topic, state, since, until, row.own) for row in rows]
+    return found
 
 
 def _ref(transaction: SqliteReader, workflow: str, run: int, no: int | None) -> str:

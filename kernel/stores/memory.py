@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.records import (
     DeliveryRow,
     Policy,
@@ -41,6 +42,8 @@ class MemoryStore:
         self.lines: dict[str, list[HistoryRecord]] = {}
         self.records: dict[tuple[str, str], Recorded] = {}
         self.definitions: dict[tuple[str, int], Prepared] = {}
+        self.archive: dict[int, tuple[ArchivePolicy | None, Hearing | None]] = {}
+        """The store's own archive policies by the time from which each is in force."""
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[MemoryTransaction]:

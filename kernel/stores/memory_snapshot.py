@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from kernel.core.archive import Hearing
+from kernel.core.outbox import hearing_of
 from kernel.core.records import (
     DeliveryRow,
     Prepared,
@@ -65,7 +67,16 @@ class MemorySnapshot:
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One delivery."""
         row = self.store.outbox.get((workflow_id, run, topic))
-        return row.copy() if row is not None else None
+        if row is None:
+            return None
+        found, owner = row.copy(), self.store.workflows.get((workflow_id, run))
+        found.hearing = found.hearing if owner is None else hearing_of(owner.prepared, topic, None)
+        return found
+
+    def archiving(self, now: int) -> Hearing | None:
+        """What the store itself says of archives at this time."""
+        since = max((since for since in self.store.archive if since <= now), default=None)
+        return None if since is None else self.store.archive[since][1]
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text."""

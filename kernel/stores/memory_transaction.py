@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from kernel.core.archive import ArchivePolicy, compiled
+from kernel.core.outbox import Swept, emitted
 from kernel.core.plan import Cascade, Plan, Subject, Tally
+from kernel.core.program import standard_program
 from kernel.core.records import (
     Change,
     DeliveryRow,
@@ -20,6 +23,7 @@ from kernel.core.records import (
 from kernel.core.structure import Definition
 from kernel.core.working_set import in_scope
 from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation, Waiting
+from kernel.engine.zones import offsets
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, ENDED, LIVE
@@ -175,12 +179,13 @@ class MemoryTransaction:
         return rows
 
     def _emit(self, workflow_id: str, run: int, plan: Plan) -> list[Change]:
-        topics = sorted(self.store.workflows[workflow_id, run].prepared.topics)
-        policy = self.store.policy
-        for topic in topics:
-            self._put(self.store.outbox, (workflow_id, run, topic), DeliveryRow(
-                workflow_id, run, topic, "PENDING", 0, 0, plan.now, NEVER, "", "", plan.now, policy.sends, policy.lease))
-        return [Change("delivery", workflow_id, t, "CREATE", ABSENT, "PENDING", 0, 1, "CREATE", "") for t in topics]
+        workflow = self.store.workflows[workflow_id, run]
+        archiving = MemorySnapshot(self.store, plan.tree.root).archiving(plan.now)
+        rows = sorted(emitted(standard_program(), Swept(workflow.state), workflow.prepared, (workflow_id, run), plan.now,
+                              self.store.policy, archiving), key=lambda row: row.topic)
+        for row in rows:
+            self._put(self.store.outbox, (workflow_id, run, row.topic), row)
+        return [Change("delivery", workflow_id, row.topic, "CREATE", ABSENT, row.state, 0, 1, "CREATE", "") for row in rows]
 
     # ---- reading --------------------------------------------------------------------------------------------------------
     def recorded(self, root: str, command_id: str) -> Recorded | None:
@@ -200,7 +205,7 @@ class MemoryTransaction:
         key = (definition.source.name, definition.source.version)
         known = self.store.definitions.get(key)
         if known is None:
-            self._put(self.store.definitions, key, prepare(definition))
+            self._put(self.store.definitions, key, prepare(definition, offsets))
         elif known.digest != definition.digest:
             raise InvalidDefinition(
                 f"registering {quoted(key[0])} version {key[1]}", stands="this version is registered with other content",
@@ -334,7 +339,19 @@ class MemoryTransaction:
         """Every row that breaks a state invariant."""
         workflows = [row.copy() for row in self.store.workflows.values()]
         tasks = [row.copy() for rows in self.store.tasks.values() for row in rows.values()]
-        return violations(self.store.trees.values(), workflows, tasks, [row.copy() for row in self.store.outbox.values()])
+        archiving = [(since, hearing) for since, (_, hearing) in sorted(self.store.archive.items())]
+        outbox = [row.copy() for row in self.store.outbox.values()]
+        return violations(self.store.trees.values(), workflows, tasks, outbox, archiving)
+
+    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
+        """The store's own archive policies, each with the time from which it is in force."""
+        return [(since, policy) for since, (policy, _) in sorted(self.store.archive.items())]
+
+    def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
+        """A policy for every definition, or none."""
+        clock = max((row.changed + 1 for row in self.store.workflows.values()), default=since)
+        hearing = None if policy is None else compiled(policy, offsets)
+        self._put(self.store.archive, max([since, clock, *self.store.archive]), (policy, hearing))
 
     def sizes(self) -> tuple[int, int, int]:
         """How many workflows, tasks and deliveries there are."""

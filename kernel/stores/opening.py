@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.records import Policy
 from kernel.engine import inputs
 from kernel.engine.kernel import Kernel
+from kernel.engine.ports import Store
 from kernel.engine.sinks import Sink
 from kernel.errors import InvalidInput, quoted
 from kernel.stores.memory import MemoryStore
@@ -17,20 +19,28 @@ SQLITE = "sqlite:///"
 
 
 def open(
-    url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", attempts: int | None = None, **options: Any
+    url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", attempts: int | None = None,
+    archive: ArchivePolicy | None = None, **options: Any,
 ) -> Kernel:
     """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`.
 
     `sinks` says what this process can deliver, by topic; `actor` stands in the history of what it does. A delivery that a
     commit of this process writes has `attempts`, 100 unless told. `clock`, `chance`, `relay` (RelayOptions) and `faults` can
-    be given too. Raises InvalidInput for a URL that is none of these, and StoreError
-    when the store cannot be used.
+    be given too. `archive` is kept in the store: an archive policy that holds for every
+    definition, whoever opens it, until `Kernel.set_archive_policy` gives another. Raises InvalidInput for a URL that is none
+    of these, and StoreError when the store cannot be used.
     """
-    text: object = url
     policy = Policy() if attempts is None else Policy(sends=inputs.whole(attempts, "the attempts of a delivery", 1))
-    if text == "memory://":
-        return Kernel(MemoryStore(policy=policy), sinks=sinks, actor=actor, **options)
-    if isinstance(text, str) and text.startswith(SQLITE) and len(text) > len(SQLITE):
-        return Kernel(SqliteStore(text.removeprefix(SQLITE), policy=policy), sinks=sinks, actor=actor, **options)
+    kernel = Kernel(_store(url, policy), sinks=sinks, actor=actor, **options)
+    if archive is not None:
+        kernel.set_archive_policy(archive)
+    return kernel
+
+
+def _store(url: object, policy: Policy) -> Store:
+    if url == "memory://":
+        return MemoryStore(policy=policy)
+    if isinstance(url, str) and url.startswith(SQLITE) and len(url) > len(SQLITE):
+        return SqliteStore(url.removeprefix(SQLITE), policy=policy)
     raise InvalidInput(f"the store {quoted(url)}", why="no store of this kind exists", allowed=("sqlite:///FILE", "memory://"),
                        hint="sqlite:///orders.db keeps everything in the file orders.db")

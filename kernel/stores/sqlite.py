@@ -17,10 +17,12 @@ from contextlib import contextmanager
 
 import apsw
 
-from kernel.core.content import from_content
+from kernel.core.archive import ArchivePolicy, Hearing, compiled
+from kernel.core.content import from_content, policy_from_content
 from kernel.core.records import Policy, Prepared, prepare
 from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
+from kernel.engine.zones import offsets
 from kernel.errors import (
     InvalidDefinition,
     SchemaMismatch,
@@ -70,6 +72,7 @@ class SqliteStore:
         self.numbers: dict[Prepared, int] = {}
         """The row number of each definition that was read."""
         self._seal: Seal | None = None
+        self._hearings: dict[str, tuple[ArchivePolicy, Hearing]] = {}
         self._process = os.getpid()
         self.latest: int | None = None
         """The latest time that this process has seen; None before it has looked for work."""
@@ -245,8 +248,21 @@ class SqliteStore:
                 raise damaged(f"definition number {key}", error.why) from error
             if definition.digest != digest:
                 raise damaged(f"definition number {key}", "its content is not that of its digest")
-            found = self._prepared[key] = prepare(definition)
+            found = self._prepared[key] = prepare(definition, offsets)
             self.numbers[found] = key
+        return found
+
+    def hearing(self, content: str) -> tuple[ArchivePolicy | None, Hearing | None]:
+        """An archive policy of the store itself, as it was given and ready to decide by."""
+        if not content:
+            return None, None
+        found = self._hearings.get(content)
+        if found is None:
+            try:
+                policy = policy_from_content(loaded(content))
+            except InvalidDefinition as error:
+                raise damaged("the archive policy of the store", error.why) from error
+            found = self._hearings[content] = policy, compiled(policy, offsets)
         return found
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
+from kernel.core.archive import ArchivePolicy, Hearing
+from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation, Waiting
@@ -138,7 +140,7 @@ class SqliteReader:
         return self.task_rows("tasks", workflow_id, run, after, limit)
 
     def _delivery(self, row: tuple[Any, ...]) -> DeliveryRow:
-        topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, key, id, run = row
+        topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, key, id, run = row[:14]
         if state not in STATES["delivery"]:
             raise damaged(f"delivery {quoted(topic)} of workflow {quoted(id)}", f"its state is {quoted(state)}")
         self.keys.setdefault((id, run), (key, None))  # type: ignore[arg-type]
@@ -147,7 +149,20 @@ class SqliteReader:
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One outbox entry."""
         rows = self._rows("delivery", (workflow_id, run, topic))
-        return self._delivery(rows[0]) if rows else None
+        if not rows:
+            return None
+        found = self._delivery(rows[0])
+        found.hearing = hearing_of(self.store.prepared(self.connection, rows[0][14]), topic, None)
+        return found
+
+    def archiving(self, now: int) -> Hearing | None:
+        """What the store itself says of archives at this time."""
+        past = [content for since, content in self._rows("archive_policies") if since <= now]
+        return self.store.hearing(past[-1])[1] if past else None
+
+    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
+        """The store's own archive policies, each with the time from which it is in force."""
+        return [(since, self.store.hearing(content)[0]) for since, content in self._rows("archive_policies")]
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from kernel.core.archive import Hearing
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 
@@ -48,6 +49,10 @@ class SqliteSnapshot:
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One delivery."""
         return self.transaction.delivery(workflow_id, run, topic)
+
+    def archiving(self, now: int) -> Hearing | None:
+        """What the store itself says of archives at this time."""
+        return self.transaction.archiving(now)
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
+from kernel.core.outbox import Swept, emitted
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
@@ -53,8 +55,11 @@ class SqliteTransaction(SqliteReader):
                 hint=f"register version {source.version + 1}")
         if not known:
             self._run("insert_definition", (definition.digest, source.name, source.version, canonical(to_content(source)), at))
-            key = self.connection.last_insert_rowid()
-            self._run_many("insert_topic", [(key, topic) for topic in source.topics])
+
+    def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
+        """A policy for every definition, or none."""
+        content = "" if policy is None else canonical(to_content(policy))
+        self._run("put_archive_policy", {"since": since, "content": content})
 
     # ---- writing a plan ------------------------------------------------------------------------------------------------------
     def record(self, root: str, command_id: str, found: Recorded) -> None:
@@ -149,9 +154,13 @@ class SqliteTransaction(SqliteReader):
             moved = self._cascade_own(cascade, plan)
         if cascade.link in BELOW:
             values = self._values(cascade, plan)
+            definitions = self._rows("cascade_workflow_definitions", values) if cascade.emits else []
+            if cascade.emits and not definitions:
+                return 0, 0, 0  # there is nothing below
             if row.source != (row.target,):
                 self._insert_lines(f"cascade_{kind}_history", values)
-            if cascade.emits:
+            if told := self._told(cascade, plan, definitions):
+                values["told"] = canonical(told)
                 self._insert_lines("cascade_workflow_delivery_history", values)
                 self._run("cascade_workflow_deliveries", values)
                 deliveries = self.connection.changes()
@@ -159,6 +168,15 @@ class SqliteTransaction(SqliteReader):
             moved += self.connection.changes()
         ended = kind == "workflow" and row.target in standard_program().spec.kinds["workflow"].terminal
         return moved if ended else 0, moved if row.target == "CANCELED" else 0, deliveries
+
+    def _told(self, cascade: Cascade, plan: Plan, definitions: list[Any]) -> list[tuple[int, str, int]]:
+        """Who is told of the workflows of these definitions that a cascade moves, and when: definition, topic, due."""
+        archiving = self.archiving(plan.now) if definitions else None
+        return [
+            (key, row.topic, row.due) for (key,) in definitions
+            for row in emitted(standard_program(), Swept(cascade.line.target), self.store.prepared(self.connection, key),
+                               ("", plan.tree.run), plan.now, self.store.policy, archiving)
+        ]
 
     def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
         """Move the anchor's own tasks; gives how many."""

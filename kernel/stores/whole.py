@@ -5,10 +5,12 @@ of every other store's audit.
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from kernel.core.archive import Hearing
+from kernel.core.outbox import hearing_of
 from kernel.core.program import Counter, standard_program
 from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, child_id, root_of
 from kernel.core.working_set import in_scope
@@ -22,7 +24,12 @@ from kernel.spec.vocabulary import ABSENT, LIVE
 class Whole:
     """All rows of a store, linked."""
 
-    def __init__(self, workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]) -> None:
+    def __init__(
+        self, workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow],
+        archiving: Sequence[tuple[int, Hearing | None]] = (),
+    ) -> None:
+        """`archiving` is what the store itself says of archives, from when on, in order."""
+        self.archiving = archiving
         self.workflows = {(w.id, w.run): w for w in workflows}
         self.tasks = {(t.workflow, t.run, t.no): t for t in tasks}
         self.outbox = {(d.workflow, d.run, d.topic): d for d in deliveries}
@@ -35,6 +42,18 @@ class Whole:
             if owner is not None:
                 task.wf = owner
                 self.own[task.workflow, task.run].append(task)
+
+
+    def deliveries(self) -> Iterator[DeliveryRow]:
+        """Every delivery that there is or could be, each with its workflow and the policy that held when that ended."""
+        expected = {(w.id, w.run, topic): None for w in self.workflows.values() for topic in w.prepared.topics}
+        for key in {**expected, **self.outbox}:
+            owner = self.workflows.get(key[:2])
+            if owner is not None:
+                row = self.outbox.get(key) or DeliveryRow(*key, ABSENT, 0, 0, 0, NEVER, "", "", 0, 0, 0)
+                then = [hearing for since, hearing in self.archiving if since <= owner.changed]
+                row.of, row.hearing = owner, hearing_of(owner.prepared, row.topic, then[-1] if then else None)
+                yield row
 
 
 class Links:
@@ -56,12 +75,6 @@ class Links:
         """The rows behind a set link of a workflow."""
         if link == "tasks":
             return self.whole.own[row.id, row.run]
-        if link == "outbox":
-            return [
-                self.whole.outbox.get((row.id, row.run, t))
-                or DeliveryRow(row.id, row.run, t, ABSENT, 0, 0, 0, NEVER, "", "", 0, 0, 0)
-                for t in row.prepared.topics
-            ]
         return [w for (i, run), w in self.whole.workflows.items() if run == row.run and in_scope(link, row.id, i)]
 
 
@@ -83,14 +96,16 @@ def _counters() -> tuple[tuple[Counter, Function], ...]:
 
 
 def violations(
-    trees: Iterable[TreeRow], workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow]
+    trees: Iterable[TreeRow], workflows: list[WorkflowRow], tasks: list[TaskRow], deliveries: list[DeliveryRow],
+    archiving: Sequence[tuple[int, Hearing | None]] = (),
 ) -> Iterator[Violation]:
     """Every row on which a state invariant does not hold, and every counter that is not what it counts."""
-    whole = Whole(workflows, tasks, deliveries)
+    whole = Whole(workflows, tasks, deliveries, archiving)
     rows: dict[str, list[Any]] = {"workflow": workflows, "task": tasks, "delivery": deliveries}
     for kind, found in rows.items():
         yield from _damage(kind, found, whole)
     yield from _missing(trees, whole)
+    rows["delivery"] = list(whole.deliveries())
     rows["task"] = [row for row in tasks if (row.workflow, row.run) in whole.workflows]
     for prop, holds in _properties():
         for row in rows[prop.on]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
+from kernel.core.archive import COMPENSATION
 from kernel.core.definitions import Mode, WorkflowDef
 from kernel.core.structure import Definition
 from kernel.testing.dump import Definitions, DeliveryFacts, TaskFacts, TreeDump, WorkflowFacts
@@ -71,9 +72,25 @@ class Tree:
 
     def _outbox(self, name: str, workflow: WorkflowFacts, definition: WorkflowDef) -> Iterator[str]:
         there = {topic for owner, topic in self.dump.deliveries if owner == name}
+        yield from self._compensation(name, workflow, definition, COMPENSATION in there)
+        there.discard(COMPENSATION)
         wanted = set() if workflow.state in LIVE else set(definition.topics)
+        policy = definition.archive
+        if policy is not None and (policy.off or (policy.unsuccessful_only and workflow.state == "COMPLETED")):
+            wanted.discard("archive")
         if there != wanted:
             yield f"INV-03: {name} is {workflow.state} and has deliveries {sorted(there)}, not {sorted(wanted)}"
+
+    def _compensation(self, name: str, workflow: WorkflowFacts, definition: WorkflowDef, there: bool) -> Iterator[str]:
+        """A failure workflow is asked for by each bad end on a workflow's own account, and by no other end."""
+        bad = workflow.state in ("FAILED", "TIMED_OUT") or (workflow.state == "TERMINATED" and definition.failure_on_terminate)
+        wanted = bad and definition.failure_workflow is not None
+        if workflow.parent and wanted:
+            if workflow.state == "TERMINATED":
+                return  # by itself, or with all above it: its rows do not tell
+            wanted = self.dump.tasks[workflow.parent, workflow.parent_no].attempt == workflow.slot
+        if there != wanted:
+            yield f"INV-03: {name} is {workflow.state} and has {'a' if there else 'no'} delivery that starts a failure workflow"
 
     def _under_parent(self, name: str, workflow: WorkflowFacts) -> Iterator[str]:
         """How a sub-workflow and what started it fit together."""

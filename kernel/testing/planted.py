@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast
 import attrs
 from attrs import frozen
 
+from kernel.core.archive import COMPENSATION
 from kernel.core.plan import Command, Plan, Subject, Tally
 from kernel.core.program import Program, compile_program
 from kernel.core.records import Change, DeliveryRow, TreeRow, root_of
@@ -134,7 +135,7 @@ class ElevenStepKernel(Kernel):
 
     def _call_listeners(self, workflow_id: str) -> None:
         run, courier = self.get(workflow_id).run, self._relay.courier
-        for topic in sorted(courier.topics):
+        for topic in sorted(courier.topics - {COMPENSATION}):
             answer = courier.carry(Parcel(
                 key=f"{self.store.id}:{delivery_id(workflow_id, run, topic)}", topic=topic, workflow_id=workflow_id, run=run,
                 attempt=1, open=lambda: document(self.store, workflow_id, run)))

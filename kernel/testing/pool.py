@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kernel.core.archive import ArchivePolicy
 from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
 
 TYPES = ("pick", "pack")
@@ -28,9 +29,11 @@ def child(ref: str, workflow: str, *after: str, **options: Any) -> TaskDef:
     return TaskDef(ref, workflow=workflow, after=after, **options)
 
 
-def defined(name: str, *tasks: TaskDef, topics: tuple[str, ...] = (ARCHIVE,), timeout: float | None = None) -> WorkflowDef:
+def defined(
+    name: str, *tasks: TaskDef, topics: tuple[str, ...] = (ARCHIVE,), **options: Any
+) -> WorkflowDef:
     """A definition whose end is archived."""
-    return WorkflowDef(name, tasks=tasks, topics=topics, timeout=timeout)
+    return WorkflowDef(name, tasks=tasks, topics=topics, **options)
 
 
 def asking(end: str) -> WorkflowDef:
@@ -77,6 +80,11 @@ POOL = (
             pack("b", poll_timeout=20.0, on_expiry=ExpiryPolicy.TIME_OUT_WF, optional=True),
             pick("c", lease=10.0, poll_timeout=25.0, on_expiry=ExpiryPolicy.ALERT_ONLY), timeout=90.0),
     defined("quiet", pick("a"), pack("b"), pick("c", "a"), topics=()),
+    defined("mended", pick("a", retries=0), child("try", "undone", retries=1), failure_workflow="quiet"),
+    defined("undone", pick("a", retries=0), failure_workflow="leaf", failure_on_terminate=False, timeout=60.0),
+    defined("nightly", pick("a"), child("day", "middle"), archive=ArchivePolicy(daily_at="01:46", window=60.0)),
+    defined("rounds", pick("a"), pack("b", "a"), topics=(MAIL,),
+            archive=ArchivePolicy(every=45.0, unsuccessful_only=True)),
 )
 NESTED = tuple(each for each in POOL if any(task.workflow == other.name for task in each.tasks for other in POOL))
 """Those with sub-workflows."""
@@ -85,6 +93,7 @@ NESTED = tuple(each for each in POOL if any(task.workflow == other.name for task
 def family(definition: WorkflowDef) -> tuple[WorkflowDef, ...]:
     """A definition, and those of the pool that its tasks start, whatever their input says."""
     names = {definition.name, *(each["child"] for each in INPUTS)}
-    while more := {str(task.workflow) for each in POOL if each.name in names for task in each.tasks} - names:
+    while more := {str(name) for each in POOL if each.name in names
+                   for name in (each.failure_workflow, *(task.workflow for task in each.tasks))} - names:
         names |= more
     return tuple(each for each in POOL if each.name in names)

@@ -22,7 +22,7 @@ from kernel.testing.dump import Definitions, TreeDump, dumped
 ABSENT = "ABSENT"
 STARTS = ("UNCHOSEN", "REJECT", "SCHEDULE", "PASS", "LAUNCH_WAIT", "LAUNCH_CHILD", "SIGNALLED")
 """The progress rules that come after every end."""
-SILENT = ("HEARTBEAT", "SHIFT")
+SILENT = ("HEARTBEAT", "SHIFT", "DEFER")
 """Events that change no state."""
 States = dict[tuple[str, str], tuple[str, int]]
 """(workflow, subject) -> (state, attempt)."""

@@ -58,6 +58,7 @@ RULES = (
     Rule(Driver.deliver, 3, (3,), lambda d: d.outbox),
     Rule(Driver.redrive, 3, (SOME,), lambda d: d.dead),
     Rule(Driver.again, 2, (SOME, 3), lambda d: d.named or d.lost),
+    Rule(Driver.deliver_now, 1, (3,), lambda d: d.outbox),
     Rule(Driver.start_again, 1, (SOME, len(INPUTS)), lambda d: d.dump),
     Rule(Driver.advance, 3, (len(SECONDS),)),
     Rule(Driver.set_clock_back, 1, (len(SECONDS),)),

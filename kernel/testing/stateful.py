@@ -104,6 +104,7 @@ class KernelMachine(RuleBasedStateMachine):
     advance = a_rule(Driver.advance)
     tick = a_rule(Driver.tick)
     deliver = a_rule(Driver.deliver)
+    deliver_now = a_rule(Driver.deliver_now)
     redrive = a_rule(Driver.redrive)
     break_sink = a_rule(Driver.break_sink)
     crash = a_rule(Driver.crash)

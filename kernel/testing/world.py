@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 
 from attrs import define, field
 
+from kernel.core.archive import COMPENSATION
 from kernel.core.definitions import WorkflowDef
 from kernel.core.records import root_of
+from kernel.engine.compensation import compensation_id
 from kernel.engine.document import checked_document
 from kernel.engine.entities import Applied, Lease
 from kernel.engine.faults import FaultPoint
@@ -249,7 +251,8 @@ class World:
 
     # ---- looking ----------------------------------------------------------------------------------------------------------
     def _look(self, before: Dump) -> list[str]:
-        """Read everything anew; what is wrong with it."""
+        """Read everything anew, failure workflows that were started meanwhile, too; what is wrong with it."""
+        self.roots += self._failure_workflows()
         self.dump = dumped(self.store, self.roots, self.definitions)
         problems = [f"INV-05: the tree {root} is gone" for root in before if root not in self.dump]
         changed = False
@@ -269,6 +272,13 @@ class World:
             for place in [place for place in self.archive.documents if place not in self.documents]:
                 problems += self._document(place)
         return problems
+
+    def _failure_workflows(self) -> list[str]:
+        """The failure workflows that are not known yet."""
+        wanted = {compensation_id(self.store.id, name, facts.run) for tree in self.dump.values()
+                  for (name, topic), facts in tree.deliveries.items() if topic == COMPENSATION} - set(self.roots)
+        with self.store.transaction(write=False) as transaction:
+            return [name for name in sorted(wanted) if transaction.tree(name) is not None]
 
     def _read_history(self, root: str, tree: TreeDump) -> Iterator[str]:
         """Replay what is new in a tree's history, and compare."""
@@ -324,6 +334,8 @@ class World:
             for (name, topic), facts in tree.deliveries.items():
                 copy = self.archive.documents.get((name, facts.run), b"")
                 proof = f"sha256:{sha256(copy).hexdigest()}" if topic == ARCHIVE else f"receipt:mail of {name}"
+                if topic == COMPENSATION:
+                    proof = f"receipt:{compensation_id(self.store.id, name, facts.run)}"
                 if facts.state == "DELIVERED" and facts.proof != proof:
                     problems.append(f"INV-04: delivery {name} {topic} has the proof {facts.proof}, not {proof}")
                 self.tally.deliveries[facts.state] += 1

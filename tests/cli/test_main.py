@@ -17,7 +17,7 @@ from kernel.cli.exits import EXITS, code_of
 from tests.cli.stand import Cli
 
 COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "skip",
-            "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "audit", "diagram", "faults"]
+            "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "policy", "audit", "diagram", "faults"]
 
 
 def test_the_commands_are_those_that_exist() -> None:
@@ -63,7 +63,6 @@ def test_nothing_given_shows_help(cli: Cli) -> None:
     (["--db", "x", "list"], 2, "UsageError", "--db comes behind the command"),
     (["--other", "list"], 2, "UsageError", "--other"),
     (["list", "--state", "odd"], 2, "UsageError", "TERMINATED"),
-    (["deliver"], 2, "UsageError", "--archive DIR"),
     (["redrive"], 2, "UsageError", "--all"),
     (["start"], 2, "UsageError", "--file FILE.json"),
     (["start", "order", "--input", "{"], 2, "UsageError", "not JSON"),

@@ -440,7 +440,8 @@ def any_definition(draw: st.DrawFn, depth: int = 2) -> WorkflowDef:
     return WorkflowDef(
         draw(NAMES), version=draw(st.integers(1, 9)), tasks=tasks,
         topics=draw(st.lists(NAMES, unique=True, max_size=2)),
-        timeout=draw(st.none() | SECONDS), restartable=draw(st.booleans()), failure_workflow=draw(st.none() | NAMES),
+        timeout=draw(st.none() | SECONDS), restartable=draw(st.booleans()),
+        failure_workflow=draw(st.none() | NAMES.map("undo-{}".format)),
         defaults=draw(OBJECTS), output=draw(OBJECTS), variables=draw(OBJECTS),
     )
 

@@ -76,7 +76,8 @@ MESSAGES: dict[str, Situation] = {
           allowed: nothing
           try:     kernel show order-7"""),
     "a delivery that a relay holds": (
-        lambda k, leases: (k.terminate("order-7"), k.commit(k.command("CLAIM", Subject("order-7", topic="archive", run=1)))),
+        lambda k, leases: (k.terminate("order-7"), k.commit(k.command(
+            "CLAIM", Subject("order-7", topic="archive", run=1), given={"anyway": 0}))),
         lambda k, leases: k.redrive("order-7#1:archive"), NoSuchTransition, """\
         REDRIVE of delivery 'order-7#1:archive'
           stands:  LEASED (run 1, version 2)

@@ -60,7 +60,7 @@ def ready(each: Stand, k: Kernel, name: str) -> dict[str, Any]:
             k.heartbeat(leases["w"])
     if name == "redrive":
         for _ in range(3):
-            k.commit(k.command("CLAIM", Subject("v", topic="archive", run=1)))
+            k.commit(k.command("CLAIM", Subject("v", topic="archive", run=1), given={"anyway": 0}))
             each.clock.advance(60)
             k.commit(k.command("RELEASE" if _ < 2 else "BURY", Subject("v", topic="archive", run=1),
                                given={"claims": _ + 1, "delay": 0, "error": "broken"}))

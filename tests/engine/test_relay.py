@@ -240,7 +240,7 @@ def test_what_cannot_be_redriven(each: Stand, k: Kernel) -> None:
     """PENDING is a no-op; LEASED and DELIVERED are refused, each with its reason."""
     ended(k)
     assert (k.redrive("w#1:archive").no_op, k.redrive("w#1:archive").why) == (True, "it is already PENDING")
-    k.commit(k.command("CLAIM", Subject("w/sub", topic="archive", run=1)))
+    k.commit(k.command("CLAIM", Subject("w/sub", topic="archive", run=1), given={"anyway": 0}))
     with pytest.raises(NoSuchTransition, match="a relay is delivering it just now"):
         k.redrive("w/sub#1:archive")
     served(each, MemoryArchive()).deliver()
@@ -277,10 +277,10 @@ def test_a_late_claim_of_the_same_delivery_is_fenced(each: Stand, k: Kernel, clo
     """The claim is counted: who held it before cannot confirm for who holds it now."""
     ended(k)
     subject = Subject("w", topic="archive", run=1)
-    k.commit(k.command("CLAIM", subject))
+    k.commit(k.command("CLAIM", subject, given={"anyway": 0}))
     clock.advance(61)
     k.tick()
-    k.commit(k.command("CLAIM", subject))
+    k.commit(k.command("CLAIM", subject, given={"anyway": 0}))
     for name, given in (("CONFIRM", {"claims": 1, "proof": "p"}), ("RELEASE", {"claims": 1, "delay": 0, "error": "e"})):
         with pytest.raises(kernel.GuardRefused) as caught:
             k.commit(k.command(name, subject, given=given))
@@ -548,7 +548,7 @@ def test_a_delivery_survives_its_process(tmp_path: Path) -> None:
     clock = ManualClock()
     first = Kernel(SqliteStore(path, policy=POLICY), clock=clock)
     ended(first)
-    first.commit(first.command("CLAIM", Subject("w", topic="archive", run=1)))
+    first.commit(first.command("CLAIM", Subject("w", topic="archive", run=1), given={"anyway": 0}))
     first.close()
     archive = MemoryArchive()
     second = Kernel(SqliteStore(path, policy=POLICY), clock=clock, sinks={"archive": archive})

@@ -269,7 +269,7 @@ def test_what_ends_earlier_comes_first(k: Kernel, clock: ManualClock) -> None:
 # -------------------------------------------------------------------------------------------------------------- delivery
 def lost(each: Stand, k: Kernel) -> None:
     """A relay claims the delivery of 'w' and does not come back."""
-    k.commit(k.command("CLAIM", Subject("w", topic="archive", run=1), actor="relay"))
+    k.commit(k.command("CLAIM", Subject("w", topic="archive", run=1), given={"anyway": 0}, actor="relay"))
 
 
 def test_a_relay_that_vanished(each: Stand, k: Kernel, clock: ManualClock) -> None:

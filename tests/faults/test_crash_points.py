@@ -148,9 +148,16 @@ def vanished(failures: int) -> Callable[[Place, Kernel], None]:
     """A relay claimed a delivery that failed so many times, and did not come back."""
     def first(place: Place, k: Kernel) -> None:
         sent(failures, fails=False)(place, k)
-        k.commit(k.command("CLAIM", Subject("w", topic=ARCHIVE, run=1), actor="relay"))
+        k.commit(k.command("CLAIM", Subject("w", topic=ARCHIVE, run=1), given={"anyway": 0}, actor="relay"))
         place.clock.advance(LATER)
     return first
+
+
+def closed(place: Place, k: Kernel) -> None:
+    """A delivery is due, and its window has closed since."""
+    k.start("nightly", workflow_id="w")
+    k.terminate("w")
+    place.clock.advance(60.0)
 
 
 def deliver(k: Kernel, _: Any) -> object:
@@ -180,6 +187,7 @@ SCENES = (
     Scene("EXPIRE", leased("clocks", PICK, seconds=11.0), tick),
     Scene("WAKE", sub_failed, tick),
     Scene("CLAIM", sent(0, fails=False), deliver),
+    Scene("DEFER", closed, deliver),
     Scene("CONFIRM", sent(1, fails=False), deliver, passes=1),
     Scene("RELEASE", sent(0, fails=True), deliver, passes=1),
     Scene("RELEASE", vanished(0), tick, title="RELEASE by the clock"),
@@ -234,7 +242,7 @@ def settle(place: Place, k: Kernel) -> None:
                     k.signal(workflow.id, task.ref)
         for delivery in k.deliveries(state="DEAD"):
             k.redrive(delivery.id)
-        k.deliver()
+        k.deliver(now=True)
         if not any(k.find(state=state).items for state in LIVE) and not k.deliveries(state="PENDING"):
             break
 

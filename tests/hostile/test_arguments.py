@@ -33,7 +33,9 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "resume": (("w",), OPTIONS),
     "terminate": (("w",), OPTIONS),
     "tick": ((), {"limit": 10}),
-    "deliver": ((), {"limit": 10}),
+    "deliver": ((), {"limit": 10, "now": False}),
+    "set_archive_policy": ((None,), {}),
+    "archive_policy": ((), {}),
     "redrive": (("v#1:archive",), OPTIONS),
     "get": (("w",), {"run": None}),
     "tasks": (("w",), {"run": None}),
@@ -46,7 +48,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "backlog": ((), {}),
     "outcome": (("id",), {"workflow_id": "w"}),
 }
-READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "audit", "backlog")
+READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "archive_policy", "audit", "backlog")
 OUTSIDE = {"command", "commit", "apply", "close"}
 """Of the kernel's own machinery: what callers use is above."""
 
@@ -156,7 +158,7 @@ TASK: dict[str, Any] = {
 }
 WORKFLOW: dict[str, Any] = {
     "name": "w", "version": 1, "tasks": (kernel.TaskDef("a"),), "topics": (), "timeout": None, "restartable": True,
-    "defaults": {}, "output": {}, "variables": {}, "failure_workflow": None,
+    "defaults": {}, "output": {}, "variables": {}, "failure_workflow": None, "archive": None, "failure_on_terminate": True,
 }
 
 

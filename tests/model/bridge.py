@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from kernel.core.archive import Hearing, Schedule
 from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
 from kernel.core.plan import Command, Plan, Refusal, Subject
@@ -61,6 +62,13 @@ def task_def(task: Task, name: str) -> TaskDef:
     return TaskDef(task.ref, kind=TaskKind.TERMINATE if task.asks else TaskKind.FORK, asks=task.asks or None, **common)
 
 
+def hearing(shape: Shape) -> Hearing:
+    """What the topics of a shape hear, with a schedule that says what the shape says where time stands still."""
+    if not shape.open:
+        return Hearing(shape.hears, Schedule(0, NOW + shape.wait, 1), own=shape.own)
+    return Hearing(shape.hears, Schedule(NOW + shape.wait if shape.wait else 0), own=shape.own)
+
+
 def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]:
     """The definitions of a shape by name, the root's first; with clocks as the shape has them, which an author cannot write."""
     source = WorkflowDef(name, tasks=[task_def(t, name) for t in shape.tasks], topics=shape.topics)
@@ -69,7 +77,8 @@ def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]
         evolve(f, retry_delay=t.retry_delay, lease=t.lease, poll_timeout=t.poll_timeout)
         for f, t in zip(plain.facts, shape.tasks, strict=True)
     )
-    yield name, Prepared(plain.definition, facts, shape.timeout)
+    heard = dict.fromkeys(shape.topics, hearing(shape))
+    yield name, Prepared(plain.definition, facts, shape.timeout, heard)
     for task in shape.tasks:
         if task.sub is not None:
             yield from definitions(task.sub, f"{name}.{task.ref}")
@@ -134,7 +143,8 @@ class Bridge:
             if state[j][0] != ABSENT:
                 topic = tree.places[j].id.rpartition(">")[2]
                 world.put(DeliveryRow(
-                    workflow=name, run=1, topic=topic, sends=2, lease=world.policy.lease, **self.stored(state, j)))
+                    workflow=name, run=1, topic=topic, sends=2, lease=world.policy.lease, hearing=hearing(tree.shape),
+                    **self.stored(state, j)))
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
         """The counters of a row, each a count of what is there."""

@@ -11,6 +11,7 @@ from kernel.formal.shape import Shape, Task, hurried
 ONE = Shape((Task("x"),))
 SILENT = Shape((Task("z"),), topics=())
 CHAIN = Shape((Task("x"), Task("y", ("x",))))
+OWN: dict[str, Any] = {"hears": "BAD_ENDS", "own": 1}
 
 
 def nesting(ref: str, sub: Shape, *after: str, **given: Any) -> Task:
@@ -59,6 +60,8 @@ SHAPES = {
     "reject": Shape((
         Task("a"), Task("b", ("a",), sound=0, optional=1), Task("c", ("b",), "WORKFLOW", sound=0, permissive=1),
         nesting("s", Shape((Task("x"), Task("y", ("x",), sound=0))), "c", tries=2))),
+    # who hears only of bad ends on a workflow's own account, above and below, and of retries
+    "own": Shape((nesting("s", Shape((nesting("u", evolve(ONE, **OWN)),), **OWN), tries=2),), **OWN),
 }
 """Every task has one attempt, is mandatory and has clocks that never run out, unless said otherwise."""
 

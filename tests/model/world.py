@@ -8,7 +8,10 @@ from typing import Any
 
 from attrs import define, evolve, field
 
+from kernel.core.archive import Hearing
+from kernel.core.outbox import Swept, emitted
 from kernel.core.plan import Cascade, Plan
+from kernel.core.program import standard_program
 from kernel.core.records import (
     Change,
     DeliveryRow,
@@ -20,7 +23,6 @@ from kernel.core.records import (
     WorkflowRow,
 )
 from kernel.core.working_set import in_scope
-from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT
 
 
@@ -76,6 +78,10 @@ class World:
         """A copy of one delivery."""
         row = self.outbox.get((workflow_id, run, topic))
         return row and row.copy()
+
+    def archiving(self, now: int) -> Hearing | None:
+        """The store says nothing of archives."""
+        return None
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text."""
@@ -154,9 +160,8 @@ class World:
     def emit(self, workflow: WorkflowRow, plan: Plan) -> list[Change]:
         """Write the deliveries of a workflow that a cascade ended."""
         lines = []
-        for topic in workflow.prepared.topics:
-            self.put(DeliveryRow(
-                workflow.id, workflow.run, topic, "PENDING", 0, 0, plan.now, NEVER, "", "", plan.now, self.policy.sends,
-                self.policy.lease))
-            lines.append(Change("delivery", workflow.id, topic, "CREATE", ABSENT, "PENDING", 0, 1, "CREATE", ""))
+        for row in emitted(standard_program(), Swept(workflow.state), workflow.prepared, (workflow.id, workflow.run), plan.now,
+                           self.policy, None):
+            self.put(row)
+            lines.append(Change("delivery", workflow.id, row.topic, "CREATE", ABSENT, row.state, 0, 1, "CREATE", ""))
         return lines

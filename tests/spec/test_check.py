@@ -117,7 +117,7 @@ EXPLAINED: list[tuple[Edit, str]] = [
     (step("RESUME", guards=(Guard("root", eq(F("root"), 1)),)), "RESUME: the guard 'root' has no reason"),
     (row("task", "SKIP", guards=(evolve(wf_running, name="workflow live"),)),
      "task SKIP PENDING/SCHEDULED -> SKIPPED (workflow live): the name 'workflow live' means another condition"),
-    (row("delivery", "CLAIM", guards=(only("lease held", is_("PENDING")),)),
+    (row("delivery", "REDRIVE", guards=(only("lease held", is_("PENDING")),)),
      "the name 'lease held' means another condition elsewhere"),
 ]
 EXCLUSIVE: list[tuple[Edit, str]] = [
@@ -243,8 +243,8 @@ DESCENDING: list[tuple[Edit, str]] = [
      "entering COMPLETED/FAILED/TIMED_OUT/TERMINATED: task RESET COMPLETED/"),
 ]
 APART: list[tuple[Edit, str]] = [
-    (row("delivery", "CLAIM", guards=(only("ended", is_(*ENDED, of=("of",))),)),
-     "CLAIM: a delivery step touches workflow"),
+    (row("delivery", "REDRIVE", guards=(only("ended", is_(*ENDED, of=("of",))),)),
+     "REDRIVE: a delivery step touches workflow"),
     (row("delivery", "CLAIM", set={"due": F("changed", ("of",))}), "CLAIM: a delivery step touches workflow"),
     (step("REDRIVE", do=(Fire("REDRIVE"), Fire("PAUSE", "of")), params=("origin",)),
      "REDRIVE: a delivery step touches workflow"),
@@ -265,7 +265,7 @@ LOCKS: list[tuple[Edit, str]] = [
     (step("PAUSE", lock=Lock.SHARE), "PAUSE: PAUSE over 'subs' needs the tree alone"),
     (step("TERMINATE", lock=Lock.SHARE), "workflow TERMINATE RUNNING/PAUSED -> TERMINATED (no guard) ends it, which"),
     (step("POLL", lock=Lock.ROW), "task POLL SCHEDULED -> IN_PROGRESS (worker task, workflow RUNNING, due) changes a"),
-    (step("CLAIM", lock=Lock.ROW), "CLAIM: delivery CLAIM PENDING -> LEASED (due) changes a state"),
+    (step("CLAIM", lock=Lock.ROW), "CLAIM: delivery CLAIM PENDING -> LEASED (due, schedule open) changes a state"),
     (all_of(kind("task", fields=(*TASK.fields, *(f for f in TASK.attributes if f.name == "asks"))),
             row("task", "HEARTBEAT", set={"asks": Lit("FAILED")})), "changes whether it is counted as 'asks FAILED'"),
 ]

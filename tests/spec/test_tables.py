@@ -71,6 +71,7 @@ DELIVERY = {
     "CONFIRM": {"LEASED": to("DELIVERED")},
     "RELEASE": {"LEASED": to("PENDING")},
     "BURY": {"LEASED": to("DEAD")},
+    "DEFER": {"PENDING": to("PENDING")},
     "REDRIVE": {"DEAD": to("PENDING")},
 }
 

@@ -53,7 +53,7 @@ def test_rows_are_equal_in_many_runs(stands: list[Stand], seed: int) -> None:
 
 
 NOT_YET = {"POSTPONE", "RESET", "SET_ASIDE", "RETRY", "RESTART", "RERUN", "PURGE"}
-UNWRITTEN = {"HEARTBEAT", "SHIFT"}
+UNWRITTEN = {"HEARTBEAT", "SHIFT", "DEFER"}
 """They change no state, so no line of history tells of them."""
 OUT_OF_REACH = {("REJECT", "SCHEDULED"), ("SIGNAL", "SCHEDULED")}
 """A waiting task is launched in the commit that schedules it; what was sound is rarely unsound at the next attempt."""

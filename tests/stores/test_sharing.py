@@ -152,7 +152,7 @@ def test_readers_do_not_wait(path: str, locked: apsw.Connection, monkeypatch: py
     """Reads see the last commit, whoever is writing."""
     watch = Watch()
     k = waiting(path, monkeypatch, watch)
-    locked.execute("DELETE FROM topic")
+    locked.execute("DELETE FROM command")
     assert k.find().items == ()
     assert k.audit().clean
     assert watch.pauses == []

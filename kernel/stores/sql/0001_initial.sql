@@ -21,11 +21,11 @@ CREATE TABLE definition (
     UNIQUE (name, version)
 ) STRICT;
 
-CREATE TABLE topic (
-    definition  INTEGER NOT NULL REFERENCES definition,
-    topic       TEXT    NOT NULL,
-    PRIMARY KEY (definition, topic)
-) STRICT, WITHOUT ROWID;
+-- What the store itself says of archives, from when on; an empty text leaves it to the definitions.
+CREATE TABLE archive_policy (
+    since       INTEGER PRIMARY KEY,
+    content     TEXT    NOT NULL
+) STRICT;
 
 -- A root and all its descendants: the unit of consistency. Its version and its clock are those of its last line of history.
 CREATE TABLE tree (

@@ -37,16 +37,30 @@ SELECT p.id, p.run, NULL, 'its sub-workflow ' || w.id || ' is ' || w.state
   FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
  WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED') AND p.state NOT IN ('RUNNING', 'PAUSED')
 
--- name: audit_INV-03_missing
-SELECT w.id, w.run, NULL, 'no delivery for topic ' || t.topic
-  FROM workflow w JOIN topic t ON t.definition = w.definition
-  LEFT JOIN delivery d ON d.workflow = w.key AND d.topic = t.topic
- WHERE w.state NOT IN ('RUNNING', 'PAUSED') AND d.topic IS NULL
+-- :told is who is to be told of what: [definition, topic, state, from when, until when, only of ends on its own account].
+-- Whose account the end of a TERMINATED sub-workflow was, only its commit tells.
 
--- name: audit_INV-03_early
-SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is ' || w.state
+-- name: audit_INV-03_missing
+WITH told (definition, topic, state, since, until, own) AS MATERIALIZED (
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(:told))
+SELECT w.id, w.run, NULL, 'no delivery for topic ' || t.topic
+  FROM workflow w JOIN told t ON t.definition = w.definition AND t.state = w.state
+       AND w.changed >= t.since AND w.changed < t.until
+  LEFT JOIN delivery d ON d.workflow = w.key AND d.topic = t.topic
+ WHERE d.topic IS NULL AND (NOT t.own OR w.parent = '' OR (w.state <> 'TERMINATED' AND EXISTS (
+       SELECT 1 FROM workflow p JOIN task k ON k.workflow = p.key
+        WHERE p.id = w.parent AND p.run = w.run AND k.no = w.parent_no AND k.attempt = w.slot)))
+
+-- name: audit_INV-03_unasked
+WITH told (definition, topic, state, since, until, own) AS MATERIALIZED (
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(:told))
+SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is ' || w.state || ', of which that is not told'
   FROM workflow w JOIN delivery d ON d.workflow = w.key
- WHERE w.state IN ('RUNNING', 'PAUSED')
+  LEFT JOIN told t ON t.definition = w.definition AND t.topic = d.topic AND t.state = w.state
+       AND w.changed >= t.since AND w.changed < t.until
+ WHERE t.topic IS NULL OR (t.own AND w.parent <> '' AND w.state <> 'TERMINATED' AND EXISTS (
+       SELECT 1 FROM workflow p JOIN task k ON k.workflow = p.key
+        WHERE p.id = w.parent AND p.run = w.run AND k.no = w.parent_no AND k.attempt <> w.slot))
 
 -- name: audit_INV-04_unproven
 SELECT w.id, w.run, NULL, 'DELIVERED to ' || d.topic || ' without a proof'

@@ -114,7 +114,7 @@ DELETE FROM payload WHERE workflow = ? AND no = ? AND what = ?
 
 -- name: delivery
 SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
-       w.run
+       w.run, w.definition
   FROM delivery d JOIN workflow w ON w.key = d.workflow WHERE w.id = ? AND w.run = ? AND d.topic = ?
 
 -- name: deliveries
@@ -179,8 +179,16 @@ SELECT key, digest FROM definition WHERE name = ? ORDER BY version DESC LIMIT 1
 -- name: insert_definition
 INSERT INTO definition (digest, name, version, content, registered) VALUES (?, ?, ?, ?, ?)
 
--- name: insert_topic
-INSERT INTO topic (definition, topic) VALUES (?, ?)
+-- name: definitions
+SELECT key FROM definition
+
+-- name: archive_policies
+SELECT since, content FROM archive_policy ORDER BY since
+
+-- name: put_archive_policy
+INSERT INTO archive_policy (since, content)
+SELECT max(:since, coalesce((SELECT max(changed) + 1 FROM workflow), 0), coalesce((SELECT max(since) FROM archive_policy), 0)), :content
+    ON CONFLICT (since) DO UPDATE SET content = excluded.content
 
 -- name: names
 SELECT name, version FROM definition ORDER BY name, version
@@ -304,19 +312,24 @@ SELECT :root, :line + row_number() OVER (ORDER BY id), :version, :run, :now, 'wo
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
        AND state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR paused_by = :origin)
 
+-- name: cascade_workflow_definitions
+SELECT DISTINCT definition FROM workflow
+ WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
+       AND state IN (SELECT value FROM json_each(:sources))
+
 -- name: cascade_workflow_deliveries
 INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
-SELECT w.key, t.topic, 'PENDING', 0, 0, :now, NULL, '', '', :now, :sends, :lease
-  FROM workflow w JOIN topic t ON t.definition = w.definition
+SELECT w.key, told.value ->> 1, 'PENDING', 0, 0, told.value ->> 2, NULL, '', '', :now, :sends, :lease
+  FROM workflow w JOIN json_each(:told) told ON told.value ->> 0 = w.definition
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND w.state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_delivery_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
-SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.topic), :version, :run, :now, 'delivery', w.id, t.topic, 'CREATE',
-       'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
-  FROM workflow w JOIN topic t ON t.definition = w.definition
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, told.value ->> 1), :version, :run, :now, 'delivery', w.id,
+       told.value ->> 1, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
+  FROM workflow w JOIN json_each(:told) told ON told.value ->> 0 = w.definition
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND w.state IN (SELECT value FROM json_each(:sources))
 

@@ -249,7 +249,8 @@ class Kernel(Reader):
             if known is not None:
                 return outcomes.leases(transaction, command, known, now)
             for subject in transaction.pollable(type, now, limit):
-                plan = self.apply(transaction, attrs.evolve(command, subject=subject))[1]
+                each = Command("POLL", subject, {}, command.id, "", command.actor, command.reason, worker)
+                plan = self.apply(transaction, each)[1]
                 leases.append(reading.lease(transaction, plan.tasks[0]))
             if command.request and leases:
                 transaction.record(outcomes.NO_TREE, command.id, outcomes.handed_out(command, leases, now))

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ import apsw
 import pytest
 
 import kernel
+from kernel.core.plan import Subject
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Recorded
 from kernel.errors import Conflict, StoreUnavailable
@@ -166,6 +168,46 @@ def test_a_thread_waits_for_another_of_its_process(path: str) -> None:
             in_threads(lambda: k.start("order"))
         assert k.find().items == ()
     k.start("order")
+
+
+def test_an_outcome_waits_for_a_twin_that_is_under_way(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked of another process while the command commits, it tells what came of it."""
+    one, other = Kernel(SqliteStore(path)), Kernel(SqliteStore(path))
+    one.start("order", workflow_id="w")
+    waits, sleep, answers = threading.Event(), time.sleep, list[object]()
+
+    def asleep(seconds: float) -> None:
+        waits.set()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", asleep)
+    thread = threading.Thread(target=lambda: answers.append(other.outcome("end", workflow_id="w")))
+    with one.store.transaction(write=True) as transaction:
+        thread.start()
+        assert waits.wait(60.0)
+        one._do(transaction, one.command("TERMINATE", Subject("w"), command_id="end"))
+    thread.join(60.0)
+    assert answers == [one.outcome("end", workflow_id="w")]
+    assert isinstance(answers[0], kernel.Applied)
+
+
+def test_one_of_two_processes_applies(path: str) -> None:
+    """The same command under the same id from several processes at once: each gets the answer of the one that was first."""
+    kernels = [Kernel(SqliteStore(path)) for _ in range(4)]
+    kernels[0].start("order", workflow_id="w")
+    together, answers = threading.Barrier(4), list[kernel.Applied]()
+
+    def terminate(k: Kernel) -> None:
+        together.wait(60.0)
+        answers.append(k.terminate("w", command_id="end"))
+
+    threads = [threading.Thread(target=terminate, args=(k,)) for k in kernels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60.0)
+    assert answers == [answers[0]] * 4
+    assert sum(line.event == "TERMINATE" for line in kernels[0].history("w")) == 1
 
 
 # ------------------------------------------------------------------------------------------------------------- threads

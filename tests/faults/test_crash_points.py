@@ -184,6 +184,7 @@ SCENES = (
           named=True),
     Scene("FAIL", leased("tower", PICK), lambda k, lease: k.fail(lease, retryable=False, command_id=ONCE), named=True),
     Scene("SIGNAL", started("approval"), lambda k, _: k.signal("w", "now", output={"by": "ada"}, command_id=ONCE), named=True),
+    Scene("SKIP", started("line"), lambda k, _: k.skip("w", "a", command_id=ONCE), named=True),
     Scene("EXPIRE", leased("clocks", PICK, seconds=11.0), tick),
     Scene("WAKE", sub_failed, tick),
     Scene("CLAIM", sent(0, fails=False), deliver),

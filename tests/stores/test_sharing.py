@@ -174,13 +174,13 @@ def test_an_outcome_waits_for_a_twin_that_is_under_way(path: str, monkeypatch: p
     """Asked of another process while the command commits, it tells what came of it."""
     one, other = Kernel(SqliteStore(path)), Kernel(SqliteStore(path))
     one.start("order", workflow_id="w")
-    waits, sleep, answers = threading.Event(), time.sleep, list[object]()
+    waits, never, answers = threading.Event(), threading.Event(), list[object]()
 
-    def asleep(seconds: float) -> None:
+    def pause(seconds: float) -> None:
         waits.set()
-        sleep(seconds)
+        never.wait(seconds)
 
-    monkeypatch.setattr(time, "sleep", asleep)
+    monkeypatch.setattr(time, "sleep", pause)
     thread = threading.Thread(target=lambda: answers.append(other.outcome("end", workflow_id="w")))
     with one.store.transaction(write=True) as transaction:
         thread.start()

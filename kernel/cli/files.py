@@ -86,7 +86,11 @@ def prepare(path: Path, given: Sequence[Path], case: Case, how: Reading | None =
         told += more
         own += [d for d in found if _key(d) not in {_key(known) for known in own}]
     whole = family(own, case.input, [path, *given], how)
-    return Job(path, whole.definitions, start, case, whole.notes, (*told, *whole.warnings))
+    names = {d.name for d in whole.definitions}
+    here = tuple(
+        each if each.failure_workflow in {None, *names} else attrs.evolve(each, failure_workflow=None)
+        for each in whole.definitions)
+    return Job(path, here, start, case, whole.notes, (*told, *whole.warnings))
 
 
 @attrs.frozen
@@ -106,7 +110,7 @@ def family(
     folder = files[0].parent if files else Path()
     places = [*files, *sorted(folder.glob("*.json"))] if files else []
     looked: set[str] = set(registered)
-    while wanted := sorted(_children(definitions.values(), given) - {n for n, _ in definitions} - looked):
+    while wanted := sorted(_started(definitions.values(), given) - {n for n, _ in definitions} - looked):
         looked.update(wanted)
         for name in wanted:
             where = _find(name, places, how)
@@ -114,6 +118,9 @@ def family(
                 definitions |= {_key(d): d for d in where[1]}
                 told += where[2]
                 notes.append(f"child {quoted(name)} is taken from {quoted(where[0].name)}")
+            elif name in {d.failure_workflow for d in definitions.values()}:
+                notes.append(f"no file given or in {quoted(folder)} defines the failure workflow {quoted(name)}: "
+                             "it cannot start")
             elif name in _children(definitions.values(), None):
                 notes.append(f"no file given or in {quoted(folder)} defines the child {quoted(name)}: "
                              "the task that starts it will be rejected")
@@ -138,6 +145,11 @@ def _tops(definitions: Sequence[WorkflowDef]) -> tuple[WorkflowDef, ...]:
     tops = [d for d in definitions if not any(d.name in names for other, names in children.items() if other != d.name)]
     newest = {d.name: d for d in sorted(tops, key=lambda d: d.version)}
     return tuple(newest.values()) or tuple(definitions[:1])
+
+
+def _started(definitions: Collection[WorkflowDef], given: Any) -> set[str]:
+    """The names of all that definitions start: children, and failure workflows."""
+    return _children(definitions, given) | {d.failure_workflow for d in definitions if d.failure_workflow}
 
 
 def _children(definitions: Iterable[WorkflowDef], given: Any) -> set[str]:

@@ -95,7 +95,7 @@ class _Reader:
         try:
             return WorkflowDef(
                 given["name"], version=given.get("version", 1), tasks=tasks, topics=topics, timeout=seconds,
-                restartable=given.get("restartable", True), failure_workflow=content.get("failureWorkflow") or None, **options,
+                restartable=given.get("restartable", True), failure_workflow=given.get("failureWorkflow") or None, **options,
             )
         except InvalidDefinition as error:
             raise checks.placed(error, around) from None

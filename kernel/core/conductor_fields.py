@@ -75,7 +75,7 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "timeoutPolicy": TEXT,
         "timeoutSeconds": WHOLE,
         "outputParameters": OBJECT,
-        "failureWorkflow": _warned("no other workflow starts when this one fails"),
+        "failureWorkflow": TEXT,
         "inputTemplate": OBJECT,
         "variables": OBJECT,
         "workflowStatusListenerEnabled": _warned("no listener is called; name topics for the definition instead"),

@@ -14,6 +14,7 @@ from kernel.core.records import OWN
 from kernel.engine import inputs, reading
 from kernel.engine.explain import not_found
 from kernel.engine.sinks import Owes, Parcel
+from kernel.errors import quoted
 from kernel.spec.vocabulary import CLOSED_BADLY
 
 if TYPE_CHECKING:
@@ -51,13 +52,20 @@ def _origin(transaction: Transaction, workflow_id: str, run: int) -> tuple[str, 
     name = None if row is None else row.prepared.definition.source.failure_workflow
     if row is None or name is None:
         raise not_found(Subject(workflow_id))
-    source = row.prepared.definition.source
+    source, own = row.prepared.definition.source, reading.loaded(transaction.payload(workflow_id, run, OWN, "input")) or {}
     bad = [task for task in transaction.tasks(workflow_id, run) if task.state in CLOSED_BADLY]
     bad.sort(key=lambda task: (task.state == "CANCELED", task.changed, task.no))
-    return name, {
-        **(reading.loaded(transaction.payload(workflow_id, run, OWN, "input")) or {}),
-        "workflowId": workflow_id, "failureStatus": row.state, "reason": row.reason,
+    return _named(name, own), {
+        **own, "workflowId": workflow_id, "failureStatus": row.state, "reason": row.reason,
         "failureTaskId": f"{workflow_id}/{bad[0].ref}" if bad else None,
         "failedWorkflow": {"workflowId": workflow_id, "run": run, "workflowType": source.name, "version": source.version,
                            "status": row.state},
     }
+
+
+def _named(name: str, own: dict[str, Any]) -> str:
+    """The definition's name; one that begins with $ is that of the key of the run's input that holds it, as in Conductor."""
+    if not name.startswith("$"):
+        return name
+    key = name.strip("${}").rpartition(".")[2]
+    return inputs.name(own.get(key), f"the failure workflow that {quoted(name)} names")

@@ -45,11 +45,11 @@ def test_start_takes_input_from_a_file(cli: Cli, orders: str, tmp_path: Path) ->
 
 def test_start_warns_of_what_has_no_effect(cli: Cli, tmp_path: Path) -> None:
     """A field that is not implemented is named on standard error."""
-    path = write(tmp_path / "w.json", definition("w", task("t", startDelay=5), failureWorkflow="f"))
+    path = write(tmp_path / "w.json", definition("w", task("t", startDelay=5), rateLimitConfig={"n": 1}))
     ran = cli("start", "--file", path, "--json")
     assert ran.json["name"] == "w"
     assert ran.err.count("warning: ") == 2
-    assert "'failureWorkflow' has no effect" in ran.err
+    assert "'rateLimitConfig' has no effect" in ran.err
     assert "'startDelay' has no effect" in ran.err
 
 

@@ -36,22 +36,14 @@ REFUSED = {
     "terminate_task_failed_workflow_integration": ("lambda0", "LAMBDA"),
     "terminate_task_parent_workflow": ("lambdaTask1", "LAMBDA"),
 }
-FAILURE = "'failureWorkflow' has no effect: no other workflow starts when this one fails"
 POLICY = "TIME_OUT_WF also says what follows when responseTimeoutSeconds end; Conductor would retry then"
 UNKNOWN = "has no effect: there is no such field"
 NO_DELAY = "'startDelay' has no effect: the task starts without delay"
 TIME = "only responseTimeoutSeconds and pollTimeoutSeconds limit a task's time"
 WARNINGS = {
-    "simple_workflow_1_input_template_integration_test": [f": {FAILURE}"],
-    "simple_workflow_1_integration_test": [f": {FAILURE}"],
     "simple_workflow_with_permissive_task_integration_test": [
         f", tasks 't1', 't2': 'taskDefinition.timeoutSeconds' has no effect: {TIME}",
         f", tasks 't1', 't2': 'taskDefinition.timeoutPolicy' {POLICY}",
-    ],
-    "simple_workflow_with_resp_time_out_integration_test": [f": {FAILURE}"],
-    "sub_workflow_tests": [
-        f", definition 'integration_test_wf': {FAILURE}",
-        f", definition 'integration_test_wf_with_sub_wf': {FAILURE}",
     ],
     "timed-out-tasks-not-removed": [
         f", task 'ref_1': 'taskDefinition.timeoutSeconds' has no effect: {TIME}",
@@ -60,7 +52,6 @@ WARNINGS = {
     "wf2": [
         f", tasks 'task_5', 'task_28', 'forkx', 'task_10', 'task_11' and 4 more: 'callbackFromWorker' {UNKNOWN}",
     ],
-    "workflow_with_sub_workflow_1_integration_test": [f": {FAILURE}"],
 }
 
 
@@ -349,7 +340,7 @@ def test_outputs_defaults_and_the_workflow_for_failures() -> None:
     made = read(task("a"), outputParameters={"x": "${a.output.x}"}, inputTemplate={"p": 1}, failureWorkflow="mend")
     definition = made.definitions[0]
     assert (definition.output, definition.defaults, definition.failure_workflow) == ({"x": "${a.output.x}"}, {"p": 1}, "mend")
-    assert made.warnings == (f"'f.json', definition 'order': {FAILURE}",)
+    assert made.warnings == ()
     assert "field 'output'" in refused(task("a"), outputParameters={"x": "${b.output.x}"}).asked
 
 

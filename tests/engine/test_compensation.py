@@ -111,6 +111,16 @@ def test_a_failure_workflow_that_nobody_knows(k: Kernel, clock: ManualClock) -> 
     assert k.deliver().delivered == 1
 
 
+@pytest.mark.parametrize(("name", "state"), [("$workflow.input.sku", "PENDING"), ("${workflow.input.undo}", "DELIVERED")])
+def test_a_failure_workflow_that_the_input_names(k: Kernel, name: str, state: str) -> None:
+    """As in Conductor; an input that names none is an error that the delivery keeps."""
+    k.register(UNDO, kernel.WorkflowDef("root", tasks=[Task("a")], failure_workflow=name))
+    k.start("root", workflow_id="w", input={"sku": 7, "undo": "undo"})
+    k.terminate("w")
+    (outcome,) = k.deliver().outcomes
+    assert (outcome.state, "failure workflow" in outcome.error) == (state, state == "PENDING")
+
+
 # ---- on its own account ---------------------------------------------------------------------------------------------
 def test_a_cascade_asks_for_nothing_below(k: Kernel) -> None:
     """A sub-workflow that ends because its parent does has no failure workflow of its own."""

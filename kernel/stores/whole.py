@@ -20,6 +20,9 @@ from kernel.spec.evaluate import Function, function
 from kernel.spec.language import NEVER, Nature, Property
 from kernel.spec.vocabulary import ABSENT, LIVE
 
+DEAF = Hearing("NOTHING")
+"""A topic that the definition does not name."""
+
 
 class Whole:
     """All rows of a store, linked."""
@@ -43,7 +46,6 @@ class Whole:
                 task.wf = owner
                 self.own[task.workflow, task.run].append(task)
 
-
     def deliveries(self) -> Iterator[DeliveryRow]:
         """Every delivery that there is or could be, each with its workflow and the policy that held when that ended."""
         expected = {(w.id, w.run, topic): None for w in self.workflows.values() for topic in w.prepared.topics}
@@ -52,7 +54,9 @@ class Whole:
             if owner is not None:
                 row = self.outbox.get(key) or DeliveryRow(*key, ABSENT, 0, 0, 0, NEVER, "", "", 0, 0, 0)
                 then = [hearing for since, hearing in self.archiving if since <= owner.changed]
-                row.of, row.hearing = owner, hearing_of(owner.prepared, row.topic, then[-1] if then else None)
+                asked = row.topic in owner.prepared.topics
+                row.of = owner
+                row.hearing = hearing_of(owner.prepared, row.topic, then[-1] if then else None) if asked else DEAF
                 yield row
 
 

@@ -341,6 +341,24 @@ def test_a_task_that_nobody_would_find_is_found(sqlite: Stand, change: str) -> N
     assert ("STORE", "SCHEDULED, but not found where work is looked for") in found
 
 
+@pytest.mark.parametrize("topic", ["rumours", "mail"])
+def test_a_delivery_that_nobody_asked_for_is_found(both: tuple[Stand, Stand], topic: str) -> None:
+    """One more than there should be, for a topic of no definition or of another one."""
+    memory, sqlite = both
+    assert isinstance(memory.store, MemoryStore)
+    more = memory.store.outbox["ended/sub", 1, "archive"].copy()
+    more.topic = topic
+    memory.store.outbox["ended/sub", 1, topic] = more
+    connection = apsw.Connection(path_of(sqlite.store))
+    connection.execute("CREATE TEMP TABLE more AS SELECT * FROM delivery WHERE topic = 'archive'"
+                       " AND workflow = (SELECT key FROM workflow WHERE id = 'ended/sub')")
+    connection.execute("UPDATE more SET topic = ?", (topic,))
+    connection.execute("INSERT INTO delivery SELECT * FROM more")
+    connection.close()
+    for each in both:
+        assert roots(each.k) == {("INV-03", "ended")}
+
+
 def test_rows_that_refer_to_nothing_are_found(sqlite: Stand) -> None:
     """A file in which rows were deleted with foreign keys off."""
     connection = apsw.Connection(path_of(sqlite.store))

@@ -32,6 +32,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "pause": (("w",), OPTIONS),
     "resume": (("w",), OPTIONS),
     "terminate": (("w",), OPTIONS),
+    "skip": (("w", "ok"), OPTIONS),
     "tick": ((), {"limit": 10}),
     "deliver": ((), {"limit": 10, "now": False}),
     "set_archive_policy": ((None,), {}),

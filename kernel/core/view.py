@@ -113,8 +113,7 @@ class View(WorkingSet):
     def _moved_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str) -> None:
         if not row.touched:
             self._write(row)
-        if reason or line.source != line.target:
-            row.reason = reason
+        row.reason = reason
         self.plan.changes.append(
             Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason))
         if line.target == "COMPLETED" and (text := own_output(self, row)) is not None:

@@ -1,9 +1,10 @@
-"""What holds for every test: how Hypothesis searches, and that nothing skips unseen where CI is set."""
+"""What holds for every test: how Hypothesis searches, what is traced, and that nothing skips unseen where CI is set."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,7 +20,19 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 
+TESTS = Path(__file__).parent
+TRACED = ("core", "engine", "spec")
+"""The folders whose tests count for branch coverage: those that are about this code. To trace the others, which run it a
+million times, takes longer than to run them.
+"""
 SKIPS_FAIL = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave tests that do not count for coverage untraced."""
+    for item in items:
+        if not any(item.path.is_relative_to(TESTS / folder) for folder in TRACED):
+            item.add_marker("no_cover")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

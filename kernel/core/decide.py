@@ -6,7 +6,6 @@ enabled, in the order of the table, is taken, until none is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Any, cast
 
@@ -15,11 +14,12 @@ from attrs import frozen
 from kernel.core.plan import Command, Plan, Refusal
 from kernel.core.program import Action, Line, Program
 from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, WorkflowRow, child_id
+from kernel.core.reopen import reopen
 from kernel.core.snapshot import Snapshot
-from kernel.core.view import Move, View, cause_of
+from kernel.core.view import Move, View, cause_of, pick
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import Lock, Table
-from kernel.spec.vocabulary import ABSENT, ENDED_BADLY, held
+from kernel.spec.vocabulary import ABSENT, ENDED, ENDED_BADLY, held
 
 Blocked = tuple[str, str, str, str]
 """The event, the state, the guard that is false (empty: no row), and why."""
@@ -37,14 +37,6 @@ class Choice:
 
 
 # ---- what is enabled ----------------------------------------------------------------------------------------------------
-def pick(program: Program, row: Record, event: str, given: Mapping[str, Any]) -> Line | None:
-    """The line of the table that the event takes from where the row stands; None when no guard lets it."""
-    for line in program.cells[row.kind].get((row.state, event), ()):
-        if line.holds(row, given):
-            return line
-    return None
-
-
 def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
     """The rows that an action moves one by one, each with its line; None when one cannot move. All reads the state before."""
     moves: list[Move] = []
@@ -116,6 +108,8 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
     for target, line in moves:
         if line.source == ABSENT and isinstance(target, WorkflowRow):
             view.create_workflow(target, line, name, reason)
+        elif line.reopens and isinstance(target, WorkflowRow):
+            reopen(view, target, line, name, reason)
         else:
             view.apply(target, line, name, reason)
             if isinstance(target, WorkflowRow):
@@ -241,6 +235,8 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
         return None
     if row.changed > now:
         view.set_time(row.changed)
+    if command.chosen is not None:
+        view.given = {**view.given, "from_task": view.named(command.chosen)}
     moves = moves_of(view, action, row)
     if moves is None or (action.guards and not action.holds(row, view.given)):
         return refuse(view, action, row)
@@ -274,12 +270,12 @@ def choices(view: View, row: Record) -> tuple[Choice, ...]:
 
 
 def presented(row: Record, now: int) -> dict[str, Any]:
-    """What the one who may move the row would present: the lease that is stored, a proof, no delay."""
+    """What the one who may move the row would present: the lease that is stored, a proof, no delay, its first task."""
     given: dict[str, Any] = {"now": now, "retryable": 1, "delay": 0, "proof": "proof", "error": "error", "anyway": 0}
     if isinstance(row, TaskRow):
         given |= {"run": row.wf.run, "handouts": row.handouts, "origin": row.workflow}
     elif isinstance(row, WorkflowRow):
-        given |= {"origin": row.id}
+        given |= {"origin": row.id, "resume": 0, "from_task": row.view.task(row.id, 0) if row.state in ENDED else None}
     else:
         given |= {"claims": row.claims}
     return given

@@ -153,11 +153,14 @@ def _states(atom: Expr, path: tuple[str, ...]) -> set[str | int] | None:
 
 
 def _fired(spec: Spec) -> set[tuple[str, str]]:
-    """The kinds and events that a command, a rule or an ending fires."""
+    """The kinds and events that a command, a rule or an ending fires.
+
+    One that brings more with it is left out: it moves, and so wakes, itself every row that may go on.
+    """
     return {
         (step.on if fire.at == "self" else spec.links[fire.at].target, fire.event)
         for step in (*spec.commands, *spec.progress, *entering(spec)) for fire in step.do
-    }
+    } - {(follow.kind, follow.event) for follow in spec.follows}
 
 
 def derive_wakes(spec: Spec) -> Mapping[tuple[str, str, str, str], tuple[str, ...]]:

@@ -41,6 +41,8 @@ class Command:
     """START only: the definition."""
     input: str | None = None
     """START only: the workflow's input, JSON text."""
+    chosen: Subject | None = None
+    """RERUN only: the task from which on everything runs again."""
 
 
 @frozen(eq=False)
@@ -63,10 +65,21 @@ class Cascade:
     reason: str
 
 
+@frozen(eq=False)
+class Reopened:
+    """A workflow that begins its next run: its new row. Its tasks are copied from the run that `was` before, with their
+    payloads, without those that start `again`, which the plan creates.
+    """
+
+    workflow: WorkflowRow
+    was: int
+    again: list[int] = field(factory=list)
+
+
 @define(eq=False)
 class Plan:
-    """Everything that one commit writes, in this order: the cascades that come first, rows one by one, the cascades that
-    come last, payloads, history, the command's record, the tree.
+    """Everything that one commit writes, in this order: what is set aside and re-opened, the cascades that come first, rows
+    one by one, the cascades that come last, payloads, history, the command's record, the tree.
 
     Cascades of the command itself come first: they find the rows as they were. Cascades of an ending come last: the rows
     that the decision looked at are already written, so that they find just those that it did not.
@@ -79,6 +92,9 @@ class Plan:
     """The tree is new."""
     raises: bool = False
     """The tree's version rises; `tree.version` is the one that the history of this commit carries."""
+    aside: list[WorkflowRow] = field(factory=list)
+    """Sub-workflows that stay behind with the run before, and their tasks; the store tells the history of it."""
+    reopened: list[Reopened] = field(factory=list)
     first: list[Cascade] = field(factory=list)
     created_workflows: list[WorkflowRow] = field(factory=list)
     created_tasks: list[TaskRow] = field(factory=list)

@@ -60,6 +60,8 @@ class Line:
     """The modes of a row that can have a rule enabled where the transition leads."""
     fresh: bool
     """A task begins a new attempt with it: without output."""
+    reopens: bool
+    """Whether it brings more with it: it begins the next run of a workflow."""
 
 
 @frozen(eq=False)
@@ -141,6 +143,10 @@ class Program:
     places: Mapping[Q, int]
     signature: Callable[[Any], tuple[Any, ...]]
     """The attributes of a task that decide whether it counts."""
+    standing: Mapping[str, Mapping[tuple[Any, ...], Deltas]]
+    """For each state of a task and its signature what it adds to the counters by standing there."""
+    follows: Mapping[tuple[str, str], tuple[Part, ...]]
+    """What the events of a kind bring with them."""
     entering: Mapping[tuple[str, str], Ending]
     """What happens on entering a state of a kind: the cascades, and what is emitted."""
     open_tasks: int | None
@@ -209,6 +215,7 @@ class _Compiler:
     def cells_of(self, kind: str) -> Cells:
         """The flat dispatch table of a lifecycle, from its Machine."""
         cells: dict[tuple[str, str], list[Line]] = {}
+        bringing = {(f.kind, f.event) for f in self.spec.follows}
         looks = {id(row): self.looks(kind, row) for row in self.spec.tables[kind].rows}
         for row in self.spec.tables[kind].rows:
             self.check_fields(row)
@@ -219,19 +226,19 @@ class _Compiler:
                 tuple((name, self.function(value)) for name, value in row.set), row,
                 self.deltas[source, target] if kind == "task" else {},
                 self.wakes.get((kind, event, source, target), ()), looks[id(row)],
-                source != ABSENT and "attempt" in dict(row.set),
+                source != ABSENT and "attempt" in dict(row.set), (kind, event) in bringing,
             )
             cells.setdefault((source, event), []).append(line)
         return {key: tuple(lines) for key, lines in cells.items()}
 
-    def part(self, on: str, fire: Fire) -> Part:
-        """One Fire of a step on a kind."""
+    def part(self, on: str, fire: Fire, *, alone: bool = False) -> Part:
+        """One Fire of a step on a kind; `alone`: its rows are moved one by one, also those behind a set link."""
         own = fire.at == "self"
         kind = on if own else self.spec.links[fire.at].target
         one = own or self.spec.links[fire.at].one
         lines = [line for cell in self.cells[kind].values() for line in cell if line.event == fire.event]
         creates = all(line.source == ABSENT for line in lines)
-        cascades = not one and not creates
+        cascades = not one and not creates and not alone
         if cascades:
             self.check_set(on, fire, [fire.where, *(value for line in lines for _, value in line.row.set)])
         return Part(
@@ -298,6 +305,8 @@ class _Compiler:
             counters=self.counters,
             places=self.places,
             signature=_signature(self.names),
+            standing={state: self.deltas[ABSENT, state] for state in spec.kinds["task"].states},
+            follows={(f.kind, f.event): tuple(self.part(f.kind, fire, alone=True) for fire in f.do) for f in spec.follows},
             entering={
                 (e.kind, s): (tuple(self.part(e.kind, f) for f in e.cascade), tuple(self.part(e.kind, f) for f in e.emit))
                 for e in spec.on_enter for s in e.states

@@ -7,12 +7,13 @@ since the Unix epoch. The single links of the specification (`wf`, `up`, `child`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from attrs import define, field, frozen
 
 from kernel.core.archive import ARCHIVE, COMPENSATION, HEARS_ALL, Hearing, Zones, compiled
 from kernel.core.definitions import TaskDef, TaskKind
+from kernel.core.nobody import NOBODY, Nobody
 from kernel.core.structure import Definition
 from kernel.core.template import is_templated
 from kernel.spec.language import NEVER
@@ -140,6 +141,8 @@ class WorkflowRow:
     paused_at: int
     reason: str
     counts: list[int]
+    until: int = NEVER
+    """The last run of its tree that it is part of: what is kept is part of later runs, too, until it is set aside."""
     view: Any = field(default=None, repr=False)
     """What finds the rows that it is linked to: the View of a decision, or all rows of an audit."""
     touched: bool = field(default=False, repr=False)
@@ -168,19 +171,17 @@ class WorkflowRow:
     @property
     def up(self) -> TaskRow:
         """The parent's task that started it."""
-        up: TaskRow = self.view.task(self.parent, self.parent_no)
-        return up
+        return cast(TaskRow, self.view.task(self.parent, self.parent_no))
 
     def behind(self, link: str) -> Iterable[Any]:
         """The rows behind a set link that has no counter."""
-        rows: Iterable[Any] = self.view.behind(self, link)
-        return rows
+        return cast(Iterable[Any], self.view.behind(self, link))
 
     def copy(self) -> WorkflowRow:
         """A private copy."""
         return WorkflowRow(
             self.id, self.run, self.state, self.parent, self.parent_no, self.slot, self.depth, self.prepared, self.started,
-            self.changed, self.deadline, self.paused_by, self.paused_at, self.reason, self.counts[:],
+            self.changed, self.deadline, self.paused_by, self.paused_at, self.reason, self.counts[:], self.until,
         )
 
 
@@ -289,10 +290,13 @@ class TaskRow:
         return self.view.judged(self).sound if self.facts.judged else 1
 
     @property
-    def child(self) -> WorkflowRow | None:
+    def child(self) -> WorkflowRow | Nobody:
         """The sub-workflow of its present attempt, once it has started."""
-        child: WorkflowRow | None = self.view.child(self)
-        return child
+        return cast(WorkflowRow | None, self.view.child(self)) or NOBODY
+
+    def behind(self, link: str) -> Any:
+        """The rows behind a set link, when a caller named this task."""
+        return self.view.behind(self, link)
 
     def copy(self) -> TaskRow:
         """A private copy."""
@@ -372,6 +376,8 @@ class Change(NamedTuple):
     count: int  # type: ignore[assignment]  # nobody counts in a line of history
     by: str
     reason: str
+    run: int = 0
+    """Of a delivery that tells of an earlier run than the present one; else 0."""
 
 
 class Payload(NamedTuple):

@@ -26,6 +26,12 @@ class Snapshot(Protocol):
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow, by position: those of them that exist, in any order."""
 
+    def all_tasks(self, workflow_id: str) -> Iterable[TaskRow]:
+        """All tasks of a workflow, by position."""
+
+    def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
+        """The sub-workflows of every attempt of these tasks of a workflow, and all below them, by id."""
+
     def ready(self, workflow_id: str) -> Iterable[TaskRow]:
         """The tasks that progress may move once the workflow is RUNNING.
 

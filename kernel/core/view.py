@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kernel.core.checks import canonical
 from kernel.core.judge import handed_over, own_output
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Cascade, Plan
-from kernel.core.program import Line, Part
+from kernel.core.program import Line, Part, Program
 from kernel.core.records import (
     OWN,
     Change,
@@ -36,6 +37,14 @@ def without_output(task: TaskRow) -> Payload:
     return Payload(task.workflow, task.no, "output", None)
 
 
+def pick(program: Program, row: Record, event: str, given: Mapping[str, Any]) -> Line | None:
+    """The line of the table that the event takes from where the row stands; None when no guard lets it."""
+    for line in program.cells[row.kind].get((row.state, event), ()):
+        if line.holds(row, given):
+            return line
+    return None
+
+
 class View(WorkingSet):
     """Changes rows as the tables say and keeps what changed. One view serves one decision."""
 
@@ -57,11 +66,12 @@ class View(WorkingSet):
         else:
             self.plan.deliveries.append(row)
             self.plan.changes.append(
-                Change("delivery", row.workflow, row.topic, line.event, source, line.target, row.attempt, 1, by, ""))
+                Change("delivery", row.workflow, row.topic, line.event, source, line.target, row.attempt, 1, by, "",
+                       row.run))
 
     def _moved_task(self, row: TaskRow, line: Line, by: str, reason: str) -> None:
         if not row.touched:
-            self._write(row)
+            self.write(row)
         if line.event == "REJECT":
             reason = self.judged(row).why
         if reason or line.source != line.target:
@@ -108,11 +118,11 @@ class View(WorkingSet):
                     if not before or not after:
                         self.woken[owner] = None
                 if not owner.touched:
-                    self._write(owner)
+                    self.write(owner)
 
     def _moved_workflow(self, row: WorkflowRow, line: Line, by: str, reason: str) -> None:
         if not row.touched:
-            self._write(row)
+            self.write(row)
         row.reason = reason
         self.plan.changes.append(
             Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason))

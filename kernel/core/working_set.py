@@ -9,8 +9,9 @@ from typing import Any
 from kernel.core.archive import ARCHIVE
 from kernel.core.judge import Judged, judge
 from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Command, Plan
+from kernel.core.plan import Cascade, Command, Plan, Subject
 from kernel.core.program import Line, Program
+from kernel.core.reach import behind
 from kernel.core.records import (
     OWN,
     Change,
@@ -31,7 +32,8 @@ class WorkingSet:
     """Loads rows as they are needed, links them, and lets a row that is read late catch up with the cascades so far."""
 
     __slots__ = (
-        "before", "cause", "command", "given", "now", "plan", "program", "snapshot", "tasks", "tree", "woken", "workflows",
+        "anew", "before", "cause", "command", "given", "gone", "links", "now", "plan", "program", "snapshot", "tasks", "tree",
+        "whole", "woken", "workflows",
     )
 
     def __init__(self, program: Program, snapshot: Snapshot, command: Command, tree: TreeRow, now: int) -> None:
@@ -45,6 +47,14 @@ class WorkingSet:
         self.tasks: dict[tuple[str, int], TaskRow] = {}
         self.before: dict[str, WorkflowRow] = {}
         self.woken: dict[WorkflowRow | TaskRow, None] = {}
+        self.whole: dict[str, list[TaskRow]] = {}
+        """All tasks of those workflows that were read as a whole."""
+        self.links: dict[tuple[TaskRow, str], Any] = {}
+        """What the task that the caller names is linked to."""
+        self.gone: set[str] = set()
+        """The workflows that this decision set aside, and where it may start others."""
+        self.anew: set[tuple[str, int]] = set()
+        """The tasks that start again: nothing that they took in or gave in an earlier run counts."""
 
     def set_time(self, now: int) -> None:
         """Decide as of another time than the one given."""
@@ -55,7 +65,7 @@ class WorkingSet:
     def workflow(self, workflow_id: str) -> WorkflowRow | None:
         """A workflow of the tree, with what this decision did to it."""
         row = self.workflows.get(workflow_id)
-        if row is None:
+        if row is None and workflow_id not in self.gone:
             found = self.snapshot.workflow(workflow_id)
             row = None if found is None else self.keep_workflow(found)
         return row
@@ -91,6 +101,27 @@ class WorkingSet:
             raise missing(f"workflow {quoted(row.workflow)}")
         self._link(row, workflow)
         return row
+
+    def named(self, subject: Subject) -> TaskRow | None:
+        """The task that the caller names besides the subject of the command; None when there is no such row."""
+        row = None if subject.no is None else self.snapshot.task(subject.workflow, subject.no)
+        return None if row is None else self.keep_task(row)
+
+    def own(self, workflow: WorkflowRow) -> list[TaskRow]:
+        """All tasks of a workflow, by position."""
+        rows = self.whole.get(workflow.id)
+        if rows is None:
+            rows = self.whole[workflow.id] = [self.keep_task(row) for row in self.snapshot.all_tasks(workflow.id)]
+        return rows
+
+    def behind(self, row: WorkflowRow | TaskRow, link: str) -> Any:
+        """The rows behind a set link that nothing counts: a workflow's own tasks, or those of a task that the caller names."""
+        if isinstance(row, WorkflowRow):
+            return self.own(row)
+        found = self.links.get((row, link))
+        if found is None:
+            found = self.links[row, link] = behind(row, link)
+        return found
 
     def _link(self, row: TaskRow, workflow: WorkflowRow) -> None:
         row.wf, row.view = workflow, self
@@ -132,6 +163,8 @@ class WorkingSet:
         for payload in reversed(self.plan.payloads):
             if payload[:3] == (workflow_id, no, what):
                 return payload.text
+        if workflow_id in self.gone or (workflow_id, no) in self.anew:
+            return None
         return self.snapshot.payload(workflow_id, no, what)
 
     def successors(self, task: TaskRow) -> list[TaskRow]:
@@ -153,7 +186,7 @@ class WorkingSet:
         return rows
 
     # ---- what a cascade does to the rows in the view ------------------------------------------------------------------
-    def _write(self, row: WorkflowRow | TaskRow) -> None:
+    def write(self, row: WorkflowRow | TaskRow) -> None:
         """Let the plan write the row, once."""
         row.touched = True
         if isinstance(row, TaskRow):
@@ -227,7 +260,7 @@ class WorkingSet:
             owner, subject, number = (
                 (row.id, "", row.slot) if isinstance(row, WorkflowRow) else (row.workflow, row.ref, row.attempt))
             if not row.touched:
-                self._write(row)
+                self.write(row)
             self.plan.changes.append(
                 Change(row.kind, owner, subject, line.event, source, line.target, number, 1, cascade.by, cascade.reason))
             if isinstance(row, WorkflowRow):

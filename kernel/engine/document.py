@@ -55,7 +55,7 @@ def _rows(store: Store, workflow_id: str, run: int) -> Iterator[tuple[str, list[
     """The parts of the document, page by page, each read in a transaction of its own."""
     with store.transaction(write=False) as transaction:
         owner = transaction.workflow(workflow_id, run)
-        if owner is None:
+        if owner is None or owner.run != run:
             raise StoreCorrupt(f"the document of {workflow_id} run {run}", why="its rows are gone",
                                hint="kernel audit shows what else is missing")
         head = _workflow(transaction, owner)

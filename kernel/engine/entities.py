@@ -103,6 +103,10 @@ class Applied:
     """Entries written to the outbox."""
     no_op: bool = False
     why: str = ""
+    run: int = 0
+    """The run of the tree that it began; 0 when it began none."""
+    again: int = 0
+    """Tasks that start again in a run that it began."""
 
 
 @frozen

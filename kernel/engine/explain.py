@@ -7,10 +7,11 @@ import shlex
 from kernel.core.decide import choices, presented
 from kernel.core.plan import Command, Plan, Refusal, Subject
 from kernel.core.program import Program
-from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow
+from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.core.snapshot import Snapshot
 from kernel.core.view import View
 from kernel.errors import Fenced, GuardRefused, NoSuchTransition, NotFound, Refused, quoted
+from kernel.spec.workflow import WORKFLOW_TABLE
 
 
 def described(subject: Subject, row: Record | None = None) -> str:
@@ -94,4 +95,6 @@ def _hint(refusal: Refusal, row: Record | None) -> str:
         return "choose another id; the same id with the same definition and input gives the workflow that exists"
     if isinstance(row, WorkflowRow) and row.parent and refusal.command.name == "RESUME":
         return f"kernel resume {shlex.quote(row.parent)}"
+    if isinstance(row, WorkflowRow) and row.parent and refusal.command.name in WORKFLOW_TABLE.reopening:
+        return f"kernel {refusal.command.name.lower()} {shlex.quote(root_of(row.id))}"
     return f"kernel show {shlex.quote(refusal.command.subject.workflow)}"

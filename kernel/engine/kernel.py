@@ -74,7 +74,7 @@ class Kernel(Reader):
     def command(
         self, name: str, subject: Subject, *, given: Mapping[str, Any] | None = None, command_id: str | None = None,
         reason: str = "", actor: str | None = None, worker: str = "", payload: str | None = None,
-        input: str | None = None, asked: Mapping[str, Any] | None = None,
+        input: str | None = None, chosen: Subject | None = None, asked: Mapping[str, Any] | None = None,
     ) -> Command:
         """A command with an id: the caller's, or a generated one that the history resolves.
 
@@ -83,11 +83,13 @@ class Kernel(Reader):
         request = ""
         if command_id is not None:
             parts = {**(given or {}), **(asked or {}), "reason": reason or None, "output": payload, "input": input}
+            if chosen is not None:
+                parts |= {"in_workflow": chosen.workflow, "from_task": chosen.no}
             request = outcomes.request_of(name, subject, parts)
         return Command(
             name, subject, given or {}, outcomes.generated(self.chance) if command_id is None else outcomes.named(command_id),
             request, self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
-            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, None, input,
+            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, None, input, chosen,
         )
 
     def commit(self, command: Command) -> Applied:
@@ -125,7 +127,9 @@ class Kernel(Reader):
             canceled += change.target == "CANCELED"
             deliveries += change.kind == "delivery" and change.event == "CREATE"
         why = no_op_of(snapshot, answer)
-        return Applied(command.id, answer.tree.version, ended, canceled, deliveries, bool(why), why), answer
+        again = sum(len(begun.again) for begun in answer.reopened)
+        return Applied(command.id, answer.tree.version, ended, canceled, deliveries, bool(why), why,
+                       answer.tree.run if answer.reopened else 0, again), answer
 
     # ---- definitions and workflows ---------------------------------------------------------------------------------------
     def register(self, *definitions: WorkflowDef) -> None:
@@ -218,6 +222,37 @@ class Kernel(Reader):
     def terminate(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
         """End a workflow now: it, every descendant, every open task, history and outbox, in one commit."""
         return self._on_workflow("TERMINATE", workflow_id, options)
+
+    def retry(self, workflow_id: str, *, resume_children: bool = False, **options: Unpack[Options]) -> Applied:
+        """Begin the next run of a tree that ended badly: what is closed well is kept, every other task starts again.
+
+        `resume_children`: a sub-workflow that ended badly is not started afresh but goes on in place, in the same way.
+        """
+        return self._reopen("RETRY", workflow_id, options, given={"resume": int(bool(resume_children))})
+
+    def restart(self, workflow_id: str, **options: Unpack[Options]) -> Applied:
+        """Begin the next run of a tree that ended, from its first task on."""
+        return self._reopen("RESTART", workflow_id, options)
+
+    def rerun(
+        self, workflow_id: str, *, from_task: str, in_workflow: str | None = None, **options: Unpack[Options]
+    ) -> Applied:
+        """Begin the next run of a tree that ended: a task and all after it start again, and all that is not closed well.
+
+        `in_workflow` is the workflow that the task belongs to, anywhere in the tree; the root itself when it is not given.
+        """
+        workflow_id, ref = inputs.workflow(workflow_id), inputs.name(from_task, "the task")
+        place = workflow_id if in_workflow is None else inputs.workflow(in_workflow)
+        with self.store.transaction(write=False) as transaction:
+            no = reading.position(reading.workflow_row(transaction, place)[1], ref)
+        return self._reopen("RERUN", workflow_id, options, chosen=Subject(place, no))
+
+    def _reopen(
+        self, name: str, workflow_id: str, options: Options, *, given: Mapping[str, Any] | None = None,
+        chosen: Subject | None = None,
+    ) -> Applied:
+        return self.commit(
+            self.command(name, Subject(inputs.workflow(workflow_id)), given=given, chosen=chosen, **options))
 
     def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Complete a waiting task; a signal that comes early is kept."""

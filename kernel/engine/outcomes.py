@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LIFE = 7 * 86_400 * MICROSECONDS
 """How long the record of a command is kept."""
 DAYS = LIFE // MICROSECONDS // 86_400
+REOPENING = ("RETRY", "RESTART", "RERUN")
 CHOOSE = "choose a new command id"
 NO_TREE = ""
 """Where polls are recorded: they hand out tasks of any tree."""
@@ -139,9 +140,12 @@ def from_history(transaction: Transaction, root: str, command_id: str) -> Record
         command_id, max(line.version for line in lines),
         ended=sum(line.rows for line in lines if line.kind == "workflow" and line.target in ENDED),
         canceled=sum(line.rows for line in lines if line.target == "CANCELED"),
-        deliveries=sum(line.rows for line in lines if line.kind == "delivery" and line.event == "CREATE"))
-    request = canonical({"command": lines[0].by, "on": lines[0].workflow, "told": True})
-    return attrs.evolve(recorded(Command(lines[0].by, Subject(root)), applied, lines[0].at), request=request)
+        deliveries=sum(line.rows for line in lines if line.kind == "delivery" and line.event == "CREATE"),
+        run=max((line.run for line in lines if line.kind == "workflow" and line.event in REOPENING), default=0),
+        again=sum(line.rows for line in lines if line.event == "RESET"))
+    own = next((line for line in lines if line.event == line.by), lines[0])
+    request = canonical({"command": own.by, "on": own.workflow, "told": True})
+    return attrs.evolve(recorded(Command(own.by, Subject(root)), applied, own.at), request=request)
 
 
 def handed_out(command: Command, leases: Sequence[Lease], at: int) -> Recorded:

@@ -122,10 +122,10 @@ class Transaction(Protocol):
         """A tree."""
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
-        """A workflow of a run."""
+        """A workflow as part of a run, in which it may be kept from an earlier one."""
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
-        """A workflow and all its descendants, by id."""
+        """A workflow and all its descendants as parts of a run, by id."""
 
     def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
         """The tasks of a workflow behind a position, by position."""

@@ -46,14 +46,15 @@ class Reader:
             return reading.node(transaction, row.id, row.run, tree.version)
 
     def history(
-        self, workflow_id: str, *, below: bool = False, after: int = 0, limit: int = PAGE
+        self, workflow_id: str, *, run: int | None = None, below: bool = False, after: int = 0, limit: int = PAGE
     ) -> list[HistoryRow]:
-        """What happened to a workflow, in order, behind the line `after`; `below`: to its whole tree."""
+        """What happened to a workflow, in order, behind the line `after`; `below`: to its whole tree; in one run or in all."""
         workflow_id, after, limit = inputs.workflow(workflow_id), inputs.whole(after, "the line"), inputs.limit(limit)
+        run = inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
-            reading.workflow_row(transaction, workflow_id)
+            reading.workflow_row(transaction, workflow_id, run)
             only = None if below else workflow_id
-            records = transaction.history(root_of(workflow_id), only, None, after, limit)
+            records = transaction.history(root_of(workflow_id), only, run, after, limit)
         return [reading.history_row(record) for record in records]
 
     def find(

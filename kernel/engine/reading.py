@@ -40,7 +40,7 @@ def tree_of(transaction: Transaction, workflow_id: str) -> TreeRow:
 def workflow_row(transaction: Transaction, workflow_id: str, run: int | None = None) -> tuple[TreeRow, WorkflowRow]:
     """A workflow and its tree. Raises NotFound."""
     tree = tree_of(transaction, workflow_id)
-    row = transaction.workflow(workflow_id, tree.run if run is None else run)
+    row = None if run is not None and run > tree.run else transaction.workflow(workflow_id, tree.run if run is None else run)
     if row is None:
         raise not_found(Subject(workflow_id))
     return tree, row

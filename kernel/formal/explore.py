@@ -27,12 +27,15 @@ AXES: tuple[tuple[str, tuple[tuple[str, str | int], ...]], ...] = (
     ("error", (("error", "the disk is full"),)),
     ("delay", (("delay", 0),)),
     ("anyway", (("anyway", 0), ("anyway", 1))),
+    ("resume", (("resume", 0), ("resume", 1))),
 )
 """What can be presented for a parameter: of a lease the stored one, that of an earlier hand-out, that of another run."""
 SAID = {
     ("retryable", 0): "for good", ("lease", "stale"): "with a stale lease", ("lease", "foreign"): "with a lease of another run",
-    ("proof", ""): "without a proof", ("anyway", 1): "out of turn",
+    ("proof", ""): "without a proof", ("anyway", 1): "out of turn", ("resume", 1): "and its sub-workflows in place",
 }
+CHOSEN = "from_task"
+"""The parameter that names a task: any one of the tree."""
 STATES = (Nature.STATE, Nature.LIVENESS)
 """Natures whose expressions are to hold in a state; that of a liveness property is about its measure."""
 
@@ -48,6 +51,7 @@ class Request:
     def label(self, tree: Tree) -> str:
         """The request as a counterexample names it."""
         words = [SAID[c] for c in self.choices if c in SAID]
+        words += [f"from {tree.places[int(place)].id}" for name, place in self.choices if name == CHOSEN]
         return " ".join((self.step.name, tree.places[self.row].id, *words))
 
     @property
@@ -75,6 +79,7 @@ def requests(spec: Spec, tree: Tree, kinds: Collection[str]) -> tuple[Request, .
     found = []
     for step in spec.commands:
         axes = [choices for param, choices in AXES if param in step.params]
+        axes += [tuple((CHOSEN, task) for task in tree.rows["task"])] if CHOSEN in step.params else []
         rows = tree.rows[step.on] if step.name != "START" else tree.rows[step.on][:1]
         found += [Request(step, row, choices) for row in rows for choices in product(*axes) if step.on in kinds]
     return tuple(found)
@@ -127,6 +132,13 @@ class Explorer:
                     if before[row][0] != ABSENT and not self.oracle.evaluate(prop.body, row, {}, before, after):
                         yield f"{prop.id} {self.tree.places[row].id}"
 
+    def beyond(self, request: Request, state: State) -> bool:
+        """Whether a request would begin a run of the tree that the shape has no room for."""
+        run = self.oracle.value(state, self.tree.rows["workflow"][0], "run")
+        reopening = [e for e in self.spec.tables[request.step.on].reopening if e in {f.event for f in self.spec.follows}]
+        return (run == self.tree.shape.runs and any(fire.event in reopening for fire in request.step.do)
+                and self.oracle.moves(request.step, request.row, request.given(self.oracle, state), state) is not None)
+
     def commit(self, request: Request, state: State) -> State | Stuck:
         """What a request makes of a state; keeps what is broken on the way."""
 
@@ -153,6 +165,8 @@ class Explorer:
             reached: list[State] = []
             for state in frontier:
                 for request in self.requests:
+                    if self.beyond(request, state):
+                        continue
                     after = self.commit(request, state)
                     if observe is not None:
                         observe(state, request, after)

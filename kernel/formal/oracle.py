@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 
-from kernel.formal.shape import State, Tree, Value
-from kernel.spec.language import Enter, Expr, F, Fire, Linked, Lit, Op, Param, Q, Row, Spec, Step
+from kernel.formal.shape import State, Tree, Value, blank
+from kernel.spec.evaluate import NOTHING
+from kernel.spec.language import Enter, Expr, F, Fire, Lit, Op, Param, Q, Row, Spec, Step
 from kernel.spec.vocabulary import ABSENT
 
+NOBODY = -1
+"""In place of a row that can never be there: it is ABSENT."""
 Given = Mapping[str, Value]
 Watch = Callable[[State], None]
 
@@ -55,6 +58,8 @@ class Oracle:
     # ---- expressions --------------------------------------------------------------------------------------------------
     def value(self, state: State, row: int, name: str) -> Value:
         """A stored field or an attribute of a row."""
+        if row == NOBODY:
+            return ABSENT
         place = self.places[row]
         column = self.tree.columns[place.kind].get(name)
         return place.fixed[name] if column is None else state[row][column]
@@ -62,13 +67,29 @@ class Oracle:
     def follow(self, state: State, row: int, link: str) -> int:
         """The row behind a single link. A task's child is that of its present attempt."""
         place = self.places[row]
-        return place.children[int(self.value(state, row, "attempt"))] if link == "child" else place.one[link]
+        if link == "child":
+            return place.children.get(int(self.value(state, row, "attempt")), NOBODY)
+        return place.one[link]
 
     def behind(self, state: State, row: int, link: str) -> tuple[int, ...]:
         """The rows behind a set link."""
         if link == "child_tasks":
             return self.places[self.follow(state, row, "child")].sets["tasks"]
+        if link == "tree":
+            return self.root_of_present(state, row)
+        if link == "outbox":
+            run = self.value(state, row, "run")
+            return tuple(j for j in self.places[row].sets[link] if self.places[j].fixed["run"] == run)
         return self.places[row].sets[link]
+
+    def root_of_present(self, state: State, task: int) -> tuple[int, ...]:
+        """The root above a task; nothing when a sub-workflow on the way is not that of the present attempt."""
+        wf = self.places[task].one["wf"]
+        for up in self.places[task].sets["above"]:
+            if self.follow(state, up, "child") != wf:
+                return ()
+            wf = self.places[up].one["wf"]
+        return (wf,)
 
     def evaluate(self, expr: Expr, row: int, given: Given, state: State, then: State = ()) -> Value:
         """What an expression is, read from a row; a condition is true or false. `then` is the state after the step."""
@@ -88,19 +109,17 @@ class Oracle:
         if isinstance(expr, Lit):
             return expr.value
         if isinstance(expr, Param):
-            return given[expr.name]
+            return given.get(expr.name, NOTHING)
         if isinstance(expr, Q):
             quantified, body = all if expr.op == "every" else any, expr.body.holds
             return quantified(self.evaluate(body, r, given, state, then) for r in self.behind(state, row, expr.link))
-        return self._linked(expr, row, given)
+        chosen = given.get(expr.param)
+        named = isinstance(chosen, int) and state[chosen][0] != ABSENT  # a row that is not there is none
+        return named and row in self.behind(state, int(chosen or 0), expr.link)
 
     def hold(self, conditions: Iterable[Expr], row: int, given: Given, state: State, then: State = ()) -> bool:
         """Whether all conditions hold; read from left to right, so that the left ones protect the right ones."""
         return all(self.evaluate(condition, row, given, state, then) for condition in conditions)
-
-    def _linked(self, expr: Linked, row: int, given: Given) -> bool:
-        chosen = given[expr.param]
-        return isinstance(chosen, int) and self.places[chosen].one[expr.link] == row
 
     # ---- steps --------------------------------------------------------------------------------------------------------
     def line(self, event: str, row: int, given: Given, state: State) -> Row | None:
@@ -139,11 +158,16 @@ class Oracle:
         return self.behind(state, row, fire.at)
 
     def apply(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
-        """Move rows together; then what entering their states brings with it: cascades, and what is emitted.
+        """Move rows together; then what their events bring with them, and entering their states: cascades, what is emitted.
 
         A cascade's links cover all that is below, so that what it moves has no cascade of its own; but it emits.
         """
         after = self.move(moves, given, state)
+        for row, line in moves.items():
+            for follow in self.spec.follows:
+                if (follow.kind, follow.event) == (self.places[row].kind, line.event):
+                    brought = self.moves(Step("", follow.kind, follow.do), row, given, after)
+                    after = self.apply(brought or {}, given, after)
         for enter in self.spec.on_enter:
             entered = self.entered(enter, moves, state, after)
             for row, fire in [(row, fire) for row in entered for fire in enter.cascade]:
@@ -155,9 +179,12 @@ class Oracle:
         return after
 
     def move(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
-        """Move rows together, each by its line: all is read before anything changes."""
+        """Move rows together, each by its line: all is read before anything changes. A row that goes leaves nothing."""
         after = list(state)
         for row, line in moves.items():
+            if line.target == ABSENT:
+                after[row] = blank(self.spec.kinds[self.places[row].kind])
+                continue
             columns = self.tree.columns[self.places[row].kind]
             values = list(state[row])
             for name, expr in line.set:

@@ -8,6 +8,7 @@ stands in the tree's places; what the lifecycles write is a `State`: for each pl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 from attrs import define, evolve, field, frozen
 
@@ -47,7 +48,10 @@ class Task:
 
 @frozen
 class Shape:
-    """A definition: its tasks, how long it may live, who hears of its end and how long that may take at a time."""
+    """A definition: its tasks, how long it may live, who hears of its end and how long that may take at a time.
+
+    `runs` bounds how often a tree of it is explored: from its last run nothing re-opens it. Only the root's counts.
+    """
 
     tasks: tuple[Task, ...]
     timeout: int = NEVER
@@ -59,6 +63,7 @@ class Shape:
     """How long a new delivery waits for the schedule of its topic."""
     open: int = 1
     """Whether the schedule lets deliveries be claimed."""
+    runs: int = 1
 
 
 @define
@@ -114,9 +119,10 @@ class Tree:
                 for attempt in range(1, task.tries + 1):
                     child = f"{name}/{task.ref}" if attempt == 1 else f"{name}/{task.ref}~{attempt}"
                     children[attempt] = self._workflow(task.sub, child, own[task.ref], attempt)
-        for topic in shape.topics:
-            place = Place("delivery", f"{name}>{topic}", (name, len(shape.tasks)), {
-                "run": 1, "sends": 2, "lease": shape.delivery_lease, "hears": shape.hears, "wait": shape.wait,
+        for run, topic in product(range(1, self.shape.runs + 1), shape.topics):
+            mark = ">" if run == 1 else f"#{run}>"
+            place = Place("delivery", f"{name}{mark}{topic}", (name, len(shape.tasks)), {
+                "run": run, "sends": 2, "lease": shape.delivery_lease, "hears": shape.hears, "wait": shape.wait,
                 "open": shape.open, "own": shape.own})
             place.one["of"] = here
             self._put(place)
@@ -127,7 +133,7 @@ class Tree:
             "mode", "optional", "permissive", "tries", "retry_delay", "lease", "poll_timeout", "on_expiry", "asks", "branch",
             "choice", "sound")
         place = Place("task", f"{workflow}.{task.ref}", (workflow, no), {a: getattr(task, a) for a in attributes})
-        place.one.update(wf=wf, tree=0)
+        place.one["wf"] = wf
         return self._put(place)
 
     def _link(self) -> None:
@@ -142,6 +148,23 @@ class Tree:
                 place.sets["outbox"] = tuple(j for j in self._kind("delivery") if self.places[j].one["of"] == i)
                 place.sets["all_outboxes"] = tuple(
                     j for j in self._kind("delivery") if self.places[j].one["of"] in (i, *below))
+
+        for i, place in enumerate(self.places):
+            if place.kind == "task":
+                wf = place.one["wf"]
+                above = tuple(self.places[j].one["up"] for j in (wf, *self.above(wf)) if "up" in self.places[j].one)
+                children = tuple(place.children.values())
+                under = tuple(k for j in children for k in (j, *self.places[j].sets["subs"]))
+                place.sets["above"], place.sets["under"] = above, under
+                place.sets["under_tasks"] = tuple(k for j in under for k in self.places[j].sets["tasks"])
+                place.sets["reach"] = tuple(k for j in (i, *above) for k in self.onward(j))
+
+    def onward(self, task: int) -> tuple[int, ...]:
+        """A task and all tasks that come after it in its workflow, however far."""
+        found = [task]
+        for one in found:  # grows while it is walked
+            found += [j for j in self._kind("task") if one in self.places[j].sets["after"] and j not in found]
+        return tuple(found)
 
     def _kind(self, kind: str) -> Iterator[int]:
         return (i for i, place in enumerate(self.places) if place.kind == kind)

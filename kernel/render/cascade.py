@@ -19,7 +19,7 @@ GROUPS = {
 
 @frozen
 class Source:
-    """Who fires: a command, entering a state, or rules of progress that reach the same rows."""
+    """Who fires: a command, events that bring more with them, entering a state, or rules of progress that reach the same."""
 
     name: str
     titles: tuple[str, ...]
@@ -150,6 +150,14 @@ def entrances(read: Reader) -> Iterator[Fired]:
         )
 
 
+def followers(read: Reader) -> Iterator[Fired]:
+    """Events that bring something with them, wherever they happen; those that bring the same are taken together."""
+    for kind, do in dict.fromkeys((f.kind, f.do) for f in read.spec.follows):
+        events = tuple(f.event for f in read.spec.follows if (f.kind, f.do) == (kind, do))
+        source = Source(f"{kind}_{events[0]}", (*events, f"of a {kind}"), ("wherever it happens",), Cause.COMMAND)
+        yield source, tuple(arm(read, fire, Cause.COMMAND) for fire in do)
+
+
 def rules(read: Reader) -> Iterator[Fired]:
     """Rules of progress that reach other rows; those that reach the same are taken together."""
     reaching = [s for s in read.spec.progress if far(s)]
@@ -163,7 +171,7 @@ def rules(read: Reader) -> Iterator[Fired]:
 def cascade(spec: Spec) -> Cascade:
     """The drawing model, sources and targets in the order of the specification."""
     read = reader(spec)
-    found = [*commands(read), *entrances(read), *rules(read)]
+    found = [*commands(read), *followers(read), *entrances(read), *rules(read)]
     links = dict.fromkeys(link for _, fires in found for link, _ in fires)
     return Cascade(
         sources=tuple(source for source, _ in found),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from kernel.render.words import SETS, guards_of, reader
+from kernel.render.words import SETS, Reader, guards_of, reader
 from kernel.spec import SPEC
 from kernel.spec.check import fires, set_based
 from kernel.spec.language import YES, Field, Fire, Guard, Property, Step, Table
-from kernel.spec.names import entering, reached
+from kernel.spec.names import entering, following, reached
 
 READ = reader(SPEC)
 ALONE = "declared; no command yet"
@@ -99,6 +99,9 @@ def causes(law: Table) -> str:
         for place, step in enumerate(SPEC.progress, start=1):
             if hits(step, event):
                 yield f"rule {place} {code(step.name)}"
+        for step in following(SPEC):
+            if hits(step, event):
+                yield f"{code(step.name.removeprefix('after '))} of a {step.on}"
         for step in entering(SPEC):
             if hits(step, event):
                 yield f"a {step.on} that ends"
@@ -142,10 +145,30 @@ def on_enter() -> str:
     )
 
 
+def follows() -> str:
+    """What events bring with them."""
+    return table(
+        ("event", "brings with it", "which is"),
+        (
+            (f"{code(follow.event)} of a {follow.kind}", told(fire), SPEC.links[fire.at].about)
+            for follow in SPEC.follows for fire in follow.do
+        ),
+    )
+
+
+def picked() -> str:
+    """Which rows events reach with what they bring: each condition in full."""
+    found = dict.fromkeys((fire, SPEC.links[fire.at].target) for follow in SPEC.follows for fire in follow.do)
+    wheres = [(READ.where(fire, kind), Reader(SPEC, {}).where(fire, kind)) for fire, kind in found]
+    return table(("where", "means"), ((name, f"`{text}`") for name, text in wheres if text))
+
+
 def statements() -> str:
     """The Fires over many rows, and how a store may execute them."""
 
     def how(step: Step, fire: Fire) -> str:
+        if step in following(SPEC):
+            return "with the re-opening of its workflow"
         return "one UPDATE" if set_based(SPEC, step, fire) else "one INSERT of what a definition gives"
 
     several = ((s, f) for s, f in fires(SPEC) if f.at != "self" and not SPEC.links[f.at].one)
@@ -218,7 +241,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
         }.items()
     },
     **{f"{kind}-invariants": partial(invariants, kind) for kind in SPEC.tables},
-    "commands": commands, "invariants": invariants, "links": links, "on-enter": on_enter, "progress": progress,
-    "statements": statements, "totals": totals,
+    "commands": commands, "follows": follows, "invariants": invariants, "links": links, "on-enter": on_enter,
+    "picked": picked, "progress": progress, "statements": statements, "totals": totals,
 }
 """Every part by its name."""

@@ -12,7 +12,18 @@ from attrs import frozen
 
 from kernel.spec.language import NEVER, YES, Expr, F, Fire, Guard, Linked, Lit, Op, Param, Q, Row, Sort, Spec, is_
 from kernel.spec.logic import quantifiers
-from kernel.spec.vocabulary import CLOSED, CLOSED_BADLY, CLOSED_WELL, ENDED, LIVE, OPEN, SETTLED, UNSETTLED
+from kernel.spec.vocabulary import (
+    CLOSED,
+    CLOSED_BADLY,
+    CLOSED_WELL,
+    ENDED,
+    LIVE,
+    OPEN,
+    SETTLED,
+    UNSETTLED,
+    goes_on,
+    starts_again,
+)
 
 LOOSE, JOINED, COMPARED, ADDED, SINGLE = range(5)
 """How closely a reading binds, the loosest first; what binds less closely than its place asks stands in parentheses."""
@@ -95,7 +106,7 @@ class Reader:
             case Q():
                 return f"{expr.op} row of {expr.link} [{expr.body.name}]"
             case Linked():
-                return f"it is the {expr.link} of the presented {expr.param}"
+                return f"it is in {expr.link} of the presented {expr.param}"
             case Op():
                 words, binds = self.operation(expr, kind)
                 return f"({words})" if binds < around else words
@@ -207,7 +218,7 @@ def reader(spec: Spec) -> Reader:
     names: dict[tuple[str, Expr], str] = {}
     for kind, sets in SETS.items():
         names.update({(kind, is_(*states)): name for name, states in sets.items()})
-    for kind, guard in guards_of(spec):
+    for kind, guard in (*guards_of(spec), ("task", goes_on), ("task", starts_again)):
         tests = state_tests(guard.holds)
         if tests is None or len(tests[1]) > 1:
             names.setdefault((kind, guard.holds), guard.name)

@@ -6,7 +6,7 @@ Machine built from it: `kernel.spec.TASK.machine().get_triggers("IN_PROGRESS")`.
 
 from __future__ import annotations
 
-from kernel.spec.commands import COMMANDS, ON_ENTER
+from kernel.spec.commands import COMMANDS, FOLLOWS, ON_ENTER
 from kernel.spec.delivery import DELIVERY_TABLE
 from kernel.spec.invariants import PROPERTIES
 from kernel.spec.language import Spec
@@ -28,6 +28,7 @@ SPEC = Spec(
     commands=COMMANDS,
     progress=PROGRESS,
     properties=PROPERTIES,
+    follows=FOLLOWS,
 )
 
 __all__ = ["DELIVERY", "SPEC", "TASK", "WORKFLOW", "Lifecycle", "Spec"]

@@ -8,15 +8,15 @@ from itertools import combinations, combinations_with_replacement
 from kernel.errors import InvalidDefinition
 from kernel.spec.language import YES, Expr, F, Fire, Guard, Lock, Op, Row, Spec, Step, both, lt, plus
 from kernel.spec.logic import facts, over, quantifiers, reads, satisfiable, truth, valuations
-from kernel.spec.names import answers, entering, fired, named, reached, where
+from kernel.spec.names import answers, entering, fired, following, named, reached, where
 from kernel.spec.vocabulary import ABSENT
 
 STATE = F("state")
 
 
 def fires(spec: Spec) -> Iterator[tuple[Step, Fire]]:
-    """Every Fire of the commands and rules, and those on entering a state."""
-    for step in (*spec.commands, *spec.progress, *entering(spec)):
+    """Every Fire of the commands and rules, those on entering a state, and those that events bring with them."""
+    for step in (*spec.commands, *spec.progress, *entering(spec), *following(spec)):
         for fire in step.do:
             yield step, fire
 
@@ -218,6 +218,16 @@ def _unguarded(spec: Spec, expr: Expr, known: tuple[Expr, ...]) -> Iterator[str]
                 known += facts(arg, expr.op == "and")
 
 
+def _moved_by(spec: Spec, step: Step) -> tuple[Guard, ...]:
+    """What is known of a row that an event moved: the guards that all rows of the event share. Nothing of other steps."""
+    found: set[Guard] = set()
+    for follow in spec.follows:
+        if (f"after {follow.event}", follow.kind) == (step.name, step.on):
+            rows = [r for r in spec.tables[follow.kind].rows if r.event == follow.event]
+            found = set.intersection(*(set(r.guards) for r in rows)) if rows else set()
+    return tuple(found)
+
+
 def present(spec: Spec) -> Iterator[str]:
     """No reading and no Fire over a link that may be absent without the condition that it is there."""
     for table in spec.tables.values():
@@ -232,7 +242,8 @@ def present(spec: Spec) -> Iterator[str]:
     for step, fire in fires(spec):
         for flaw in _unguarded(spec, fire.where, ()):
             yield f"{step.name} {fire.event}: {flaw}"
-        if fire.at != "self" and not set(facts(spec.links[fire.at].present)) <= set(facts(both(*step.guards))):
+        known = facts(both(*step.guards, *_moved_by(spec, step)))
+        if fire.at != "self" and not set(facts(spec.links[fire.at].present)) <= set(known):
             yield f"{step.name} {fire.event}: fires over {fire.at!r}, which may be absent"
     for prop in spec.properties:
         for expr in (prop.body, *prop.measure):
@@ -299,7 +310,7 @@ def footprint(spec: Spec, step: Step) -> set[str]:
 
 def apart(spec: Spec) -> Iterator[str]:
     """A step of the tree neither reads nor writes deliveries, it creates them; a delivery step touches nothing else."""
-    for step in (*spec.commands, *spec.progress):
+    for step in (*spec.commands, *spec.progress, *following(spec)):
         touched = {step.on} | footprint(spec, step)
         if step.on == "delivery" and touched != {"delivery"}:
             yield f"{step.name}: a delivery step touches {', '.join(sorted(touched - {'delivery'}))}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from kernel.spec.language import Enter, Fire, Lock, Step
+from kernel.spec.language import Enter, Fire, Follow, Lock, Step
 from kernel.spec.vocabulary import (
     ENDED,
     expired_deadline,
+    goes_on,
     parent_runs,
     paused_here,
+    starts_again,
     wf_paused_here,
 )
 
@@ -19,6 +21,18 @@ ON_ENTER = (
     ),
 )
 
+again = (Fire("REOPEN", "tasks", goes_on.holds), Fire("RESET", "tasks", starts_again.holds))
+
+FOLLOWS = (
+    #      kind        event      brings with it
+    Follow("workflow", "RESTART", (Fire("RESET", "tasks"),)),
+    Follow("workflow", "RETRY",   again),
+    Follow("workflow", "RERUN",   again),
+    Follow("workflow", "REOPEN",  again),
+    Follow("task",     "REOPEN",  (Fire("REOPEN", "child"),)),
+    Follow("task",     "RESET",   (Fire("SET_ASIDE", "under_tasks"), Fire("SET_ASIDE", "under"))),
+)
+
 COMMANDS = (
     #    name          on          does                                          guards; what the caller presents; who; lock
     Step("START",      "workflow", (Fire("START"), Fire("CREATE", "tasks"))),
@@ -26,6 +40,9 @@ COMMANDS = (
     Step("RESUME",     "workflow", (Fire("RESUME"), Fire("RESUME", "subs", paused_here),
                                     Fire("SHIFT", "all_tasks", wf_paused_here)), (parent_runs,), ("origin",)),
     Step("TERMINATE",  "workflow", (Fire("TERMINATE"),)),
+    Step("RETRY",      "workflow", (Fire("RETRY"),),                             params=("resume",)),
+    Step("RESTART",    "workflow", (Fire("RESTART"),)),
+    Step("RERUN",      "workflow", (Fire("RERUN"),),                             params=("from_task",)),
     Step("TIME_OUT",   "workflow", (Fire("TIME_OUT"),),                          (expired_deadline,), by="clock"),
     Step("POLL",       "task",     (Fire("POLL"),),                              by="worker", lock=Lock.SHARE),
     Step("HEARTBEAT",  "task",     (Fire("HEARTBEAT"),),                         params=("run", "handouts"),

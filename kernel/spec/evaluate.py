@@ -14,6 +14,8 @@ from typing import Any
 from kernel.spec.language import Expr, F, Guard, Linked, Lit, Param, Q
 from kernel.spec.logic import choice
 
+NOTHING = ""
+"""What is read of a parameter that is not presented."""
 Function = Callable[[Any, Mapping[str, Any]], Any]
 Counters = Mapping[Q, int]
 """The place of each counted quantifier: how many rows behind its link decide, against `every` or for `some`."""
@@ -112,12 +114,12 @@ def function(expr: Expr, counters: Counters) -> Function:
         return lambda row, given: get(row)
     if isinstance(expr, Param):
         name = expr.name
-        return lambda row, given: given[name]
+        return lambda row, given: given.get(name, NOTHING)
     if isinstance(expr, Q):
         return _quantifier(expr, counters)
     if isinstance(expr, Linked):
         link, chosen = expr.link, expr.param
-        return lambda row, given: given[chosen] is not None and getattr(given[chosen], link) is row
+        return lambda row, given: given.get(chosen) is not None and row in given[chosen].behind(link)
     if expr.op == "not":
         inner = function(expr.args[0], counters)
         return lambda row, given: not inner(row, given)

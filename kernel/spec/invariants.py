@@ -50,6 +50,7 @@ moving = Guard("moving", is_("SCHEDULED", "IN_PROGRESS"))
 delivered = Guard("delivered", is_("DELIVERED"))
 told = Guard("told", both(is_(*ENDED, of=("of",)), heard))
 of_swept = both(no(of_root), is_("TERMINATED", of=("of",)), heard)
+of_this_run = eq(F("run"), F("run", ("of",)))
 of_current = either(of_root, eq(F("slot", ("of",)), F("attempt", ("of", "up"))))
 run_up = lt(F("run"), F("run", then=True))
 wf_run_up = lt(F("run", ("wf",)), F("run", ("wf",), then=True))
@@ -79,11 +80,11 @@ PROPERTIES = (
     Property("INV-03", Nature.STATE, "delivery",
              "Each ended run has exactly one delivery per end topic that its policy asks for, written in the ending commit; "
              "no live run has one.",
-             implies(eq(F("own"), 0), either(both(present, told), both(absent, no(told)))), Place.MID),
+             implies(both(eq(F("own"), 0), of_this_run), either(both(present, told), both(absent, no(told)))), Place.MID),
     Property("INV-03", Nature.STATE, "delivery",
              "So has each run that ended on its own account for a topic that hears only of these; whose the account was of a "
              "sub-workflow that is TERMINATED, only its commit tells.",
-             implies(both(eq(F("own"), 1), no(of_swept)),
+             implies(both(eq(F("own"), 1), of_this_run, no(of_swept)),
                      either(both(present, told, of_current), both(absent, no(both(told, of_current)))))),
     Property("INV-04", Nature.STATE, "delivery",
              "DELIVERED carries the sink's proof; an archive document equals the frozen rows of its run.",
@@ -126,8 +127,9 @@ PROPERTIES = (
              "untouched.",
              known="hostile sinks: tests/engine/test_courier.py, tests/engine/test_relay.py"),
     Property("INV-13", Nature.STATE, "workflow",
-             "At most one live attempt per task: a live child belongs to the present attempt of a task IN_PROGRESS.",
-             implies(both(is_child, live), both(is_("IN_PROGRESS", of=("up",)), current, is_(*LIVE, of=("up", "wf")))),
+             "At most one live attempt per task: a live child belongs to the present attempt, and run, of a task IN_PROGRESS.",
+             implies(both(is_child, live), both(
+                 is_("IN_PROGRESS", of=("up",)), current, is_(*LIVE, of=("up", "wf")), eq(F("run"), F("run", ("up", "wf"))))),
              Place.MID),
     Property("INV-13", Nature.STATE, "task",
              "An open task belongs to a live workflow.",

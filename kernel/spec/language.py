@@ -60,7 +60,7 @@ class Q:
 
 @frozen
 class Linked:
-    """Self is the row behind `link` of the row that the caller names as `param`."""
+    """Self is among the rows behind `link` of the row that the caller names as `param`; of no row when none is named."""
 
     link: str
     param: str
@@ -294,6 +294,18 @@ class Enter:
     emit: tuple[Fire, ...]
 
 
+@frozen
+class Follow:
+    """What an event brings with it, wherever it happens: read from the row that it moved, after it moved.
+
+    What it fires may itself bring something with it.
+    """
+
+    kind: str
+    event: str
+    do: tuple[Fire, ...]
+
+
 class Nature(StrEnum):
     """How a property is to be understood, and so how it can be known."""
 
@@ -356,6 +368,7 @@ class Spec:
     commands: tuple[Step, ...]
     progress: tuple[Step, ...]
     properties: tuple[Property, ...]
+    follows: tuple[Follow, ...] = ()
 
     def command(self, name: str) -> Step:
         """The command of this name."""

@@ -28,6 +28,7 @@ from kernel.spec.logic import choice, params, walk
 
 AMBIENT = ("now",)
 """What is presented with every command and rule: the time of the commit."""
+UNREAD = "presents"
 CONDITIONS, VALUES = ("and", "or", "not"), ("add", "sub", "min", "max")
 ANY = 1_000
 ARGUMENTS = {
@@ -51,6 +52,24 @@ def answers(table: Table) -> tuple[NoOp | Refusal, ...]:
 def entering(spec: Spec) -> tuple[Step, ...]:
     """What happens on entering a state, in the shape of steps: first each cascade, then what is emitted."""
     return tuple(Step(f"entering {'/'.join(e.states)}", e.kind, (*e.cascade, *e.emit)) for e in spec.on_enter)
+
+
+def following(spec: Spec) -> tuple[Step, ...]:
+    """What events bring with them, in the shape of steps. They read what the commands present whose events bring something.
+
+    What one of these commands does not present is nothing to them: no task is named, no choice is made.
+    """
+    bringing = {(f.kind, f.event) for f in spec.follows}
+    given = dict.fromkeys(
+        name for step in spec.commands if any((_kind_of(spec, step, fire), fire.event) in bringing for fire in step.do)
+        for name in step.params)
+    return tuple(Step(f"after {f.event}", f.kind, f.do, params=tuple(given)) for f in spec.follows)
+
+
+def _kind_of(spec: Spec, step: Step, fire: Fire) -> str:
+    """The kind of the rows that a Fire is at; empty when there is no such link."""
+    link = spec.links.get(fire.at)
+    return step.on if fire.at == "self" else link.target if link else ""
 
 
 def reached(spec: Spec, step: Step, fire: Fire) -> Table:
@@ -128,8 +147,8 @@ def _unknown(spec: Spec, kind: str, expr: Expr, *, then: bool) -> Iterator[str]:
             yield from _unknown(spec, link.target, part.body.holds, then=then)
         elif isinstance(part, Linked):
             link = spec.links.get(part.link)
-            if link is None or not link.one or link.target != kind:
-                yield f"asks for {part.link!r}, which is no single link to a {kind}"
+            if link is None or link.target != kind:
+                yield f"asks for {part.link!r}, which is no link to a {kind}"
         elif (chosen := choice(part)) is not None and isinstance(chosen[0], F):
             field = _field(spec, kind, chosen[0])
             if field is not None and not _fits(field, chosen[1]):
@@ -145,6 +164,7 @@ def _kinds(spec: Spec) -> Iterator[str]:
     """Kinds that something is of and that do not exist."""
     places = [(f"link {k.name}", kind) for k in spec.links.values() for kind in (k.source, k.target)]
     places += [(s.name, s.on) for s in (*spec.commands, *spec.progress, *entering(spec))]
+    places += [(f"after {f.event}", f.kind) for f in spec.follows]
     places += [(p.id, p.on) for p in spec.properties]
     for place, kind in places:
         if kind not in spec.kinds:
@@ -207,9 +227,20 @@ def _step(spec: Spec, step: Step) -> Iterator[str]:
     for name, place in used.items():
         if name not in (*step.params, *AMBIENT):
             yield f"{place} asks for {name!r}, which nobody presents"
+    passed_on = {name for fire in step.do for name in _passed_on(spec, _kind_of(spec, step, fire), fire.event)}
     for name in step.params:
-        if name not in used:
-            yield f"presents {name!r}, which nothing reads"
+        if name not in used and name not in passed_on:
+            yield f"{UNREAD} {name!r}, which nothing reads"
+
+
+def _passed_on(spec: Spec, kind: str, event: str, seen: tuple[tuple[str, str], ...] = ()) -> Iterator[str]:
+    """What all that an event brings with it reads of what is presented."""
+    for follow in spec.follows if (kind, event) not in seen else ():
+        if (follow.kind, follow.event) == (kind, event):
+            for fire in follow.do:
+                yield from params(fire.where)
+                target = _kind_of(spec, Step("", kind, ()), fire)
+                yield from _passed_on(spec, target, fire.event, (*seen, (kind, event)))
 
 
 def _uses(spec: Spec) -> Iterator[str]:
@@ -221,6 +252,10 @@ def _uses(spec: Spec) -> Iterator[str]:
         yield f"{name}: two steps have this name"
     for step in (*spec.commands, *spec.progress, *entering(spec)):
         yield from (f"{step.name}: {flaw}" for flaw in _step(spec, step))
+    for step, follow in zip(following(spec), spec.follows, strict=True):
+        if follow.event not in spec.tables[follow.kind].events:
+            yield f"{step.name}: a {follow.kind} has no such event"
+        yield from (f"{step.name}: {flaw}" for flaw in _step(spec, step) if not flaw.startswith(UNREAD))
     for prop in spec.properties:
         then = prop.nature is Nature.STEP
         yield from (f"{prop.id}: {flaw}" for flaw in _malformed(spec, prop.on, prop.body, then=then))

@@ -27,6 +27,7 @@ from kernel.spec.vocabulary import (
     held,
     launched,
     mandatory,
+    nesting,
     next_try,
     no_attempts_left,
     no_clock,
@@ -100,6 +101,7 @@ ROWS = (
         {"not_before": plus(F("not_before"), waited), "expires": plus(F("expires"), waited)}),
     Row("RESET",     CLOSED,           "PENDING",               (),
         {"attempt": Lit(1), "signalled": Lit(0), "not_before": Lit(0), **no_clock}),
+    Row("REOPEN",    CLOSED,           "IN_PROGRESS",           (nesting,), no_clock),   # its sub-workflow goes on in place
     Row("SET_ASIDE", CLOSED,           ABSENT),                 # superseded: the row of the old run stays, frozen
 )
 
@@ -171,8 +173,10 @@ REFUSALS = (
     Refusal("SHIFT",     CLOSED,           "it is closed: no time of it is left to shift"),
     Refusal("RESET",     (ABSENT,),        "there is no task to reset"),
     Refusal("RESET",     OPEN,             "it is open: only closed tasks start again"),
+    Refusal("REOPEN",    (ABSENT,),        "there is no task to re-open"),
+    Refusal("REOPEN",    OPEN,             "it is open: only closed tasks are re-opened"),
     Refusal("SET_ASIDE", (ABSENT,),        "there is no task to set aside"),
     Refusal("SET_ASIDE", OPEN,             "it is open: only closed tasks are set aside"),
 )
 
-TASK_TABLE = Table(TASK_KIND, ROWS, NO_OPS, REFUSALS, reopening=("RESET", "SET_ASIDE"))
+TASK_TABLE = Table(TASK_KIND, ROWS, NO_OPS, REFUSALS, reopening=("RESET", "REOPEN", "SET_ASIDE"))

@@ -10,6 +10,7 @@ from kernel.spec.language import (
     Guard,
     Kind,
     Link,
+    Linked,
     Lit,
     Param,
     Sort,
@@ -127,7 +128,6 @@ LINKS = {
     for link in (
         Link("wf", "task", "workflow", "its workflow", one=True),
         Link("up", "workflow", "task", "the parent's task that started it", one=True, present=no(is_root)),
-        Link("tree", "task", "workflow", "the root of its tree", one=True),
         Link("switch", "task", "task", "the switch in a branch of which it stands", one=True, present=no(eq(F("branch"), 0))),
         Link("of", "delivery", "workflow", "the workflow whose end it tells of", one=True),
         Link("child", "task", "workflow", "the sub-workflow of its present attempt", one=True,
@@ -138,6 +138,11 @@ LINKS = {
         Link("subs", "workflow", "workflow", "all its descendants", covers=("subs",)),
         Link("all_tasks", "workflow", "task", "its own tasks and those of its descendants", covers=("all_tasks",)),
         Link("child_tasks", "task", "task", "the tasks of its present attempt's sub-workflow"),
+        Link("tree", "task", "workflow", "the root of its tree, unless it is below an attempt that is past"),
+        Link("above", "task", "task", "the sub-workflow tasks that it is below"),
+        Link("reach", "task", "task", "itself, and all that come after it or after a task that it is below"),
+        Link("under", "task", "workflow", "the sub-workflows of all its attempts, and all below them", covers=("under",)),
+        Link("under_tasks", "task", "task", "the tasks of the sub-workflows below it", covers=("under_tasks",)),
         Link("outbox", "workflow", "delivery", "the deliveries of its present run, one per topic"),
         Link("all_outboxes", "workflow", "delivery", "the deliveries of every run of its tree"),
     )
@@ -233,8 +238,7 @@ parent_runs = Guard(
     "its parent is not RUNNING; resume the parent first",
 )
 current = Guard(
-    "present attempt's child",
-    both(is_child, eq(F("slot"), F("attempt", ("up",))), eq(F("run"), F("run", ("up", "wf")))),
+    "present attempt's child", both(is_child, eq(F("slot"), F("attempt", ("up",)))),
     "its parent's task has gone on to another attempt",
 )
 paused_here = eq(F("paused_by"), Param("origin"))
@@ -245,6 +249,15 @@ something_to_retry = Guard(
 no_end_asked = Guard(
     "not ended by a TERMINATE task", no(some("tasks", asks_any)),
     "a TERMINATE task ended it and would only end it again; rerun or restart it")
+goes_on = Guard(
+    "its sub-workflow goes on in place",
+    both(nesting, either(
+        Linked("above", "from_task"),
+        both(eq(Param("resume"), 1), no(closed_well), is_(*ENDED_BADLY, of=("child",))))),
+    "it starts again, or is kept")
+starts_again = Guard(
+    "it starts again", both(no(goes_on), either(no(closed_well), Linked("reach", "from_task"))),
+    "it is kept, or its sub-workflow goes on in place")
 may_restart = Guard(
     "restartable", either(no(is_("COMPLETED")), eq(F("restartable"), 1)),
     "it COMPLETED and its definition is not restartable")

@@ -24,8 +24,11 @@ from kernel.spec.vocabulary import (
 )
 
 begin: dict[str, Expr] = {"deadline": plus(now, F("timeout"))}
-next_run: dict[str, Expr] = {"run": plus(F("run"), 1), **begin, "paused_by": Lit(""), "paused_at": Lit(0)}
-chosen_task = Guard("chosen task exists", Linked("tree", "from_task"), "the chosen task is not in its tree")
+anew: dict[str, Expr] = {**begin, "paused_by": Lit(""), "paused_at": Lit(0)}
+next_run: dict[str, Expr] = {"run": plus(F("run"), 1), **anew}
+chosen_task = Guard(
+    "chosen task exists", Linked("tree", "from_task"),
+    "the chosen task is not in its tree, or belongs to an attempt that is past")
 
 ROWS = (
     #   event         from           to            guards; fields
@@ -40,6 +43,7 @@ ROWS = (
     Row("RETRY",      ENDED_BADLY,   "RUNNING",    (is_root, something_to_retry, no_end_asked), next_run),
     Row("RESTART",    ENDED,         "RUNNING",    (is_root, may_restart), next_run),
     Row("RERUN",      ENDED,         "RUNNING",    (is_root, chosen_task), next_run),
+    Row("REOPEN",     ENDED,         "RUNNING",    (is_child,), {"run": F("run", ("up", "wf")), **anew}),
     Row("SET_ASIDE",  ENDED,         ABSENT,       (is_child,)),     # superseded: the row of the old run stays, frozen
     Row("PURGE",      ENDED,         ABSENT,       (is_root, subs_ended, retention_over, outbox_settled)),  # a tombstone
 )
@@ -76,10 +80,13 @@ REFUSALS = (
     Refusal("RESTART",   LIVE,        "it is live: terminate it before it is restarted"),
     Refusal("RERUN",     (ABSENT,),   "there is no workflow to rerun"),
     Refusal("RERUN",     LIVE,        "it is live: terminate it before it is rerun"),
+    Refusal("REOPEN",    (ABSENT,),   "there is no sub-workflow to re-open"),
+    Refusal("REOPEN",    LIVE,        "it is live: only an ended sub-workflow is re-opened"),
     Refusal("SET_ASIDE", (ABSENT,),   "there is no sub-workflow to set aside"),
     Refusal("SET_ASIDE", LIVE,        "it is live: only an ended sub-workflow is set aside"),
     Refusal("PURGE",     (ABSENT,),   "there is no workflow to purge"),
     Refusal("PURGE",     LIVE,        "it is live: rows of a live workflow are never removed"),
 )
 
-WORKFLOW_TABLE = Table(WORKFLOW_KIND, ROWS, NO_OPS, REFUSALS, reopening=("RETRY", "RESTART", "RERUN", "SET_ASIDE", "PURGE"))
+WORKFLOW_TABLE = Table(
+    WORKFLOW_KIND, ROWS, NO_OPS, REFUSALS, reopening=("RETRY", "RESTART", "RERUN", "REOPEN", "SET_ASIDE", "PURGE"))

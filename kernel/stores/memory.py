@@ -16,6 +16,7 @@ from kernel.core.records import (
     TreeRow,
     WorkflowRow,
 )
+from kernel.core.working_set import in_scope
 from kernel.engine.ports import HistoryRecord, Recorded
 from kernel.errors import StoreUnavailable
 from kernel.stores.memory_transaction import DeliveryKey, MemoryTransaction
@@ -58,6 +59,24 @@ class MemoryStore:
             except BaseException:
                 transaction.undo()
                 raise
+
+    def find(self, workflow_id: str, run: int) -> WorkflowRow | None:
+        """The row of a workflow as part of a run, in which it may be kept from an earlier one."""
+        for earlier in range(run, 0, -1):
+            row = self.workflows.get((workflow_id, earlier))
+            if row is not None:
+                return row if row.until >= run else None
+        return None
+
+    def own(self, workflow_id: str, run: int) -> dict[int, TaskRow]:
+        """The tasks of a workflow as part of a run, by position."""
+        row = self.find(workflow_id, run)
+        return {} if row is None else self.tasks.get((workflow_id, row.run), {})
+
+    def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
+        """The rows of a workflow and of all its descendants as part of a run, by id."""
+        rows = [w for (i, r), w in self.workflows.items() if r <= run <= w.until and in_scope("all_tasks", workflow_id, i)]
+        return sorted(rows, key=lambda row: row.id)
 
     def close(self) -> None:
         """Answer no more; a transaction under way still ends."""

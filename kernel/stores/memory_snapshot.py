@@ -35,23 +35,34 @@ class MemorySnapshot:
 
     def workflow(self, workflow_id: str) -> WorkflowRow | None:
         """One workflow."""
-        row = self.store.workflows.get((workflow_id, self.run))
+        row = self.store.find(workflow_id, self.run)
         return row.copy() if row is not None else None
 
     def task(self, workflow_id: str, no: int) -> TaskRow | None:
         """One task."""
-        row = self.store.tasks.get((workflow_id, self.run), {}).get(no)
+        row = self.store.own(workflow_id, self.run).get(no)
         return row.copy() if row is not None else None
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
-        rows = self.store.tasks.get((workflow_id, self.run), {})
+        rows = self.store.own(workflow_id, self.run)
         return [rows[no].copy() for no in nos if no in rows]
+
+    def all_tasks(self, workflow_id: str) -> Iterable[TaskRow]:
+        """All tasks of a workflow."""
+        rows = self.store.own(workflow_id, self.run)
+        return [rows[no].copy() for no in sorted(rows)]
+
+    def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
+        """The sub-workflows of every attempt of these tasks, and all below them."""
+        rows, asked = self.store.below(workflow_id, self.run), set(nos)
+        first = tuple(row.id for row in rows if row.parent == workflow_id and row.parent_no in asked)
+        return [row.copy() for row in rows if any(row.id == one or row.id.startswith(one + "/") for one in first)]
 
     def ready(self, workflow_id: str) -> Iterable[TaskRow]:
         """The tasks that progress may move once the workflow is RUNNING."""
         return [
-            row.copy() for row in self.store.tasks.get((workflow_id, self.run), {}).values()
+            row.copy() for row in self.store.own(workflow_id, self.run).values()
             if (row.state == "PENDING" and row.counts[0] == 0) or (row.state == "SCHEDULED" and row.mode != "WORKER")
             or (row.state == "IN_PROGRESS" and row.signalled)
         ]
@@ -80,7 +91,8 @@ class MemorySnapshot:
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text."""
-        return self.store.payloads.get((workflow_id, self.run, no, what))
+        row = self.store.find(workflow_id, self.run)
+        return None if row is None else self.store.payloads.get((workflow_id, row.run, no, what))
 
     def definition(self, name: str, version: int | None) -> Prepared | None:
         """A registered definition."""

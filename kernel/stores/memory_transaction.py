@@ -87,7 +87,7 @@ class MemoryTransaction:
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""
         store, root, run = self.store, plan.tree.root, plan.tree.run
-        moved: list[Change] = []
+        moved: list[Change] = self._reopen(plan)
         for cascade in plan.first:
             moved += self._cascade(cascade, run, plan)
         lines = [*moved, *plan.changes]
@@ -134,9 +134,39 @@ class MemoryTransaction:
         self.appended.append((plan.tree.root, len(lines)))
         for change in changes:
             lines.append(HistoryRecord(
-                len(lines) + 1, plan.tree.version, plan.tree.run, plan.now, change.kind, change.workflow,
+                len(lines) + 1, plan.tree.version, change.run or plan.tree.run, plan.now, change.kind, change.workflow,
                 change.subject, change.event, change.source, change.target, change.attempt, change.count, change.by,
                 command.actor, change.reason, command.id))
+
+    def _reopen(self, plan: Plan) -> list[Change]:
+        """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one."""
+        store, run, changes = self.store, plan.tree.run, list[Change]()
+        for row in plan.aside:
+            self._leave(row.id, row.run, run - 1)
+            states = Counter(task.state for task in store.tasks.get((row.id, row.run), {}).values())
+            found = [("workflow", row.state, 1), *(("task", state, count) for state, count in states.items())]
+            changes += [Change(kind, row.id, "", "SET_ASIDE", state, ABSENT, 0, count, plan.command.name, "")
+                        for kind, state, count in found]
+        for begun in plan.reopened:
+            row = begun.workflow
+            self._leave(row.id, begun.was, run - 1)
+            self._put(store.workflows, (row.id, row.run), row.copy())
+            again = frozenset(begun.again)
+            for no, task in store.tasks.get((row.id, begun.was), {}).items():
+                if no not in again:
+                    kept = task.copy()
+                    kept.run = row.run
+                    self._put_task(kept)
+            for (owner, of, no, what), text in list(store.payloads.items()):
+                if (owner, of) == (row.id, begun.was) and no not in again:
+                    self._put(store.payloads, (row.id, row.run, no, what), text)
+        return sorted(changes, key=lambda change: (change.kind == "task", change.workflow, change.source))
+
+    def _leave(self, workflow_id: str, run: int, until: int) -> None:
+        """A row stays behind with the run before the present one."""
+        left = self.store.workflows[workflow_id, run].copy()
+        left.until = until
+        self._put(self.store.workflows, (workflow_id, run), left)
 
     def _cascade(self, cascade: Cascade, run: int, plan: Plan) -> list[Change]:
         """Move every row behind the link; one line of history for each workflow and state that rows were in."""
@@ -286,28 +316,28 @@ class MemoryTransaction:
         return MemorySnapshot(self.store, root).tree()
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
-        """A workflow of a run."""
-        row = self.store.workflows.get((workflow_id, run))
+        """A workflow as part of a run, in which it may be kept from an earlier one."""
+        row = self.store.find(workflow_id, run)
         return row.copy() if row is not None else None
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
         """A workflow and all its descendants, by id."""
-        return [w.copy() for (i, r), w in sorted(self.store.workflows.items(), key=lambda e: e[0])
-                if r == run and in_scope("all_tasks", workflow_id, i)]
+        return [row.copy() for row in self.store.below(workflow_id, run)]
 
     def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
         """The tasks of a workflow behind a position, by position."""
-        rows = self.store.tasks.get((workflow_id, run), {})
+        rows = self.store.own(workflow_id, run)
         return [rows[no].copy() for no in sorted(rows) if no > after][:limit]
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""
-        row = self.store.tasks.get((workflow_id, run), {}).get(no)
+        row = self.store.own(workflow_id, run).get(no)
         return row.copy() if row is not None else None
 
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
         """A JSON text."""
-        return self.store.payloads.get((workflow_id, run, no, what))
+        row = self.store.find(workflow_id, run)
+        return None if row is None else self.store.payloads.get((workflow_id, row.run, no, what))
 
     def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:
         """A tree's history behind `after`, in order."""
@@ -320,7 +350,7 @@ class MemoryTransaction:
         """Workflows of their tree's present run, by id."""
         rows = [
             row for (i, run), row in self.store.workflows.items()
-            if i > after and run == self.store.trees[root_of(i)].run and state in (None, row.state)
+            if i > after and row.until == NEVER and state in (None, row.state)
             and name in (None, row.prepared.definition.source.name)
         ]
         return [row.copy() for row in sorted(rows, key=lambda row: row.id)[:limit]]

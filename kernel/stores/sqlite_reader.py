@@ -36,6 +36,8 @@ class SqliteReader:
         self.store, self.connection, self.sql = store, connection, statements()
         self.cursor = connection.cursor()
         self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
+        self.kept: dict[tuple[str, int], int] = {}
+        """Of each workflow that was asked for as part of a run: the run that it is kept from, when that is an earlier one."""
         self.indexed: dict[tuple[str, int], tuple[str, int]] = {}
         """Of each workflow that was read: what an index holds of it, its state and its deadline."""
         self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
@@ -98,12 +100,15 @@ class SqliteReader:
         return [self._workflow(row) for row in self._rows(name, values)]
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
-        """A workflow of a run."""
+        """A workflow as part of a run, in which it may be kept from an earlier one."""
         ahead = self.ahead.pop((workflow_id, run), None)
         if ahead is not None:
             return cast(WorkflowRow, ahead)
         rows = self._rows("workflow", (workflow_id, run))
-        return self._workflow(rows[0]) if rows else None
+        row = self._workflow(rows[0]) if rows else None
+        if row is not None and row.run != run:
+            self.keys[workflow_id, run], self.kept[workflow_id, run] = self.keys[workflow_id, row.run], row.run
+        return row
 
     def _key(self, workflow_id: str, run: int) -> tuple[int, Prepared] | None:
         """The row number and the definition of a workflow."""
@@ -118,6 +123,7 @@ class SqliteReader:
         if known is None:
             return []
         key, prepared = known
+        run = self.kept.get((workflow_id, run), run)
         return [self._task(workflow_id, run, prepared, row) for row in self._rows(name, (key, *values))]
 
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:

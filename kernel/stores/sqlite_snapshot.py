@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.core.archive import Hearing
+from kernel.core.checks import canonical
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 
@@ -37,6 +38,14 @@ class SqliteSnapshot:
         """Several tasks of one workflow."""
         found = (self.transaction.task(workflow_id, self.run, no) for no in nos)
         return [row for row in found if row is not None]
+
+    def all_tasks(self, workflow_id: str) -> Iterable[TaskRow]:
+        """All tasks of a workflow."""
+        return self.transaction.tasks(workflow_id, self.run)
+
+    def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
+        """The sub-workflows of every attempt of these tasks, and all below them."""
+        return self.transaction.workflow_rows("under", {"id": workflow_id, "nos": canonical(list(nos))}) if nos else ()
 
     def ready(self, workflow_id: str) -> Iterable[TaskRow]:
         """The tasks that progress may move once the workflow is RUNNING."""

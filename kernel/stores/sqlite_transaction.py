@@ -85,6 +85,8 @@ class SqliteTransaction(SqliteReader):
         elif (run, tasks) != (tree.run, tree.tasks):
             self._run("update_tree", (tree.run, tree.tasks, tree.root))
         self.ahead.clear()
+        if plan.reopened:
+            self._reopen(plan)
         tallies = [self._cascade(cascade, plan) for cascade in plan.first]
         self._write_rows(plan)
         self._write_lines(plan, plan.changes)
@@ -96,7 +98,7 @@ class SqliteTransaction(SqliteReader):
         tree, command = plan.tree, plan.command
         root, version, run, now, actor, name = tree.root, tree.version, tree.run, plan.now, command.actor, command.id
         self._run_many("insert_history", [
-            (root, line, version, run, now, *change[:9], actor, change.reason, name)
+            (root, line, version, change.run or run, now, *change[:9], actor, change.reason, name)
             for line, change in enumerate(changes, self.line + 1)])
         self.line += len(changes)
 
@@ -135,11 +137,34 @@ class SqliteTransaction(SqliteReader):
             else:
                 self._run("put_payload", (key, p.no, p.what, p.text))
 
-    def _create(self, w: WorkflowRow) -> None:
+    def _create(self, w: WorkflowRow) -> int:
+        """Write a new workflow; gives its row number."""
         self._run("insert_workflow", (
             w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, self.store.numbers[w.prepared],
             w.started, w.changed, _maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
-        self.keys[w.id, w.run] = self.connection.last_insert_rowid(), w.prepared
+        key = self.connection.last_insert_rowid()
+        self.keys[w.id, w.run] = key, w.prepared
+        return key
+
+    def _reopen(self, plan: Plan) -> None:
+        """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one.
+
+        A fixed number of statements for each of these workflows, however many tasks it keeps.
+        """
+        tree, command = plan.tree, plan.command
+        if plan.aside:
+            keys = canonical([self.keys[row.id, row.run][0] for row in plan.aside])
+            values = {"root": tree.root, "version": tree.version, "run": tree.run, "now": plan.now, "keys": keys,
+                      "by": command.name, "actor": command.actor, "command": command.id}
+            self._insert_lines("aside_workflow_history", values)
+            self._insert_lines("aside_task_history", values)
+            self._run("leave", {"keys": keys, "until": tree.run - 1})
+        for begun in plan.reopened:
+            old = self.keys[begun.workflow.id, begun.was][0]
+            self._run("leave", {"keys": canonical([old]), "until": tree.run - 1})
+            places = {"old": old, "new": self._create(begun.workflow), "again": canonical(begun.again)}
+            for name in ("keep_tasks", "keep_payloads"):
+                self._run(name, places)
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
         return (self.keys[t.workflow, t.run][0], t.no, t.mode, *_looked_for(t), t.state,

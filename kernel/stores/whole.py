@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from kernel.core.archive import Hearing
+from kernel.core.nobody import NOBODY
 from kernel.core.outbox import hearing_of
 from kernel.core.program import Counter, standard_program
 from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, child_id, root_of
@@ -34,16 +35,18 @@ class Whole:
         """`archiving` is what the store itself says of archives, from when on, in order."""
         self.archiving = archiving
         self.workflows = {(w.id, w.run): w for w in workflows}
+        self.runs: dict[str, list[WorkflowRow]] = {}
+        for workflow in workflows:
+            self.runs.setdefault(workflow.id, []).append(workflow)
         self.tasks = {(t.workflow, t.run, t.no): t for t in tasks}
         self.outbox = {(d.workflow, d.run, d.topic): d for d in deliveries}
         self.own: dict[tuple[str, int], list[TaskRow]] = {key: [] for key in self.workflows}
         for workflow in workflows:
-            workflow.view = Links(self, workflow.run)
+            workflow.view = Links(self, workflow.until)
         for task in tasks:
-            task.view = Links(self, task.run)
             owner = self.workflows.get((task.workflow, task.run))
             if owner is not None:
-                task.wf = owner
+                task.wf, task.view = owner, owner.view
                 self.own[task.workflow, task.run].append(task)
 
     def deliveries(self) -> Iterator[DeliveryRow]:
@@ -61,31 +64,30 @@ class Whole:
 
 
 class Links:
-    """Finds the linked rows of one run."""
+    """Finds the linked rows as they stand in one run: the last one that a row is part of, NEVER for the present one."""
 
     def __init__(self, whole: Whole, run: int) -> None:
         self.whole, self.run = whole, run
 
     def task(self, workflow_id: str, no: int) -> TaskRow:
         """A task."""
-        return self.whole.tasks[workflow_id, self.run, no]
+        return self.whole.tasks[workflow_id, self.workflow(workflow_id).run, no]
+
+    def workflow(self, workflow_id: str) -> Any:
+        """A workflow."""
+        found = (w for w in self.whole.runs.get(workflow_id, ()) if w.run <= self.run <= w.until)
+        return next(found, NOBODY)
 
     def child(self, task: TaskRow) -> Any:
         """The sub-workflow of the task's present attempt."""
-        found = self.whole.workflows.get((child_id(task), self.run))
-        return found if found is not None and (found.parent_no, found.slot) == (task.no, task.attempt) else _Absent()
+        found = self.workflow(child_id(task))
+        return found if found is NOBODY or (found.parent_no, found.slot) == (task.no, task.attempt) else NOBODY
 
     def behind(self, row: WorkflowRow, link: str) -> Iterable[Any]:
         """The rows behind a set link of a workflow."""
         if link == "tasks":
             return self.whole.own[row.id, row.run]
-        return [w for (i, run), w in self.whole.workflows.items() if run == row.run and in_scope(link, row.id, i)]
-
-
-class _Absent:
-    """A row that is not there."""
-
-    state = ABSENT
+        return [w for w in self.whole.workflows.values() if w.run <= self.run <= w.until and in_scope(link, row.id, w.id)]
 
 
 @cache
@@ -135,14 +137,15 @@ def _damage(kind: str, rows: list[Any], whole: Whole) -> Iterator[Violation]:
 
 def _missing(trees: Iterable[TreeRow], whole: Whole) -> Iterator[Violation]:
     """Workflows that lack tasks of their definition, and trees that do not know how many they have."""
-    there: Counts[tuple[str, int]] = Counts()
+    there: Counts[str] = Counts()
     for (workflow_id, run), own in whole.own.items():
-        there[root_of(workflow_id), run] += len(own)
+        if whole.workflows[workflow_id, run].until == NEVER:
+            there[root_of(workflow_id)] += len(own)
         wanted = len(whole.workflows[workflow_id, run].prepared.facts)
         if (found := sum(1 for task in own if task.no < wanted)) != wanted:
             yield Violation("STORE", workflow_id, run, "", f"{found} of the {wanted} tasks of its definition are there")
     for tree in trees:
-        if (found := there[tree.root, tree.run]) != tree.tasks:
+        if (found := there[tree.root]) != tree.tasks:
             yield Violation("STORE", tree.root, tree.run, "", f"its tree has {found} tasks, and counts {tree.tasks}")
 
 

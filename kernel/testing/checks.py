@@ -67,11 +67,11 @@ class Tree:
                 yield f"INV-07: {name} is PAUSED by {workflow.paused_by!r}, which is not above it"
             for no, (task, facts) in enumerate(zip(definition.source.tasks, own, strict=True)):
                 yield from _task(f"{name} {task.ref}", definition, no, facts, children.get((name, no, facts.attempt)))
-        for (name, topic), delivery in self.dump.deliveries.items():
+        for (name, _, topic), delivery in self.dump.deliveries.items():
             yield from _delivery(f"{name} {topic}", delivery)
 
     def _outbox(self, name: str, workflow: WorkflowFacts, definition: WorkflowDef) -> Iterator[str]:
-        there = {topic for owner, topic in self.dump.deliveries if owner == name}
+        there = {topic for owner, run, topic in self.dump.deliveries if (owner, run) == (name, workflow.run)}
         yield from self._compensation(name, workflow, definition, COMPENSATION in there)
         there.discard(COMPENSATION)
         wanted = set() if workflow.state in LIVE else set(definition.topics)
@@ -159,17 +159,22 @@ def steps(before: TreeDump, after: TreeDump, definitions: Definitions) -> Iterat
     if after.version < before.version or after.clock < before.clock:
         yield (f"INV-08: the version went from {before.version} to {after.version}, the clock from {before.clock} to "
                f"{after.clock}")
+    reopened = after.run != before.run
+    if reopened:
+        yield from _reopened(before, after)
     for name, workflow in before.workflows.items():
         now = after.workflows.get(name)
         if now is None:
-            yield f"INV-05: {name} is gone"
-        elif workflow.state not in LIVE and workflow != now:
+            if not reopened:
+                yield f"INV-05: {name} is gone"
+        elif workflow.state not in LIVE and workflow != now and not (reopened and now.run == after.run):
             yield f"INV-02: {name} had ended as {workflow.state} and was changed: {workflow} -> {now}"
     for (name, no), task in before.tasks.items():
         later = after.tasks.get((name, no))
         if later is None:
-            yield f"INV-05: task {no} of {name} is gone"
-        elif later != task:
+            if not reopened:
+                yield f"INV-05: task {no} of {name} is gone"
+        elif later != task and not (reopened and after.workflows[name].run == after.run):
             worker = definitions[name].source.tasks[no].mode is Mode.WORKER
             yield from _task_step(f"{name} task {no}", task, later, worker, before.workflows[name].state)
     for place, delivery in before.deliveries.items():
@@ -178,6 +183,21 @@ def steps(before: TreeDump, after: TreeDump, definitions: Definitions) -> Iterat
             yield f"INV-14: delivery {place} is lost: {delivery} -> {entry}"
         elif delivery.state == "DELIVERED" and entry != delivery:
             yield f"INV-04: delivery {place} was DELIVERED and was changed: {delivery} -> {entry}"
+
+
+def _reopened(before: TreeDump, after: TreeDump) -> Iterator[str]:
+    """What is wrong with the beginning of a tree's next run."""
+    (root,) = (name for name, workflow in before.workflows.items() if not workflow.parent)
+    if after.run != before.run + 1:
+        yield f"INV-02: the run went from {before.run} to {after.run}"
+    if before.workflows[root].state in LIVE:
+        yield f"INV-02: {root} began run {after.run} while it was {before.workflows[root].state}"
+    for name, workflow in after.workflows.items():
+        if workflow.run > after.run or (workflow.state in LIVE and workflow.run != after.run):
+            yield f"INV-02: {name} is {workflow.state} in run {workflow.run} of {after.run}"
+    for (name, no), task in after.tasks.items():
+        if task.state not in OPEN and after.workflows[name].run == before.run and task != before.tasks.get((name, no)):
+            yield f"INV-02: task {no} of {name} was kept and was changed"
 
 
 def _task_step(name: str, before: TaskFacts, after: TaskFacts, worker: bool, state: str) -> Iterator[str]:

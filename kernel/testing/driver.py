@@ -310,7 +310,7 @@ class Driver(Ids):
 
     def redrive(self, number: int) -> None:
         """Try a delivery again; only a DEAD one can be."""
-        places = [(i, topic, d) for tree in self.dump.values() for (i, topic), d in tree.deliveries.items()]
+        places = [(i, topic, d) for tree in self.dump.values() for (i, _, topic), d in tree.deliveries.items()]
         dead = [place for place in places if place[2].state == "DEAD"]
         name, topic, facts = chosen((number % 4 != 3 and dead) or places, number)
         expect = {"DEAD": "applied", "PENDING": "no-op"}.get(facts.state, "refused")

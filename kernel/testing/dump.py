@@ -64,14 +64,14 @@ _delivery = attrgetter(*DeliveryFacts._fields)
 
 
 class TreeDump(NamedTuple):
-    """One tree in its present run: tasks by (workflow, position), deliveries by (workflow, topic)."""
+    """One tree in its present run: tasks by (workflow, position); deliveries of every run by (workflow, run, topic)."""
 
     run: int
     version: int
     clock: int
     workflows: dict[str, WorkflowFacts]
     tasks: dict[tuple[str, int], TaskFacts]
-    deliveries: dict[tuple[str, str], DeliveryFacts]
+    deliveries: dict[tuple[str, int, str], DeliveryFacts]
 
     @property
     def lifecycles(self) -> tuple[Any, ...]:
@@ -99,6 +99,9 @@ def _tree(transaction: Transaction, root: str, definitions: Definitions) -> Tree
         return None
     workflows: dict[str, WorkflowFacts] = {}
     tasks: dict[tuple[str, int], TaskFacts] = {}
+    for run in range(1, tree.run):
+        for row in transaction.below(root, run):
+            definitions.learn(row)
     for row in transaction.below(root, tree.run):
         definitions.learn(row)
         workflows[row.id] = WorkflowFacts._make(_workflow(row))
@@ -114,7 +117,7 @@ def dumped(store: Store, roots: Iterable[str], definitions: Definitions) -> Dump
         found = {root: tree for root, tree in read.items() if tree is not None}
         for row in transaction.deliveries(None, None, ("", 0, ""), EVERYTHING):
             if (tree := found.get(root_of(row.workflow))) is not None:
-                tree.deliveries[row.workflow, row.topic] = DeliveryFacts._make(_delivery(row))
+                tree.deliveries[row.workflow, row.run, row.topic] = DeliveryFacts._make(_delivery(row))
     return found
 
 

@@ -24,8 +24,8 @@ STARTS = ("UNCHOSEN", "REJECT", "SCHEDULE", "PASS", "LAUNCH_WAIT", "LAUNCH_CHILD
 """The progress rules that come after every end."""
 SILENT = ("HEARTBEAT", "SHIFT", "DEFER")
 """Events that change no state."""
-States = dict[tuple[str, str], tuple[str, int]]
-"""(workflow, subject) -> (state, attempt)."""
+States = dict[tuple[str, int, str], tuple[str, int]]
+"""(workflow, run that it is about, subject) -> (state, attempt). A task is about no run but the present one: 0."""
 
 
 class Mismatch(AssertionError):
@@ -89,9 +89,11 @@ class Replay:
         if stands != line.source:
             raise self._wrong(line, f"it is {stands}")
         self.workflows[line.workflow_id] = line.target
+        if line.target == ABSENT:
+            del self.workflows[line.workflow_id]
 
     def _task(self, workflow: str, ref: str) -> tuple[str, int]:
-        return self.tasks.get((workflow, ref), (ABSENT, 0))
+        return self.tasks.get((workflow, 0, ref), (ABSENT, 0))
 
     def _move_together(self, line: HistoryRow) -> None:
         """One line for all tasks of a workflow that were in one state."""
@@ -101,11 +103,13 @@ class Replay:
             raise self._wrong(line, f"it counts {line.count}, and {len(moved)} tasks are {line.source}")
         for ref in moved:
             attempt = self._task(line.workflow_id, ref)[1]
-            self.tasks[line.workflow_id, ref] = (line.target, line.attempt if line.source == ABSENT else attempt)
+            self.tasks[line.workflow_id, 0, ref] = (line.target, line.attempt or attempt)
+            if line.target == ABSENT:
+                del self.tasks[line.workflow_id, 0, ref]
 
     def _move(self, line: HistoryRow) -> None:
         states = self.tasks if line.kind == "task" else self.deliveries
-        place = (line.workflow_id, line.subject)
+        place = (line.workflow_id, line.run if line.kind == "delivery" else 0, line.subject)
         stands = states.get(place, (ABSENT, 0))[0]
         if stands != line.source or line.count != 1:
             raise self._wrong(line, f"it is {stands}")
@@ -124,7 +128,7 @@ class Replay:
         """Where the rows are not as the history tells."""
         workflows = {name: row.state for name, row in tree.workflows.items()}
         refs = {name: [task.ref for task in self.definition_of(name).tasks] for name in workflows}
-        tasks = {(name, refs[name][no]): (row.state, row.attempt) for (name, no), row in tree.tasks.items()}
+        tasks = {(name, 0, refs[name][no]): (row.state, row.attempt) for (name, no), row in tree.tasks.items()}
         deliveries = {place: (row.state, row.attempt) for place, row in tree.deliveries.items()}
         pairs: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
             ("workflow", self.workflows, workflows), ("task", self.tasks, tasks),

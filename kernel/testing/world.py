@@ -164,7 +164,7 @@ class World:
 
     def _read_mail(self, parcel: Parcel) -> str:
         """A sink that reads what it gets and calls back into the kernel, which holds no lock meanwhile."""
-        told, stands = checked_document(parcel.read())["workflow"], self.kernel.get(parcel.workflow_id)
+        told, stands = checked_document(parcel.read())["workflow"], self.kernel.get(parcel.workflow_id, run=parcel.run)
         if (told["id"], told["state"]) != (stands.id, stands.state):
             raise ValueError(f"the document tells of {told}, the kernel of {stands}")
         return f"mail of {parcel.workflow_id}"
@@ -276,7 +276,7 @@ class World:
     def _failure_workflows(self) -> list[str]:
         """The failure workflows that are not known yet."""
         wanted = {compensation_id(self.store.id, name, facts.run) for tree in self.dump.values()
-                  for (name, topic), facts in tree.deliveries.items() if topic == COMPENSATION} - set(self.roots)
+                  for (name, _, topic), facts in tree.deliveries.items() if topic == COMPENSATION} - set(self.roots)
         with self.store.transaction(write=False) as transaction:
             return [name for name in sorted(wanted) if transaction.tree(name) is not None]
 
@@ -331,7 +331,7 @@ class World:
                 problems.append(str(mismatch))
             problems += [f"INV-01: {name} is still {facts.state}" for name, facts in tree.workflows.items()
                          if facts.state in LIVE]
-            for (name, topic), facts in tree.deliveries.items():
+            for (name, _, topic), facts in tree.deliveries.items():
                 copy = self.archive.documents.get((name, facts.run), b"")
                 proof = f"sha256:{sha256(copy).hexdigest()}" if topic == ARCHIVE else f"receipt:mail of {name}"
                 if topic == COMPENSATION:
@@ -351,9 +351,10 @@ def _counted(applied: Applied, before: Dump, after: Dump) -> Iterator[str]:
         known = before.get(root)
         if known is tree or known is None or known == tree:
             continue
-        ended += sum(w.state not in LIVE and (i not in known.workflows or known.workflows[i].state in LIVE)
+        kept = {i for i, w in tree.workflows.items() if i in known.workflows and w.run == known.workflows[i].run}
+        ended += sum(w.state not in LIVE and (i not in kept or known.workflows[i].state in LIVE)
                      for i, w in tree.workflows.items())
-        canceled += sum(t.state == "CANCELED" and (i not in known.tasks or known.tasks[i].state != "CANCELED")
+        canceled += sum(t.state == "CANCELED" and (i[0] not in kept or known.tasks[i].state != "CANCELED")
                         for i, t in tree.tasks.items())
         deliveries += len(tree.deliveries) - len(known.deliveries)
     if (applied.ended, applied.canceled, applied.deliveries) != (ended, canceled, deliveries):

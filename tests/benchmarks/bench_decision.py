@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from kernel.core.decide import decide, pick
+from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.plan import Command, Plan, Subject
 from kernel.core.program import standard_program
 from kernel.core.structure import compile_definition
+from kernel.core.view import pick
 from kernel.spec import TASK
 from kernel.stores.memory import MemoryStore
 from tests.benchmarks.common import ratios, show

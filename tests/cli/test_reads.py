@@ -51,11 +51,11 @@ def test_show_says_what_is_allowed_and_why_the_rest_is_not(cli: Cli, order: str)
 
 
 def test_show_of_an_ended_workflow_shows_its_deliveries(cli: Cli, order: str) -> None:
-    """After its end nothing is allowed, and its delivery stands below."""
+    """After its end it can only be re-opened, and its delivery stands below."""
     cli("terminate", order, "--reason", "customer withdrew")
     ran = cli("show", order)
     assert "delivery order-7#1:archive  · PENDING" in ran.out
-    assert "allowed now: nothing\n" in ran.out
+    assert "allowed now: RETRY, RESTART, RERUN\n" in ran.out
     assert "customer withdrew" in ran.out
 
 
@@ -63,7 +63,7 @@ def test_show_of_a_task(cli: Cli, order: str) -> None:
     """One task: its facts, and what could be done with it."""
     ran = cli("show", order, "approve")
     assert ran.out.startswith("approve of order-7  · PENDING\n  type       approve (wait)\n")
-    assert "allowed now: SIGNAL\n" in ran.out
+    assert "allowed now: SIGNAL, SKIP\n" in ran.out
     assert "  not POLL " in ran.out
     assert cli("show", order, "approve", "--json").json["task"]["ref"] == "approve"
 

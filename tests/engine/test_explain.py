@@ -73,7 +73,7 @@ MESSAGES: dict[str, Situation] = {
         PAUSE of workflow 'order-7'
           stands:  TERMINATED (run 1, version 2)
           why:     it has ended: nothing of it runs that could be paused
-          allowed: nothing
+          allowed: RETRY, RESTART, RERUN
           try:     kernel show order-7"""),
     "a delivery that a relay holds": (
         lambda k, leases: (k.terminate("order-7"), k.commit(k.command(

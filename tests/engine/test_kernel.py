@@ -1047,7 +1047,8 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
     """Every command that exists for a workflow or a task, with the guard that forbids it and the reason."""
     started(k, Task("a"), Task("ok", kind="wait"), timeout=60.0)
     assert choices(k, "w") == {
-        "PAUSE": (True, ""), "RESUME": (False, ""), "TERMINATE": (True, ""), "TIME_OUT": (False, "deadline passed")}
+        "PAUSE": (True, ""), "RESUME": (False, ""), "TERMINATE": (True, ""), "RETRY": (False, ""), "RESTART": (False, ""),
+        "RERUN": (False, ""), "TIME_OUT": (False, "deadline passed")}
     assert choices(k, "w", "a") == {
         "POLL": (True, ""), "HEARTBEAT": (False, ""), "COMPLETE": (False, ""), "FAIL": (False, ""),
         "SIGNAL": (False, "waiting task"), "SKIP": (True, ""), "EXPIRE": (False, "expired")}
@@ -1060,8 +1061,9 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
     clock.advance(60)
     assert choices(k, "w")["TIME_OUT"] == (True, "")
     k.terminate("w")
-    assert not any(allowed for allowed, _ in {**choices(k, "w"), **choices(k, "w", "a")}.values())
-    assert all(choice.reason for choice in k.allowed("w"))
+    ended = {**choices(k, "w"), **choices(k, "w", "a")}
+    assert {event for event, (allowed, _) in ended.items() if allowed} == {"RETRY", "RESTART", "RERUN"}
+    assert all(choice.reason for choice in k.allowed("w") if not choice.allowed)
 
 
 def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
@@ -1072,13 +1074,14 @@ def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
         workflow = driver.some([w.id for w in each.k.find(limit=1_000).items])
         for choice in each.k.allowed(workflow) if workflow else ():
             seen.add(checked(each, workflow, choice))
-    assert {("PAUSE", True), ("PAUSE", False), ("RESUME", True), ("RESUME", False), ("TERMINATE", True),
-            ("TERMINATE", False)} <= seen
+    assert {(event, allowed) for event in ("PAUSE", "RESUME", "TERMINATE", "RETRY", "RESTART", "RERUN")
+            for allowed in (True, False)} <= seen
 
 
 def checked(each: Stand, workflow: str, choice: kernel.Choice) -> tuple[str, bool]:
     """Give the command, undo it, and compare."""
-    command = each.k.command(choice.event, Subject(workflow), given={"origin": workflow})
+    chosen = Subject(workflow, 0) if choice.event == "RERUN" else None
+    command = each.k.command(choice.event, Subject(workflow), given={"origin": workflow, "resume": 0}, chosen=chosen)
     done, error = None, None
     with suppress(Undone), each.store.transaction(write=True) as transaction:
         try:

@@ -105,7 +105,7 @@ def unknown(notes: list[list[str]], dump: Dump, replays: dict[str, set[tuple[str
     commands = set[tuple[str, str]]().union(*replays.values())
     tasks = {place: facts for tree in dump.values() for place, facts in tree.tasks.items()}
     proofs = {f"{name}#{facts.run}:{topic}": facts.proof for tree in dump.values()
-              for (name, topic), facts in tree.deliveries.items() if facts.state == "DELIVERED"}
+              for (name, _, topic), facts in tree.deliveries.items() if facts.state == "DELIVERED"}
     lost = []
     for note in notes:
         what, subject = note[:2]
@@ -131,7 +131,7 @@ def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Counter[str]:
         lines = list(pages(k, root))
         commands[root] = {(line.workflow_id, line.command_id) for line in lines}
         assert list(told(lines, definitions).differences(tree)) == []
-        for (name, _), facts in tree.deliveries.items():
+        for (name, _, _), facts in tree.deliveries.items():
             states[facts.state] += 1
             if facts.state == "DELIVERED":
                 data = (archive / file_name(name, facts.run)).read_bytes()

@@ -36,7 +36,12 @@ def test_places_are_linked() -> None:
     assert names(tree, *place["w"].sets["outbox"]) == ["w>archive"]
     assert sorted(names(tree, *place["w"].sets["all_outboxes"])) == ["w/s/u>archive", "w/s~2/u>archive", "w>archive"]
     assert names(tree, *place["w.s"].sets["after"]) == ["w.a"]
-    assert names(tree, place["w/s~2"].one["up"], place["w/s.u"].one["wf"], place["w/s.u"].one["tree"]) == ["w.s", "w/s", "w"]
+    assert names(tree, place["w/s~2"].one["up"], place["w/s.u"].one["wf"]) == ["w.s", "w/s"]
+    assert names(tree, *place["w/s/u.x"].sets["above"]) == ["w/s.u", "w.s"]
+    assert names(tree, *place["w.a"].sets["reach"]) == ["w.a", "w.s"]
+    assert names(tree, *place["w/s/u.x"].sets["reach"]) == ["w/s/u.x", "w/s.u", "w.s"]
+    assert names(tree, *place["w.s"].sets["under"]) == ["w/s", "w/s/u", "w/s~2", "w/s~2/u"]
+    assert names(tree, *place["w.s"].sets["under_tasks"]) == ["w/s.u", "w/s/u.x", "w/s~2.u", "w/s~2/u.x"]
     assert {n: names(tree, c) for n, c in place["w.s"].children.items()} == {1: ["w/s"], 2: ["w/s~2"]}
     assert names(tree, *tree.above(tree.places.index(place["w/s/u"]))) == ["w/s", "w"]
 

@@ -15,7 +15,7 @@ from kernel.core.plan import Command, Plan, Refusal, Subject
 from kernel.core.program import Program
 from kernel.core.records import OWN, Change, DeliveryRow, Policy, Prepared, Record, TaskRow, TreeRow, WorkflowRow, prepare
 from kernel.core.structure import compile_definition
-from kernel.formal.explore import NOW, Explorer, Request
+from kernel.formal.explore import CHOSEN, NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
 from kernel.formal.shape import Shape, State, Task, blank
 from kernel.spec.language import Lock
@@ -115,8 +115,9 @@ class Bridge:
                 names[i] = f"{names[above.one['wf']]}.{above.id.rpartition('.')[2]}"
             if state[i][0] != ABSENT:
                 self.put_workflow(world, state, i, self.prepared[names[i]])
+        self.put_deliveries(world, state)
         if world.workflows:
-            world.root = TreeRow("w", 1, VERSION, NOW, len(world.own))
+            world.root = TreeRow("w", world.workflows["w"].run, VERSION, NOW, len(world.own))
         return world
 
     def put_workflow(self, world: World, state: State, i: int, prepared: Prepared) -> None:
@@ -139,12 +140,16 @@ class Bridge:
                 counts=self.counts(state, j, "task") if kept else [STALE], facts=prepared.facts[tree.places[j].order[1]],
                 **self.stored(state, j)))
         world.payloads[name, OWN, "input"] = too_deep()
-        for j in place.sets["outbox"]:
+
+    def put_deliveries(self, world: World, state: State) -> None:
+        """Write the deliveries of every run, also of workflows that are no longer there."""
+        tree = self.explorer.tree
+        for j in tree.rows["delivery"]:
             if state[j][0] != ABSENT:
-                topic = tree.places[j].id.rpartition(">")[2]
+                place = tree.places[j]
                 world.put(DeliveryRow(
-                    workflow=name, run=1, topic=topic, sends=2, lease=world.policy.lease, hearing=hearing(tree.shape),
-                    **self.stored(state, j)))
+                    workflow=place.order[0], run=int(place.fixed["run"]), topic=place.id.rpartition(">")[2], sends=2,
+                    lease=world.policy.lease, hearing=hearing(tree.shape), **self.stored(state, j)))
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
         """The counters of a row, each a count of what is there."""
@@ -159,7 +164,7 @@ class Bridge:
         tree = self.explorer.tree
         rows: dict[str, Record] = {**world.workflows}
         rows |= {f"{row.workflow}.{row.ref}": row for row in world.own.values()}
-        rows |= {f"{row.workflow}>{row.topic}": row for row in world.outbox.values()}
+        rows |= {f"{row.workflow}{f'#{row.run}' if row.run > 1 else ''}>{row.topic}": row for row in world.outbox.values()}
         state = []
         for place in tree.places:
             row = rows.pop(place.id, None)
@@ -173,10 +178,12 @@ class Bridge:
         place = self.explorer.tree.places[request.row]
         subject = Subject(place.id) if place.kind == "workflow" else Subject(*place.order)
         if place.kind == "delivery":
-            subject = Subject(place.order[0], topic=place.id.rpartition(">")[2], run=1)
-        born = request.step.name == "START"
+            subject = Subject(place.order[0], topic=place.id.rpartition(">")[2], run=int(place.fixed["run"]))
+        born, given = request.step.name == "START", dict(request.given(self.explorer.oracle, state, now))
+        chosen = given.pop(CHOSEN, None)
         return Command(
-            request.step.name, subject, given=request.given(self.explorer.oracle, state, now), reason="because",
+            request.step.name, subject, given=given, reason="because",
+            chosen=None if chosen is None else Subject(*self.explorer.tree.places[int(chosen)].order),
             prepared=self.prepared["w"] if born else None, input=too_deep() if born else None)
 
     # ---- comparing ----------------------------------------------------------------------------------------------------
@@ -233,8 +240,10 @@ class Bridge:
         places = self.explorer.tree.places
         states = {place.id: str(row[0]) for place, row in zip(places, before, strict=True)}
         attempts = {place.id: row[1] for place, row in zip(places, before, strict=True) if place.kind == "task"}
+        oracle, root = self.explorer.oracle, self.explorer.tree.rows["workflow"][0]
         for line in lines:
-            mark = {"workflow": "", "task": ".", "delivery": ">"}[line.kind]
+            run = line.run or oracle.value(after, root, "run")
+            mark = {"workflow": "", "task": ".", "delivery": ">" if run == 1 else f"#{run}>"}[line.kind]
             name = line.workflow + mark + line.subject
             whole = line.kind == "task" and not line.subject
             named = [p.id for p in places if p.kind == "task" and p.order[0] == line.workflow] if whole else [name]
@@ -242,7 +251,7 @@ class Bridge:
             if len(moved) != line.count:
                 return f"{line} finds {len(moved)} rows"
             states.update(dict.fromkeys(moved, line.target))
-            if line.kind == "task" and (line.subject or line.event == "CREATE"):
+            if line.kind == "task" and (line.attempt or line.target == ABSENT):
                 attempts.update(dict.fromkeys(moved, line.attempt))
         for place, row in zip(places, after, strict=True):
             if states[place.id] != row[0] or attempts.get(place.id, row[1]) != row[1]:

@@ -62,6 +62,10 @@ SHAPES = {
         nesting("s", Shape((Task("x"), Task("y", ("x",), sound=0))), "c", tries=2))),
     # who hears only of bad ends on a workflow's own account, above and below, and of retries
     "own": Shape((nesting("s", Shape((nesting("u", evolve(ONE, **OWN)),), **OWN), tries=2),), **OWN),
+    # a second run: of a sub-workflow; three levels, with a TERMINATE task; with attempts that are past, and an early signal
+    "reopened": Shape((nesting("s", ONE),), runs=2),
+    "reopened deep": Shape((nesting("s", Shape((nesting("u", ONE), Task("t", ("u",), "CONTROL", asks="FAILED")))),), runs=2),
+    "reopened again": Shape((nesting("s", ONE, tries=2), Task("z", ("s",), mode="WAIT")), runs=2),
 }
 """Every task has one attempt, is mandatory and has clocks that never run out, unless said otherwise."""
 
@@ -74,5 +78,5 @@ TIMED = Shape((
                 tries=2, retry_delay=8),
     ), timeout=90), "a", tries=2, retry_delay=8),
     Task("e", ("s", "w"), "CONTROL"),
-), timeout=160)
+), timeout=160, runs=3)
 """Every clock in one shape; a task that waits for its retry under a pause has its time shifted."""

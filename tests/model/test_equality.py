@@ -31,35 +31,38 @@ from tests.model.world import World
 
 PINNED = {
     #            states, transitions, comparisons
-    "two":      (219, 764, 8541),
-    "child":    (120, 658, 8760),
-    "race":     (339, 1941, 24747),
-    "asked":    (268, 1852, 23852),
-    "hurried":  (1997, 8949, 105841),
-    "deep":     (771, 5074, 59367),
-    "mixed":    (727, 5537, 76335),
-    "again":    (1263, 6950, 97251),
-    "fork":     (1298, 10663, 141482),
-    "skip":     (150, 870, 11550),
-    "own":      (842, 4803, 85042),
-    "reject":   (222, 2010, 31302),
-    "switch":   (351, 3310, 53703),
-    "unsound":  (15, 64, 795),
+    "two":      (219, 764, 9076),
+    "child":    (120, 658, 10054),
+    "race":     (339, 1941, 28291),
+    "asked":    (268, 1852, 27062),
+    "hurried":  (1997, 8949, 109231),
+    "deep":     (771, 5074, 73306),
+    "mixed":    (727, 5537, 86079),
+    "again":    (1263, 6950, 119623),
+    "fork":     (1298, 10663, 171014),
+    "skip":     (150, 870, 13162),
+    "own":      (842, 4803, 115608),
+    "reject":   (222, 2010, 37692),
+    "switch":   (351, 3310, 59965),
+    "unsound":  (15, 64, 837),
+    "reopened": (150, 703, 7429),
+    "reopened deep": (421, 3108, 40495),
+    "reopened again": (1724, 10982, 165088),
 }
-QUICK = ("two", "child", "unsound")
+QUICK = ("two", "child", "unsound", "reopened")
 SKIPPING = ("two", "skip")
 """The shapes in which tasks are skipped; elsewhere there would be several times as many states that are much alike."""
 TOLD = Shape((Task("a"),))
 DELIVERIES = {
-    "held": (TOLD, (153, 348, 4794)),
-    "expired": (hurried(TOLD), (298, 747, 9316)),
-    "bad ends": (evolve(TOLD, hears="BAD_ENDS"), (131, 298, 4114)),
-    "nothing": (evolve(TOLD, hears="NOTHING"), (21, 48, 714)),
-    "rounds": (evolve(TOLD, wait=7), (153, 336, 4794)),
-    "closed": (evolve(TOLD, wait=7, open=0), (261, 576, 8058)),
+    "held": (TOLD, (153, 348, 4918)),
+    "expired": (hurried(TOLD), (298, 747, 9488)),
+    "bad ends": (evolve(TOLD, hears="BAD_ENDS"), (131, 298, 4198)),
+    "nothing": (evolve(TOLD, hears="NOTHING"), (21, 48, 758)),
+    "rounds": (evolve(TOLD, wait=7), (153, 336, 4918)),
+    "closed": (evolve(TOLD, wait=7, open=0), (261, 576, 8246)),
 }
 """Shapes, and what is pinned: states, transitions, comparisons."""
-WALKS = {1: (26520, 5), 2: (26520, 5), 3: (26520, 4), 4: (26520, 6)}
+WALKS = {1: (39102, 8), 2: (39102, 5), 3: (39104, 5), 4: (39104, 6)}
 """By seed: how many pairs are compared, and how often tasks became due between two commands."""
 
 
@@ -158,6 +161,8 @@ class Walk:
         """Compare every command where the walk stands; what each accepted one would lead to."""
         world, found = self.bridge.world(self.state), dict[str, list[State]]()
         for request in self.explorer.requests:
+            if self.explorer.beyond(request, self.state):
+                continue
             given = request.given(self.oracle, self.state, self.now)
             after = self.oracle.commit(request.step, request.row, given, self.state)
             difference = self.bridge.differs(request, self.state, world, after, self.now)

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from kernel.core.archive import Hearing
 from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Plan
+from kernel.core.plan import Cascade, Plan, Reopened
 from kernel.core.program import standard_program
 from kernel.core.records import (
     Change,
@@ -28,7 +28,7 @@ from kernel.spec.vocabulary import ABSENT
 
 @define
 class World:
-    """The rows of one tree in its first run, and the definitions that exist. It is a Snapshot."""
+    """The rows of one tree in its present run, and the definitions that exist. It is a Snapshot."""
 
     root: TreeRow | None = None
     workflows: dict[str, WorkflowRow] = field(factory=dict)
@@ -57,6 +57,15 @@ class World:
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> list[TaskRow]:
         """Copies of several tasks, of those that exist."""
         return [self.own[workflow_id, no].copy() for no in nos if (workflow_id, no) in self.own]
+
+    def all_tasks(self, workflow_id: str) -> list[TaskRow]:
+        """Copies of all tasks of a workflow, by position."""
+        return [row.copy() for (owner, _), row in sorted(self.own.items(), key=lambda e: e[0]) if owner == workflow_id]
+
+    def under(self, workflow_id: str, nos: Sequence[int]) -> list[WorkflowRow]:
+        """Copies of the sub-workflows of these tasks, and of all below them."""
+        first = [w.id for w in self.workflows.values() if w.parent == workflow_id and w.parent_no in nos]
+        return [w.copy() for i, w in self.workflows.items() if any(i == one or i.startswith(one + "/") for one in first)]
 
     def ready(self, workflow_id: str) -> list[TaskRow]:
         """Copies of the tasks that progress may move once the workflow is RUNNING."""
@@ -95,8 +104,12 @@ class World:
     def after(self, plan: Plan) -> tuple[World, list[Change]]:
         """The world as the plan leaves it, and all of the commit's history."""
         world = evolve(
-            self, workflows=dict(self.workflows), own=dict(self.own), outbox=dict(self.outbox), payloads=dict(self.payloads))
-        first = [line for cascade in plan.first for line in world.cascade(cascade, plan)]
+            self, workflows=dict(self.workflows), own={place: row.copy() for place, row in self.own.items()},
+            outbox=dict(self.outbox), payloads=dict(self.payloads))
+        first = [line for row in plan.aside for line in world.set_aside(row, plan)]
+        for reopened in plan.reopened:
+            world.reopen(reopened)
+        first += [line for cascade in plan.first for line in world.cascade(cascade, plan)]
         written: list[list[Any]] = [
             plan.created_workflows, plan.workflows, plan.created_tasks, plan.tasks, plan.created_deliveries, plan.deliveries]
         for rows in written:
@@ -112,6 +125,28 @@ class World:
         if lines:
             world.root = plan.tree
         return world, lines
+
+    def set_aside(self, row: WorkflowRow, plan: Plan) -> list[Change]:
+        """Forget a workflow that stays behind with its run, and its tasks."""
+        found = Counter(task.state for (owner, _), task in self.own.items() if owner == row.id)
+        for place in [place for place in self.own if place[0] == row.id]:
+            del self.own[place]
+        del self.workflows[row.id]
+        name = plan.command.name
+        moved = [("workflow", row.state, 1), *(("task", state, count) for state, count in sorted(found.items()))]
+        return [Change(kind, row.id, "", "SET_ASIDE", state, ABSENT, 0, count, name, "") for kind, state, count in moved]
+
+    def reopen(self, reopened: Reopened) -> None:
+        """Take what a workflow keeps into its next run."""
+        workflow = reopened.workflow
+        assert self.workflows[workflow.id].run == reopened.was
+        self.put(workflow)
+        for (owner, no), row in self.own.items():
+            if owner == workflow.id:
+                row.run = workflow.run
+                if no in reopened.again:
+                    self.payloads.pop((owner, no, "input"), None)
+                    self.payloads.pop((owner, no, "output"), None)
 
     def put(self, row: Record) -> None:
         """Write one row."""

@@ -117,7 +117,7 @@ def test_cascades_are_told_apart() -> None:
 def test_reopening_is_dashed() -> None:
     """Ways back, and only those, are dashed."""
     assert {c.head for c in DRAWINGS["workflow"].curves if c.dashed} == {"RUNNING", "GONE"}
-    assert {c.head for c in DRAWINGS["task"].curves if c.dashed} == {"PENDING", "GONE"}
+    assert {c.head for c in DRAWINGS["task"].curves if c.dashed} == {"PENDING", "IN_PROGRESS", "GONE"}
     assert {c.head for c in DRAWINGS["delivery"].curves if c.dashed} == {"PENDING"}
     assert not any(c.dashed for c in DRAWINGS["cascade"].curves)
 

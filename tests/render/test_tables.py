@@ -11,7 +11,7 @@ from kernel.spec import SPEC
 from kernel.spec.check import fires
 from kernel.spec.language import Table
 from kernel.spec.names import answers
-from kernel.spec.vocabulary import CLOSED, OPEN
+from kernel.spec.vocabulary import CLOSED, OPEN, goes_on, starts_again
 
 CELLS = re.compile(r"(?<!\\)\|")
 every_law = pytest.mark.parametrize("law", SPEC.tables.values(), ids=SPEC.tables)
@@ -61,8 +61,8 @@ def test_every_event_has_its_cause(law: Table) -> None:
     assert list(lines) == [f"`{event}`" for event in law.events]
     alone = {event for event in law.events if lines[f"`{event}`"] == ALONE}
     assert alone == {
-        "workflow": {"RETRY", "RESTART", "RERUN", "SET_ASIDE", "PURGE"},
-        "task": {"POSTPONE", "RESET", "SET_ASIDE"},
+        "workflow": {"PURGE"},
+        "task": {"POSTPONE"},
         "delivery": set(),
     }[law.kind.name]
 
@@ -73,7 +73,9 @@ def test_causes_name_commands_rules_and_cascades() -> None:
     assert lines["`TERMINATE`"] == (
         "command `TERMINATE` (operator); rule 7 `ASKED_TERMINATED`; rule 10 `END_TERMINATED`; a workflow that ends"
     )
-    assert dict(cells(PARTS["task-causes"]()))["`CHILD_FAILED`"] == "rule 2 `HAND_FAILED`"
+    lines = dict(cells(PARTS["task-causes"]()))
+    assert lines["`CHILD_FAILED`"] == "rule 2 `HAND_FAILED`"
+    assert lines["`RESET`"] == "`RESTART` of a workflow; `RETRY` of a workflow; `RERUN` of a workflow; `REOPEN` of a workflow"
 
 
 @every_law
@@ -120,6 +122,17 @@ def test_cascades_and_statements_are_complete() -> None:
     assert len(lines) == len(several)
     assert {line[1]: line[2] for line in lines}["`CANCEL` over `all_tasks`"] == "one UPDATE"
     assert {line[1]: line[2] for line in lines}["`CREATE` over `outbox`"].startswith("one INSERT")
+
+
+def test_what_events_bring_with_them_is_complete() -> None:
+    """Everything that an event brings with it is a line, and each condition that picks rows is told in full."""
+    brought = [(follow, fire) for follow in SPEC.follows for fire in follow.do]
+    lines = cells(PARTS["follows"]())
+    assert [line[0] for line in lines] == [f"`{follow.event}` of a {follow.kind}" for follow, _ in brought]
+    told = {line[0]: line[1] for line in cells(PARTS["picked"]())}
+    assert list(told) == [goes_on.name, starts_again.name]
+    assert "presented resume" in told[goes_on.name]
+    assert "reach of the presented from_task" in told[starts_again.name]
 
 
 def test_every_link_is_a_line() -> None:

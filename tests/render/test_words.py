@@ -76,7 +76,7 @@ READINGS: list[tuple[str, Expr, str]] = [
     ("workflow", every("tasks", Guard("closed", is_(*CLOSED))), "every row of tasks [closed]"),
     ("workflow", no(some("subs", Guard("odd", due))), "not some row of subs [odd]"),
     ("workflow", Linked("tree", "from_task"), "chosen task exists"),
-    ("workflow", Linked("tree", "other"), "it is the tree of the presented other"),
+    ("workflow", Linked("tree", "other"), "it is in tree of the presented other"),
     ("workflow", lt(F("run"), F("run", then=True)), "run < next run"),
     ("task", lt(Param("now"), plus(F("expires"), minus(F("lease"), Lit(2)))), "now < expires + (lease - 2)"),
     ("task", lt(latest(F("expires"), plus(F("lease"), Lit(2))), earliest(F("lease"), Lit(3), Lit(4))),

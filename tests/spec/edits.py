@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve
 
-from kernel.spec.language import NoOp, Property, Refusal, Row, Spec, Step
+from kernel.spec.language import Follow, NoOp, Property, Refusal, Row, Spec, Step
 
 Edit = Callable[[Spec], Spec]
 
@@ -103,6 +103,11 @@ def with_rule(rule: Step) -> Edit:
 def with_command(command: Step) -> Edit:
     """Add a command."""
     return lambda spec: evolve(spec, commands=(*spec.commands, command))
+
+
+def with_follow(follow: Follow) -> Edit:
+    """Let an event bring something with it."""
+    return lambda spec: evolve(spec, follows=(*spec.follows, follow))
 
 
 def with_property(prop: Property) -> Edit:

@@ -17,6 +17,7 @@ from kernel.spec.logic import truth as true
 PRESENTED: dict[str, tuple[Any, ...]] = {
     "now": (1,), "run": (0, 1), "handouts": (0, 1), "claims": (0, 1), "retryable": (0, 1), "delay": (0, 2),
     "proof": ("", "a"), "error": ("", "a"), "origin": ("", "a"), "from_task": (None,), "anyway": (0, 1),
+    "resume": (0, 1),
 }
 """What a caller may present. `now` is 1, so that a time is before, at or after it."""
 VALUES: dict[Sort, tuple[Any, ...]] = {
@@ -31,13 +32,13 @@ def meaning(expr: Expr, row: Any, given: Mapping[str, Any]) -> Any:
         case Lit(value):
             return value
         case Param(name):
-            return given[name]
+            return given.get(name, "")
         case F(name, via, then):
             for step in (*(["then"] if then else []), *via):
                 row = getattr(row, step)
             return getattr(row, name)
         case Linked(link, param):
-            return given[param] is not None and getattr(given[param], link) is row
+            return given.get(param) is not None and row in given[param].behind(link)
         case Q(quantifier, link, body):
             verdicts = [bool(meaning(body.holds, other, given)) for other in row.behind(link)]
             return False not in verdicts if quantifier == "every" else True in verdicts
@@ -194,7 +195,7 @@ def situations(kind: str, *exprs: Expr, state: str = "", along: Iterable[Expr] =
                     given[name] = value
                 case Linked(link, param):
                     chosen = make(SPEC.links[link].source)
-                    setattr(chosen, link, row if value else make(kind))
+                    chosen.sets = {link: [make(kind), *([row] if value else [])]}
                     given[param] = chosen
                 case Q():
                     wanted.setdefault(leaf.link, {})[leaf] = value

@@ -220,12 +220,12 @@ def test_values_are_computed(expr: Expr, expected: Any) -> None:
 
 
 def test_linked_is_the_very_row() -> None:
-    """`Linked` holds of the row behind the link of the row that the caller names, and of no other."""
+    """`Linked` holds of the rows behind the link of the row that the caller names, and of no other."""
     test = function(Linked("tree", "from_task"), {})
     row, other = make("workflow"), make("workflow")
-    assert test(row, {"from_task": make("task", tree=row)}) is True
-    assert test(other, {"from_task": make("task", tree=row)}) is False
-    assert test(row, {"from_task": None}) is False
+    assert test(row, {"from_task": make("task", sets={"tree": [make("workflow"), row]})}) is True
+    assert test(other, {"from_task": make("task", sets={"tree": [row]})}) is False
+    assert not any(test(row, given) for given in ({"from_task": None}, {}))
 
 
 def test_guard_function_is_that_of_its_condition() -> None:

@@ -36,6 +36,7 @@ WORKFLOW = {
     "RETRY": dict.fromkeys(("FAILED", "TIMED_OUT", "TERMINATED"), to("RUNNING")),
     "RESTART": dict.fromkeys(ENDED, to("RUNNING")),
     "RERUN": dict.fromkeys(ENDED, to("RUNNING")),
+    "REOPEN": dict.fromkeys(ENDED, to("RUNNING")),
     "SET_ASIDE": dict.fromkeys(ENDED, to(ABSENT)),
     "PURGE": dict.fromkeys(ENDED, to(ABSENT)),
 }
@@ -63,6 +64,7 @@ TASK = {
     "SKIP": dict.fromkeys(UNSTARTED, to("SKIPPED")),
     "SHIFT": {"SCHEDULED": to("SCHEDULED")},
     "RESET": dict.fromkeys(CLOSED, to("PENDING")),
+    "REOPEN": dict.fromkeys(CLOSED, to("IN_PROGRESS")),
     "SET_ASIDE": dict.fromkeys(CLOSED, to(ABSENT)),
 }
 DELIVERY = {

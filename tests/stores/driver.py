@@ -180,6 +180,34 @@ class Driver:
         workflow, options = self.workflow(), self.options()
         self.ask(lambda k: k.terminate(workflow, **options))
 
+    def root(self) -> Any:
+        """A root, more often one that has ended; sometimes a sub-workflow."""
+        if self.chance.random() < 0.1:
+            return self.workflow()
+        rows = self.read(lambda t: [(w.id, w.state) for w in t.find(None, None, "", LIMIT) if not w.parent])
+        ended = [id for id, state in rows if state not in ("RUNNING", "PAUSED")]
+        return self.some(ended if ended and self.chance.random() < 0.9 else [id for id, _ in rows]) or "nobody"
+
+    def retry(self) -> None:
+        """An operator retries."""
+        root, resume, options = self.root(), self.chance.random() < 0.5, self.options()
+        self.ask(lambda k: k.retry(root, resume_children=resume, **options))
+
+    def restart(self) -> None:
+        """An operator restarts."""
+        root, options = self.root(), self.options()
+        self.ask(lambda k: k.restart(root, **options))
+
+    def rerun(self) -> None:
+        """An operator chooses a task of a tree, sometimes of another one."""
+        root, options = self.root(), self.options()
+        rows = self.read(lambda t: sorted(
+            (w.id, task.ref) for w in t.find(None, None, "", LIMIT) for task in t.tasks(w.id, w.run)))
+        near = [place for place in rows if place[0].split("/")[0] == root]
+        place = self.some(near if near and self.chance.random() < 0.95 else rows)
+        if place is not None:
+            self.ask(lambda k: k.rerun(root, from_task=place[1], in_workflow=place[0], **options))
+
     def tick(self) -> None:
         """The clock fires all that is due, in an order of ours where times are equal."""
         now = self.stands[0].clock.now()
@@ -231,5 +259,6 @@ def handed_out(k: Kernel, subject: Subject, worker: str) -> Lease:
 ACTS: tuple[Callable[[Driver], None], ...] = (
     Driver.start, Driver.register, Driver.poll, Driver.complete, Driver.fail, Driver.heartbeat, Driver.signal, Driver.skip,
     Driver.pause, Driver.resume, Driver.terminate, Driver.tick, Driver.claim, Driver.settle, Driver.redrive,
+    Driver.retry, Driver.restart, Driver.rerun,
 )
-WEIGHTS = (10, 1, 24, 20, 6, 3, 5, 1, 3, 5, 3, 5, 6, 9, 3)
+WEIGHTS = (10, 1, 24, 20, 6, 3, 5, 1, 3, 5, 3, 5, 6, 9, 3, 3, 1, 3)

@@ -105,7 +105,7 @@ def _of_sqlite(store: Store) -> dict[str, list[dict[str, Any]]]:
 
 
 def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    for column in ("expires", "deadline"):
+    for column in ("expires", "deadline", "until"):
         if column in row and row[column] is None:
             row[column] = NEVER
     if table == "task" and row["due"] is None:
@@ -138,7 +138,7 @@ def _name(prepared: Prepared) -> dict[str, Any]:
 def workflow_columns(w: WorkflowRow) -> dict[str, Any]:
     """A workflow as the columns of its table."""
     names = ("id", "run", "state", "parent", "parent_no", "slot", "depth", "started", "changed", "paused_by", "paused_at",
-             "reason")
+             "reason", "until")
     return {**{name: getattr(w, name) for name in names}, "root": root_of(w.id), "deadline": min(w.deadline, NEVER),
             **dict(zip(COUNTERS["workflow"], w.counts, strict=True)), **_name(w.prepared)}
 

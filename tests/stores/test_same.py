@@ -52,7 +52,7 @@ def test_rows_are_equal_in_many_runs(stands: list[Stand], seed: int) -> None:
             assert each.k.audit().findings == ()
 
 
-NOT_YET = {"POSTPONE", "RESET", "SET_ASIDE", "RETRY", "RESTART", "RERUN", "PURGE"}
+NOT_YET = {"POSTPONE", "PURGE"}
 UNWRITTEN = {"HEARTBEAT", "SHIFT", "DEFER"}
 """They change no state, so no line of history tells of them."""
 OUT_OF_REACH = {("REJECT", "SCHEDULED"), ("SIGNAL", "SCHEDULED")}
@@ -81,7 +81,7 @@ def plain(answer: Any) -> Any:
         return [plain(each) for each in answer]
     for columns, name in ((workflow_columns, "WorkflowRow"), (task_columns, "TaskRow"), (delivery_columns, "DeliveryRow")):
         if type(answer).__name__ == name:
-            return columns(answer)
+            return {column: value for column, value in columns(answer).items() if column != "until"}  # for the audit alone
     if type(answer).__name__ == "TreeRow":
         return [answer.root, answer.run, answer.version, answer.clock, answer.tasks]
     return answer.digest if type(answer).__name__ == "Prepared" else answer

@@ -59,14 +59,14 @@ def task(name: str, no: int, **fields: Any) -> Damage:
 def delivery(name: str, **fields: Any) -> Damage:
     """Damage a delivery, or make one."""
     def damage(dump: TreeDump) -> None:
-        facts = dump.deliveries.get((name, "archive"), DeliveryFacts("PENDING", 1, 0, 0, 0, 9, "", "", 0, 3))
-        dump.deliveries[name, "archive"] = facts._replace(**fields)
+        facts = dump.deliveries.get((name, 1, "archive"), DeliveryFacts("PENDING", 1, 0, 0, 0, 9, "", "", 0, 3))
+        dump.deliveries[name, 1, "archive"] = facts._replace(**fields)
     return damage
 
 
 def lost(name: str) -> Damage:
     """Lose a delivery."""
-    return lambda dump: dump.deliveries.__delitem__((name, "archive"))
+    return lambda dump: dump.deliveries.__delitem__((name, 1, "archive"))
 
 
 MIDDLE, LEAF = "w1/middle", "w1/middle/leaf"
@@ -121,9 +121,9 @@ STEPS: list[tuple[tuple[str, ...], Damage, str]] = [
     (("poll",), task("w1", 0, attempt=0), "INV-06: w1 task 0 counts backwards"),
     ((), task("w1", 0, state="IN_PROGRESS"), "INV-06: w1 task 0 was handed out under an old token"),
     (("pause",), task("w1", 0, state="IN_PROGRESS", handouts=1), "INV-07: w1 task 0 was handed out while its workflow was"),
-    (("terminate",), lost("w1"), "INV-14: delivery ('w1', 'archive') is lost"),
-    (("terminate", "deliver"), delivery("w1", claims=0), "INV-14: delivery ('w1', 'archive') is lost"),
-    (("terminate", "deliver"), delivery("w1", state="PENDING"), "INV-04: delivery ('w1', 'archive') was DELIVERED and was"),
+    (("terminate",), lost("w1"), "INV-14: delivery ('w1', 1, 'archive') is lost"),
+    (("terminate", "deliver"), delivery("w1", claims=0), "INV-14: delivery ('w1', 1, 'archive') is lost"),
+    (("terminate", "deliver"), delivery("w1", state="PENDING"), "INV-04: delivery ('w1', 1, 'archive') was DELIVERED and was"),
 ]
 
 

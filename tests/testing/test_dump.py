@@ -29,7 +29,7 @@ def test_a_dump_holds_what_was_asked_for() -> None:
     assert list(dump) == ["a", "b"]
     assert list(dump["a"].workflows) == ["a", "a/middle", "a/middle/leaf"]
     assert {place: facts.state for place, facts in dump["a"].deliveries.items()} == {
-        ("a/middle/leaf", "archive"): "PENDING", ("a/middle", "archive"): "PENDING", ("a", "archive"): "PENDING"}
+        ("a/middle/leaf", 1, "archive"): "PENDING", ("a/middle", 1, "archive"): "PENDING", ("a", 1, "archive"): "PENDING"}
     assert len(dump["a"].tasks) == 7
     assert dump["a"].version == kernel.get("a").version
     assert definitions["a/middle"].source.name == "middle"

@@ -173,7 +173,7 @@ def test_a_hanging_sink_is_let_go() -> None:
     driver.deliver(0)
     assert driver.tally.fired["archive hangs"] == 1
     assert driver.tally.terminations_under_fault == 1
-    assert driver.dump["w1"].deliveries["w1", "archive"].error.startswith("timed out")
+    assert driver.dump["w1"].deliveries["w1", 1, "archive"].error.startswith("timed out")
     assert driver.hasty._relay.courier.hanging("archive") == 0
     driver.finish()
     assert driver.tally.deliveries == {"DELIVERED": 1}

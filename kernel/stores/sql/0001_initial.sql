@@ -34,7 +34,8 @@ CREATE TABLE tree (
     tasks   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One workflow of one run. A sub-workflow's id is a path that begins with its parent's.
+-- One workflow of one run. A sub-workflow's id is a path that begins with its parent's. What later runs keep is part of them,
+-- too: until is the last run of the tree that it is part of, NULL while that is the present one.
 CREATE TABLE workflow (
     key         INTEGER PRIMARY KEY,
     id          TEXT    NOT NULL,
@@ -52,6 +53,7 @@ CREATE TABLE workflow (
     paused_by   TEXT    NOT NULL,
     paused_at   INTEGER NOT NULL,
     reason      TEXT    NOT NULL,
+    until       INTEGER,
     tasks_asks_completed    INTEGER NOT NULL,
     tasks_asks_failed       INTEGER NOT NULL,
     tasks_asks_terminated   INTEGER NOT NULL,

@@ -21,10 +21,10 @@ SELECT w.id, w.run, NULL, count(t.no) || ' of the ' || s.tasks || ' tasks of its
  GROUP BY w.key HAVING count(t.no) <> s.tasks
 
 -- name: audit_STORE_tree_tasks
-WITH there (root, run, tasks) AS MATERIALIZED (
-    SELECT w.root, w.run, count(*) FROM workflow w JOIN task t ON t.workflow = w.key GROUP BY w.root, w.run)
+WITH there (root, tasks) AS MATERIALIZED (
+    SELECT w.root, count(*) FROM workflow w JOIN task t ON t.workflow = w.key WHERE w.until IS NULL GROUP BY w.root)
 SELECT r.root, r.run, NULL, 'its tree has ' || coalesce(t.tasks, 0) || ' tasks, and counts ' || r.tasks
-  FROM tree r LEFT JOIN there t ON t.root = r.root AND t.run = r.run
+  FROM tree r LEFT JOIN there t ON t.root = r.root
  WHERE r.tasks <> coalesce(t.tasks, 0)
 
 -- name: audit_INV-01_open_task
@@ -34,7 +34,8 @@ SELECT w.id, w.run, t.no, t.state || ' under ' || w.state
 
 -- name: audit_INV-01_live_descendant
 SELECT p.id, p.run, NULL, 'its sub-workflow ' || w.id || ' is ' || w.state
-  FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  FROM workflow w JOIN workflow p ON p.id = w.parent
+       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
  WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED') AND p.state NOT IN ('RUNNING', 'PAUSED')
 
 -- :told is who is to be told of what: [definition, topic, state, from when, until when, only of ends on its own account].
@@ -69,12 +70,14 @@ SELECT w.id, w.run, NULL, 'DELIVERED to ' || d.topic || ' without a proof'
 
 -- name: audit_INV-07_below_paused
 SELECT w.id, w.run, NULL, 'RUNNING under a parent that is ' || coalesce(p.state, 'missing')
-  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent
+       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
  WHERE w.parent <> '' AND w.state = 'RUNNING' AND coalesce(p.state, '') <> 'RUNNING'
 
 -- name: audit_INV-09_disagree
 SELECT p.id, p.run, t.no, t.state || ' although its sub-workflow ' || w.id || ' is ' || w.state
-  FROM workflow w JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  FROM workflow w JOIN workflow p ON p.id = w.parent
+       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
   JOIN task t ON t.workflow = p.key AND t.no = w.parent_no AND t.attempt = w.slot
  WHERE (w.state = 'COMPLETED' AND t.state <> 'COMPLETED')
     OR (w.state = 'FAILED' AND t.state NOT IN ('FAILED', 'COMPLETED_WITH_ERRORS'))
@@ -97,7 +100,8 @@ SELECT w.id, w.run, NULL, 'RUNNING, but no task of it can move'
 
 -- name: audit_INV-13_stray_child
 SELECT w.id, w.run, NULL, 'live, but not the sub-workflow of a present attempt'
-  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent AND p.run = w.run
+  FROM workflow w LEFT JOIN workflow p ON p.id = w.parent
+       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
   LEFT JOIN task t ON t.workflow = p.key AND t.no = w.parent_no
  WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED')
        AND (t.no IS NULL OR t.state <> 'IN_PROGRESS' OR t.attempt <> w.slot OR p.state NOT IN ('RUNNING', 'PAUSED'))

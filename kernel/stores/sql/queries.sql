@@ -26,13 +26,14 @@ UPDATE tree SET run = ?, tasks = ? WHERE root = ?
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
        tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
-  FROM workflow WHERE id = ? AND run = ?
+  FROM workflow WHERE id = ?1 AND run <= ?2 AND coalesce(until, ?2) >= ?2
 
 -- name: below
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
        tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
-  FROM workflow WHERE (id = :id OR (id > :id || '/' AND id < :id || '0')) AND run = :run ORDER BY id
+  FROM workflow
+ WHERE (id = :id OR (id > :id || '/' AND id < :id || '0')) AND run <= :run AND coalesce(until, :run) >= :run ORDER BY id
 
 -- name: paused_by
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
@@ -40,19 +41,33 @@ SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started,
        tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :id
 
+-- name: under
+WITH first (id) AS (
+    SELECT id FROM workflow
+     WHERE id > :id || '/' AND id < :id || '0' AND parent = :id AND until IS NULL
+           AND parent_no IN (SELECT value FROM json_each(:nos))),
+found (key) AS (
+    SELECT w.key FROM first f CROSS JOIN workflow w ON w.id = f.id WHERE w.until IS NULL
+    UNION ALL SELECT w.key FROM first f CROSS JOIN workflow w ON w.id > f.id || '/' AND w.id < f.id || '0' WHERE w.until IS NULL)
+SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
+       w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
+       w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly,
+       w.tasks_not_closed_well
+  FROM found CROSS JOIN workflow w ON w.key = found.key ORDER BY w.id
+
 -- name: find
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
        w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
-  FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
- WHERE w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
+  FROM workflow w JOIN definition d ON d.key = w.definition
+ WHERE w.until IS NULL AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: find_in_state
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
        w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
-  FROM workflow w JOIN tree t ON t.root = w.root AND t.run = w.run JOIN definition d ON d.key = w.definition
- WHERE w.state = :state AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
+  FROM workflow w JOIN definition d ON d.key = w.definition
+ WHERE w.until IS NULL AND w.state = :state AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: workflows_in_state
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
@@ -267,6 +282,38 @@ SELECT (SELECT count(*) FROM (
 
 -- name: sizes
 SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT count(*) FROM delivery)
+
+-- ---- re-opening: what is set aside stays behind, what is kept is copied
+
+-- name: leave
+UPDATE workflow SET until = :until WHERE key IN (SELECT value FROM json_each(:keys))
+
+-- name: keep_tasks
+INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, signalled, changed, worker,
+       reason, after_not_passed)
+SELECT :new, no, mode, queue, due, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason,
+       after_not_passed
+  FROM task WHERE workflow = :old AND no NOT IN (SELECT value FROM json_each(:again))
+
+-- name: keep_payloads
+INSERT INTO payload (workflow, no, what, text)
+SELECT :new, no, what, text FROM payload WHERE workflow = :old AND no NOT IN (SELECT value FROM json_each(:again))
+
+-- name: aside_workflow_history
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+       reason, command)
+SELECT :root, :line + row_number() OVER (ORDER BY id), :version, :run, :now, 'workflow', id, '', 'SET_ASIDE', state, 'ABSENT', 0, 1,
+       :by, :actor, '', :command
+  FROM workflow WHERE key IN (SELECT value FROM json_each(:keys))
+
+-- name: aside_task_history
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+       reason, command)
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run, :now, 'task', w.id, '', 'SET_ASIDE', t.state,
+       'ABSENT', 0, count(*), :by, :actor, '', :command
+  FROM workflow w CROSS JOIN task t ON t.workflow = w.key
+ WHERE w.key IN (SELECT value FROM json_each(:keys))
+ GROUP BY w.id, t.state
 
 -- ---- cascades: a fixed number of statements, whatever the number of rows. A workflow's own tasks are reached by its key, for
 -- ---- which SQLite needs one pass only; everything below by the path of its id (:near: only one level down).

@@ -1,0 +1,48 @@
+"""What a task that the caller names is linked to: the tasks above it, those after it, the root of its tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+from kernel.core.records import TaskRow, WorkflowRow
+
+
+@frozen
+class Positions:
+    """Tasks of several workflows, by position."""
+
+    of: Mapping[str, frozenset[int]]
+
+    def __contains__(self, row: TaskRow) -> bool:
+        return row.no in self.of.get(row.workflow, ())
+
+
+def path(task: TaskRow) -> Iterator[TaskRow]:
+    """A task and the sub-workflow tasks that it is below, the next one first."""
+    yield task
+    while task.wf.parent:
+        task = task.wf.up
+        yield task
+
+
+def behind(task: TaskRow, link: str) -> Positions | tuple[WorkflowRow, ...]:
+    """The rows behind a link of a task that the caller names."""
+    onward = list(path(task))
+    if link == "tree":
+        past = any(step.wf.slot != step.wf.up.attempt for step in onward[:-1])
+        return () if past else (onward[-1].wf,)
+    if link == "above":
+        return Positions({step.workflow: frozenset((step.no,)) for step in onward[1:]})
+    return Positions({step.workflow: _after(step) for step in onward})
+
+
+def _after(task: TaskRow) -> frozenset[int]:
+    """The positions of a task and of all that come after it in its workflow, however far."""
+    successors, found, todo = task.wf.prepared.definition.successors, {task.no}, [task.no]
+    while todo:
+        new = set(successors[todo.pop()]) - found
+        found |= new
+        todo += new
+    return frozenset(found)

@@ -141,13 +141,14 @@ def tree(place: Place, workflow_id: str, run: int | None) -> None:
 
 @click.command(cls=StoreCommand)
 @click.argument("workflow_id", metavar="ID")
+@click.option("--run", type=int, metavar="N", help="Only of this run.")
 @click.option("--below", is_flag=True, help="With everything that happened in its tree.")
 @click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Continue behind this line.")
 @limit_option
-def history(place: Place, workflow_id: str, below: bool, after: int, limit: int) -> None:
+def history(place: Place, workflow_id: str, run: int | None, below: bool, after: int, limit: int) -> None:
     """Print what happened, commit by commit."""
     with place.open() as k:
-        lines = k.history(workflow_id, below=below, after=after, limit=limit)
+        lines = k.history(workflow_id, run=run, below=below, after=after, limit=limit)
     place.answer(lines, lambda: _show_history(lines, workflow_id, limit))
 
 

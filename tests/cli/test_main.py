@@ -17,7 +17,8 @@ from kernel.cli.exits import EXITS, code_of
 from tests.cli.stand import Cli
 
 COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "skip",
-            "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "policy", "audit", "diagram", "faults"]
+            "retry", "restart", "rerun", "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "policy",
+            "audit", "diagram", "faults"]
 
 
 def test_the_commands_are_those_that_exist() -> None:

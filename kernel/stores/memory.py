@@ -62,7 +62,10 @@ class MemoryStore:
 
     def find(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """The row of a workflow as part of a run, in which it may be kept from an earlier one."""
-        for earlier in range(run, 0, -1):
+        row = self.workflows.get((workflow_id, run))
+        if row is not None:
+            return row
+        for earlier in range(run - 1, 0, -1):
             row = self.workflows.get((workflow_id, earlier))
             if row is not None:
                 return row if row.until >= run else None
@@ -70,6 +73,9 @@ class MemoryStore:
 
     def own(self, workflow_id: str, run: int) -> dict[int, TaskRow]:
         """The tasks of a workflow as part of a run, by position."""
+        found = self.tasks.get((workflow_id, run))
+        if found is not None:
+            return found
         row = self.find(workflow_id, run)
         return {} if row is None else self.tasks.get((workflow_id, row.run), {})
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernel.testing.stores import MemoryStores
-from tests.zoo import keeping, racing, reopening, terminating
+from tests.zoo import keeping, racing, reopening, stopping, terminating
 from tests.zoo.stand import Exhibit, on_stage
 
 EXHIBITS: tuple[Exhibit, ...] = tuple(sorted(
-    (*terminating.EXHIBITS, *racing.EXHIBITS, *keeping.EXHIBITS, *reopening.EXHIBITS), key=lambda exhibit: exhibit.id))
+    (exhibit for hall in (keeping, racing, reopening, stopping, terminating) for exhibit in hall.EXHIBITS),
+    key=lambda exhibit: exhibit.id))
 PAGE = Path(__file__).parents[2] / "specs" / "evidence" / "zoo.md"
 HEAD = """# The bug zoo
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import attrs
@@ -17,31 +18,45 @@ from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store
 from kernel.spec import SPEC, Spec
-from kernel.spec.language import Fire, Row, Step
+from kernel.spec.language import Fire, Guard, Row, Table
 from kernel.testing.world import KernelFactory
 
 
 def running(program: Callable[[], Program]) -> KernelFactory:
-    """A kernel on another program, which is compiled when it is first asked for."""
+    """A kernel on another program, which is compiled once, when it is first asked for."""
+    once = cache(program)
+
     def make(store: Store, **options: Any) -> Kernel:
-        return Kernel(store, **{**options, "program": program()})
+        return Kernel(store, **{**options, "program": once()})
     return make
+
+
+def tables_with(kind: str, *added: Row, edit: Callable[[Row], Row] = lambda row: row) -> dict[str, Table]:
+    """The lifecycles, one of them with each row edited, and with further rows."""
+    table = SPEC.tables[kind]
+    return {**SPEC.tables, kind: attrs.evolve(table, rows=(*(edit(row) for row in table.rows), *added))}
+
+
+def unguarded(row: Row, *guards: Guard) -> Row:
+    """A row that does not ask for these."""
+    return attrs.evolve(row, guards=tuple(guard for guard in row.guards if guard not in guards))
 
 
 def with_rows(kind: str, edit: Callable[[Row], Row], *, no_ops: bool = True) -> Program:
     """The specification with each row of a table edited; without `no_ops`, what was one is refused."""
-    table = SPEC.tables[kind]
-    edited = attrs.evolve(table, rows=tuple(edit(row) for row in table.rows), no_ops=table.no_ops if no_ops else ())
-    return compile_program(attrs.evolve(SPEC, tables={**SPEC.tables, kind: edited}))
+    tables = tables_with(kind, edit=edit)
+    return with_spec(tables=tables if no_ops else {**tables, kind: attrs.evolve(tables[kind], no_ops=())})
 
 
 def with_rule(name: str, *do: Fire) -> Program:
     """The specification with one progress rule firing something else."""
-    def edited(rule: Step) -> Step:
-        return attrs.evolve(rule, do=do) if rule.name == name else rule
+    return with_rules({name: do})
 
-    assert name in {rule.name for rule in SPEC.progress}
-    return compile_program(attrs.evolve(SPEC, progress=tuple(edited(rule) for rule in SPEC.progress)))
+
+def with_rules(do: Mapping[str, tuple[Fire, ...]]) -> Program:
+    """The specification with these progress rules firing something else."""
+    assert set(do) <= {rule.name for rule in SPEC.progress}
+    return with_spec(progress=tuple(attrs.evolve(rule, do=do.get(rule.name, rule.do)) for rule in SPEC.progress))
 
 
 def with_cascade(*cascade: Fire) -> Program:

@@ -242,7 +242,8 @@ HELD = kernel.WorkflowDef("held", topics=("archive",), tasks=[
     kernel.TaskDef("fork", kind="fork"), kernel.TaskDef("a", after=["fork"]),
     kernel.TaskDef("nest", workflow="leaf", after=["fork"]),
     kernel.TaskDef("approve", kind="wait", after=["fork"]), kernel.TaskDef("join", kind="join", after=["a", "nest", "approve"]),
-    kernel.TaskDef("b", retries=3, retry_delay=60.0), kernel.TaskDef("stop", kind="terminate", asks="COMPLETED", after=["join"])])
+    kernel.TaskDef("b", retries=3, retry_delay=60.0),
+    kernel.TaskDef("stop", kind="terminate", asks="COMPLETED", after=["join"])])
 
 
 def what_only_holds_others_stays(stage: Stage) -> None:

@@ -24,6 +24,7 @@ from kernel.engine.entities import (
     Expired,
     Finding,
     HistoryRow,
+    LateResult,
     Lease,
     Node,
     NotApplied,
@@ -67,9 +68,9 @@ __version__ = _version("lifecycle-kernel")
 __all__ = [
     "Applied", "ArchivePolicy", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon",
     "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding",
-    "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "Lease", "NoSuchTransition",
-    "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Refused", "RelayOptions", "Report",
-    "SchemaMismatch", "Served", "Settled", "Sink", "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly",
-    "StoreUnavailable", "Task", "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked", "UnsafeStore", "Worked", "Worker",
-    "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
+    "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "LateResult", "Lease",
+    "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Refused",
+    "RelayOptions", "Report", "SchemaMismatch", "Served", "Settled", "Sink", "StoreCorrupt", "StoreError", "StoreFull",
+    "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked", "UnsafeStore",
+    "Worked", "Worker", "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
 ]

@@ -12,7 +12,7 @@ from kernel.cli.common import Place, StoreCommand
 from kernel.cli.text import faint, heading, number, safe, say, state, table, when
 from kernel.cli.tree import draw
 from kernel.core.decide import Choice
-from kernel.engine.entities import Delivery, HistoryRow, Page, Report, Task, Workflow
+from kernel.engine.entities import Delivery, HistoryRow, LateResult, Page, Report, Task, Workflow
 from kernel.engine.states import DeliveryState, WorkflowState
 
 FINDINGS_SHOWN = 20
@@ -70,12 +70,13 @@ def show(place: Place, workflow_id: str, task: str | None, run: int | None) -> N
         tasks = k.tasks(workflow_id, run=run)
         choices = k.allowed(workflow_id, task)
         deliveries = [d for d in k.deliveries(workflow_id=workflow_id) if d.run == workflow.run]
+        late = [each for each in k.late(workflow_id) if each.run == workflow.run and task in (None, each.task)]
     if task is not None:
         (one,) = (t for t in tasks if t.ref == task)
-        place.answer({"task": one, "choices": choices}, lambda: _show_task(one, choices))
+        place.answer({"task": one, "late": late, "choices": choices}, lambda: _show_task(one, late, choices))
         return
-    value = {"workflow": workflow, "tasks": tasks, "deliveries": deliveries, "choices": choices}
-    place.answer(value, lambda: _show_workflow(workflow, tasks, deliveries, choices))
+    value = {"workflow": workflow, "tasks": tasks, "deliveries": deliveries, "late": late, "choices": choices}
+    place.answer(value, lambda: _show_workflow(workflow, tasks, deliveries, late, choices))
 
 
 def _facts(pairs: Iterable[tuple[str, str]]) -> None:
@@ -88,7 +89,19 @@ def _json(value: object) -> str:
     return "" if value is None else safe(json.dumps(value), 200)
 
 
-def _show_workflow(workflow: Workflow, tasks: list[Task], deliveries: list[Delivery], choices: list[Choice]) -> None:
+def _show_late(late: list[LateResult]) -> None:
+    """What came too late, beside the history."""
+    for each in late:
+        what = f"failed: {safe(each.reason, 60)}" if each.event == "FAIL" else f"output {_json(each.output)}"
+        if each.event == "COMPLETE" and each.size and each.output is None:
+            what = f"{each.size:,} bytes, not kept"
+        worker = safe(each.worker, 30) or "a worker"
+        say(f"\nlate: {each.event} of {safe(each.task, 60)}, attempt {each.attempt}, by {worker} at {when(each.at)}: {what}")
+
+
+def _show_workflow(
+    workflow: Workflow, tasks: list[Task], deliveries: list[Delivery], late: list[LateResult], choices: list[Choice]
+) -> None:
     say(f"{heading(safe(workflow.id))}  {state(workflow.state)}")
     _facts((
         ("definition", f"{safe(workflow.name)} version {workflow.definition_version}"),
@@ -104,10 +117,11 @@ def _show_workflow(workflow: Workflow, tasks: list[Task], deliveries: list[Deliv
          safe(t.reason, 40)) for t in tasks])
     for delivery in deliveries:
         say(f"\ndelivery {safe(delivery.id)}  {state(delivery.state)}  {faint(_remark(delivery))}")
+    _show_late(late)
     _show_choices(choices)
 
 
-def _show_task(task: Task, choices: list[Choice]) -> None:
+def _show_task(task: Task, late: list[LateResult], choices: list[Choice]) -> None:
     say(f"{heading(safe(task.ref))} of {safe(task.workflow_id)}  {state(task.state)}")
     _facts((
         ("type", f"{safe(task.type)} ({task.mode.lower()})"), ("attempt", str(task.attempt)),
@@ -116,6 +130,7 @@ def _show_task(task: Task, choices: list[Choice]) -> None:
         ("expires", when(task.expires) if task.expires else ""), ("changed", when(task.changed)),
         ("reason", safe(task.reason, 200)), ("input", _json(task.input)), ("output", _json(task.output)),
     ))
+    _show_late(late)
     _show_choices(choices)
 
 
@@ -146,19 +161,24 @@ def tree(place: Place, workflow_id: str, run: int | None) -> None:
 @click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Continue behind this line.")
 @limit_option
 def history(place: Place, workflow_id: str, run: int | None, below: bool, after: int, limit: int) -> None:
-    """Print what happened, commit by commit."""
+    """Print what happened, commit by commit.
+
+    Results that came too late, which changed nothing, stand behind it.
+    """
     with place.open() as k:
         lines = k.history(workflow_id, run=run, below=below, after=after, limit=limit)
-    place.answer(lines, lambda: _show_history(lines, workflow_id, limit))
+        late = [each for each in k.late(workflow_id) if run in (None, each.run)] if len(lines) < limit else []
+    place.answer(lines, lambda: _show_history(lines, late, workflow_id, limit))
 
 
-def _show_history(lines: list[HistoryRow], workflow_id: str, limit: int) -> None:
+def _show_history(lines: list[HistoryRow], late: list[LateResult], workflow_id: str, limit: int) -> None:
     table(("version", "when (UTC)", "what", "event", "state", "by", "reason"), [
         (str(line.version), when(line.at), _subject(line, workflow_id), line.event,
          f"{'' if line.source == 'ABSENT' else safe(line.source) + ' '}→ {state(line.target)}", _by(line),
          safe(line.reason, 40)) for line in lines])
     if len(lines) == limit:
         say(faint(f"more: --after {lines[-1].seq}"))
+    _show_late(late)
 
 
 def _subject(line: HistoryRow, workflow_id: str) -> str:

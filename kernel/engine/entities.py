@@ -165,6 +165,27 @@ class Page:
 
 
 @frozen
+class LateResult:
+    """What a worker reported too late: under a lease that was not its any more. It changed nothing."""
+
+    workflow_id: str
+    task: str
+    run: int
+    attempt: int
+    handouts: int
+    """With the run, the token of the lease that was presented."""
+    worker: str
+    at: datetime
+    event: str
+    """COMPLETE or FAIL."""
+    reason: str
+    size: int
+    """Bytes of its output."""
+    output: Any
+    """None, too, when it is too large to be kept."""
+
+
+@frozen
 class Delivery:
     """One outbox entry."""
 

@@ -22,12 +22,13 @@ from kernel.engine.clock import SystemClock
 from kernel.engine.entities import Applied, Lease, Workflow
 from kernel.engine.explain import error_of, no_op_of, not_found
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
+from kernel.engine.late import keep_late
 from kernel.engine.ports import Chance, Clock, Store, Transaction
 from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
 from kernel.engine.timers import Ticked, tick
-from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, NotFound, quoted
+from kernel.errors import Fenced, GuardRefused, InvalidDefinition, InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import ENDED
 
 
@@ -302,15 +303,24 @@ class Kernel(Reader):
             given={"run": lease.run, "handouts": lease.handouts, **given}, **options)
 
     def complete(self, lease: Lease, *, output: Any = None, **options: Unpack[Options]) -> Applied:
-        """The task is done. A stale lease raises Fenced and changes nothing."""
-        return self.commit(self._on_lease("COMPLETE", lease, options, output=output))
+        """The task is done. A stale lease raises Fenced and changes nothing; what it brought can be read with `late`."""
+        return self._report(self._on_lease("COMPLETE", lease, options, output=output), lease)
 
     def fail(self, lease: Lease, *, retryable: bool = True, output: Any = None, **options: Unpack[Options]) -> Applied:
         """The attempt failed: another one follows while the definition allows it. A stale lease raises Fenced.
 
         `output` is kept when no other attempt follows: each one starts without output.
         """
-        return self.commit(self._on_lease("FAIL", lease, options, output=output, retryable=int(bool(retryable))))
+        return self._report(
+            self._on_lease("FAIL", lease, options, output=output, retryable=int(bool(retryable))), lease)
+
+    def _report(self, command: Command, lease: Lease) -> Applied:
+        """A result. One that comes too late is kept beside the history."""
+        try:
+            return self.commit(command)
+        except Fenced:
+            keep_late(self, command, lease.attempt)
+            raise
 
     def heartbeat(self, lease: Lease) -> Lease:
         """Hold the task for another lease time. A stale lease raises Fenced: stop working."""

@@ -55,6 +55,22 @@ class Timer(NamedTuple):
     subject: Subject
 
 
+class LateRecord(NamedTuple):
+    """A result that came under a lease that was not the stored one; `text` is its output, None when that is too large."""
+
+    workflow: str
+    no: int
+    run: int
+    handouts: int
+    what: str
+    at: int
+    worker: str
+    attempt: int
+    reason: str
+    size: int
+    text: str | None
+
+
 class Waiting(NamedTuple):
     """How much waits: timers that are due, outbox entries due, PENDING, LEASED and DEAD, and when the first became due."""
 
@@ -148,6 +164,12 @@ class Transaction(Protocol):
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One outbox entry."""
+
+    def keep_late(self, record: LateRecord, most: int) -> None:
+        """Keep a late result, once for each lease; of its task no more than the `most` newest."""
+
+    def late(self, workflow_id: str) -> list[LateRecord]:
+        """The late results of a workflow, of all its runs, the oldest first."""
 
     def backlog(self, now: int) -> Waiting:
         """What waits: timers that are due, and the outbox entries that are not delivered."""

@@ -9,7 +9,7 @@ from kernel.core.program import Program
 from kernel.core.records import root_of
 from kernel.core.view import View
 from kernel.engine import inputs, reading
-from kernel.engine.entities import Backlog, Delivery, HistoryRow, Node, Page, Report, Task, Workflow, moment
+from kernel.engine.entities import Backlog, Delivery, HistoryRow, LateResult, Node, Page, Report, Task, Workflow, moment
 from kernel.engine.explain import row_of
 from kernel.engine.ports import Clock, Store
 from kernel.engine.states import DeliveryState, WorkflowState
@@ -56,6 +56,16 @@ class Reader:
             only = None if below else workflow_id
             records = transaction.history(root_of(workflow_id), only, run, after, limit)
         return [reading.history_row(record) for record in records]
+
+    def late(self, workflow_id: str) -> list[LateResult]:
+        """What workers reported too late for tasks of a workflow, the oldest first: the newest few of each task.
+
+        It is kept beside the history and changed nothing.
+        """
+        workflow_id = inputs.workflow(workflow_id)
+        with self.store.transaction(write=False) as transaction:
+            row = reading.workflow_row(transaction, workflow_id)[1]
+            return [reading.late_result(record, row) for record in transaction.late(workflow_id)]
 
     def find(
         self, *, state: str | None = None, name: str | None = None, after: str | None = None, limit: int = 100

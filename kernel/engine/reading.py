@@ -9,9 +9,21 @@ from typing import Any
 from kernel.core.outputs import Outputs
 from kernel.core.plan import Subject
 from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
-from kernel.engine.entities import Delivery, Finding, HistoryRow, Lease, Node, Report, Task, Workflow, moment, moment_or_none
+from kernel.engine.entities import (
+    Delivery,
+    Finding,
+    HistoryRow,
+    LateResult,
+    Lease,
+    Node,
+    Report,
+    Task,
+    Workflow,
+    moment,
+    moment_or_none,
+)
 from kernel.engine.explain import delivery_id, not_found
-from kernel.engine.ports import HistoryRecord, Transaction
+from kernel.engine.ports import HistoryRecord, LateRecord, Transaction
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
 from kernel.errors import InvalidInput, StoreCorrupt, quoted
 
@@ -130,6 +142,15 @@ def delivery(row: DeliveryRow) -> Delivery:
         state=DeliveryState(row.state), attempt=row.attempt, sends=row.sends,
         due=moment_or_none(row.due) if row.state == "PENDING" else None, proof=row.proof, error=row.error,
     )
+
+
+def late_result(record: LateRecord, row: WorkflowRow) -> LateResult:
+    """A late result as callers get it."""
+    facts = row.prepared.facts
+    return LateResult(
+        workflow_id=record.workflow, task=facts[record.no].ref if record.no < len(facts) else str(record.no), run=record.run,
+        attempt=record.attempt, handouts=record.handouts, worker=record.worker, at=moment(record.at), event=record.what,
+        reason=record.reason, size=record.size, output=loaded(record.text))
 
 
 def delivery_subject(text: object) -> Subject:

@@ -17,7 +17,7 @@ from kernel.core.records import (
     WorkflowRow,
 )
 from kernel.core.working_set import in_scope
-from kernel.engine.ports import HistoryRecord, Recorded
+from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.errors import StoreUnavailable
 from kernel.stores.memory_transaction import DeliveryKey, MemoryTransaction
 
@@ -42,6 +42,7 @@ class MemoryStore:
         self.payloads: dict[tuple[str, int, int, str], str] = {}
         self.lines: dict[str, list[HistoryRecord]] = {}
         self.records: dict[tuple[str, str], Recorded] = {}
+        self.late: dict[tuple[str, int, int, int, str], LateRecord] = {}
         self.definitions: dict[tuple[str, int], Prepared] = {}
         self.archive: dict[int, tuple[ArchivePolicy | None, Hearing | None]] = {}
         """The store's own archive policies by the time from which each is in force."""

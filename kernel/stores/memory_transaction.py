@@ -22,7 +22,7 @@ from kernel.core.records import (
 )
 from kernel.core.structure import Definition
 from kernel.core.working_set import in_scope
-from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation, Waiting
+from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
 from kernel.engine.zones import offsets
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
@@ -303,6 +303,18 @@ class MemoryTransaction:
                   for d in self.store.outbox.values() if d.state == "LEASED" and self._come(d.expires, now, d.workflow)]
         found.sort(key=lambda entry: entry[0])
         return [timer for _, timer in found[:limit]]
+
+    def keep_late(self, record: LateRecord, most: int) -> None:
+        """Keep a late result."""
+        self._put(self.store.late, record[:5], record)
+        of_task = [each for each in self.late(record.workflow) if each.no == record.no]
+        for old in of_task[:-most]:
+            self._drop(self.store.late, old[:5])
+
+    def late(self, workflow_id: str) -> list[LateRecord]:
+        """The late results of a workflow."""
+        found = [each for each in self.store.late.values() if each.workflow == workflow_id]
+        return sorted(found, key=lambda each: (each.at, each[1:5]))
 
     def backlog(self, now: int) -> Waiting:
         """What waits."""

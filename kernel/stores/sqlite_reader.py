@@ -11,7 +11,7 @@ from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
-from kernel.engine.ports import HistoryRecord, Recorded, Timer, Violation, Waiting
+from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
@@ -222,6 +222,10 @@ class SqliteReader:
         """How many workflows, tasks and deliveries there are."""
         workflows, tasks, deliveries = self._rows("sizes")[0]
         return workflows, tasks, deliveries
+
+    def late(self, workflow_id: str) -> list[LateRecord]:
+        """The late results of a workflow."""
+        return [LateRecord(*row) for row in self._rows("late", (workflow_id,))]
 
     def backlog(self, now: int) -> Waiting:
         """What waits."""

@@ -13,7 +13,7 @@ from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
 from kernel.core.structure import Definition
-from kernel.engine.ports import Recorded
+from kernel.engine.ports import LateRecord, Recorded
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
 from kernel.stores.sqlite_reader import SqliteReader
@@ -71,6 +71,11 @@ class SqliteTransaction(SqliteReader):
         """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
         self._run("forget", (before, limit))
         return self.connection.changes()
+
+    def keep_late(self, record: LateRecord, most: int) -> None:
+        """Keep a late result."""
+        self._run("keep_late", record)
+        self._run("drop_late", {"workflow": record.workflow, "no": record.no, "most": most})
 
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""

@@ -16,6 +16,26 @@ from tests.cli.stand import Cli
 DB = "sqlite:///kernel.db"
 
 
+def test_late_results_are_shown(cli: Cli, order: str) -> None:
+    """With the workflow, its task, and behind its history; as JSON where there is a place for them."""
+    with kernel.open(DB) as k:
+        (lease,) = k.poll("reserve", worker="w1")
+        k.terminate(order)
+        with pytest.raises(kernel.Fenced):
+            k.complete(lease, output={"n": "x" * 20_000})
+        with pytest.raises(kernel.Fenced):
+            k.fail(lease, reason="too slow")
+    told = [f"late: {what}" for what in ("COMPLETE of reserve, attempt 1, by w1 at", "FAIL of reserve, attempt 1, by w1 at")]
+    for command in (("show", order), ("show", order, "reserve"), ("history", order)):
+        out = cli(*command).out
+        assert all(line in out for line in told)
+        assert "20,008 bytes, not kept" in out
+        assert "failed: too" in out
+    assert [each["event"] for each in cli("show", order, "--json").json["late"]] == ["COMPLETE", "FAIL"]
+    assert len(cli("show", order, "reserve", "--json").json["late"]) == 2
+    assert "late: " not in cli("show", order, "approve").out
+
+
 def test_list_shows_pages(cli: Cli, order: str) -> None:
     """A listing is cut at its limit, says how it continues, and the pages together are the whole."""
     for name in ("a", "b", "c"):
@@ -46,7 +66,7 @@ def test_show_says_what_is_allowed_and_why_the_rest_is_not(cli: Cli, order: str)
     assert "  not RESUME     it is already RUNNING\n" in ran.out
     assert "  not TIME_OUT   its deadline has not passed  (guard: deadline passed)\n" in ran.out
     value = cli("show", order, "--json").json
-    assert {*value} == {"workflow", "tasks", "deliveries", "choices"}
+    assert {*value} == {"workflow", "tasks", "deliveries", "late", "choices"}
     assert value["workflow"]["started"].endswith("Z")
 
 

@@ -50,9 +50,11 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "deliveries": ((), {"state": None, "workflow_id": None, "after": None, "limit": 10}),
     "audit": ((), {}),
     "backlog": ((), {}),
+    "late": (("w",), {}),
     "outcome": (("id",), {"workflow_id": "w"}),
 }
-READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "archive_policy", "audit", "backlog")
+READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "archive_policy", "audit", "backlog",
+         "late")
 OUTSIDE = {"command", "commit", "apply", "close"}
 """Of the kernel's own machinery: what callers use is above."""
 

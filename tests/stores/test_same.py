@@ -108,6 +108,8 @@ def answers(t: Transaction, chance: random.Random, now: int) -> Iterator[tuple[s
     timers = t.timers(now + 40_000_000, LIMIT)
     yield "timers", sorted((timer.command, placed(timer.subject)) for timer in timers)
     yield "names", t.names()
+    for workflow in [*ids, "nobody"]:
+        yield f"late {workflow}", t.late(workflow)
     yield "sizes", t.sizes()
     yield "violations", sorted(t.violations())
     for name, version in (("leaf", None), ("leaf", 1), ("leaf", 9), ("nobody", None)):

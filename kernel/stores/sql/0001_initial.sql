@@ -145,6 +145,22 @@ CREATE TABLE history (
     PRIMARY KEY (root, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- Results that came under a lease that was not the stored one: beside the history, and read by nobody who decides.
+CREATE TABLE late (
+    workflow    TEXT    NOT NULL,
+    no          INTEGER NOT NULL,
+    run         INTEGER NOT NULL,
+    handouts    INTEGER NOT NULL,
+    what        TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    worker      TEXT    NOT NULL,
+    attempt     INTEGER NOT NULL,
+    reason      TEXT    NOT NULL,
+    size        INTEGER NOT NULL,
+    text        TEXT,
+    PRIMARY KEY (workflow, no, run, handouts, what)
+) STRICT, WITHOUT ROWID;
+
 -- What is kept of each command whose id the caller chose: what was asked and what came of it, as JSON; for a while. Both are
 -- empty where nothing came of it and nothing may any more. root is empty for a poll, which is on no tree.
 CREATE TABLE command (

@@ -82,9 +82,10 @@ def _set_aside(view: View, workflow: WorkflowRow, begun: Reopened) -> None:
     """What hangs below tasks that start again stays with the old run."""
     facts = workflow.prepared.facts
     view.anew |= {(workflow.id, no) for no in begun.again}
-    for row in view.snapshot.under(workflow.id, [no for no in begun.again if facts[no].mode == "WORKFLOW"]):
-        view.plan.aside.append(row)
-        view.gone.add(row.id)
+    rows = list(view.snapshot.under(workflow.id, [no for no in begun.again if facts[no].mode == "WORKFLOW"]))
+    view.plan.aside += rows
+    view.gone |= {row.id for row in rows}
+    for row in rows:
         view.workflows.pop(row.id, None)
         view.tree.tasks -= len(row.prepared.facts)
 

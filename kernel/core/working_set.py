@@ -27,6 +27,9 @@ from kernel.errors import StoreCorrupt, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT
 
+_NOTHING: Mapping[Any, Any] = {}
+_NOBODY: frozenset[Any] = frozenset()
+
 
 class WorkingSet:
     """Loads rows as they are needed, links them, and lets a row that is read late catch up with the cascades so far."""
@@ -47,13 +50,13 @@ class WorkingSet:
         self.tasks: dict[tuple[str, int], TaskRow] = {}
         self.before: dict[str, WorkflowRow] = {}
         self.woken: dict[WorkflowRow | TaskRow, None] = {}
-        self.whole: dict[str, list[TaskRow]] = {}
+        self.whole: Mapping[str, list[TaskRow]] = _NOTHING
         """All tasks of those workflows that were read as a whole."""
-        self.links: dict[tuple[TaskRow, str], Any] = {}
+        self.links: Mapping[tuple[TaskRow, str], Any] = _NOTHING
         """What the task that the caller names is linked to."""
-        self.gone: set[str] = set()
+        self.gone: frozenset[str] = _NOBODY
         """The workflows that this decision set aside, and where it may start others."""
-        self.anew: set[tuple[str, int]] = set()
+        self.anew: frozenset[tuple[str, int]] = _NOBODY
         """The tasks that start again: nothing that they took in or gave in an earlier run counts."""
 
     def set_time(self, now: int) -> None:
@@ -111,7 +114,8 @@ class WorkingSet:
         """All tasks of a workflow, by position."""
         rows = self.whole.get(workflow.id)
         if rows is None:
-            rows = self.whole[workflow.id] = [self.keep_task(row) for row in self.snapshot.all_tasks(workflow.id)]
+            rows = [self.keep_task(row) for row in self.snapshot.all_tasks(workflow.id)]
+            self.whole = {**self.whole, workflow.id: rows}
         return rows
 
     def behind(self, row: WorkflowRow | TaskRow, link: str) -> Any:
@@ -120,7 +124,8 @@ class WorkingSet:
             return self.own(row)
         found = self.links.get((row, link))
         if found is None:
-            found = self.links[row, link] = behind(row, link)
+            found = behind(row, link)
+            self.links = {**self.links, (row, link): found}
         return found
 
     def _link(self, row: TaskRow, workflow: WorkflowRow) -> None:

@@ -199,8 +199,8 @@ def test_outputs_of_an_earlier_run_do_not_count() -> None:
     world, _ = settled("w/s/u.y")
     world.payloads["w", 1, "output"] = world.payloads["w/s", 0, "output"] = world.payloads["w", 0, "output"] = "1"
     view = View(standard_program(), world, Command("", Subject("w")), TreeRow("w", 1, 1, NOW, 9), NOW)
-    view.anew.add(("w", 1))
-    view.gone.add("w/s")
+    view.anew |= {("w", 1)}
+    view.gone |= {"w/s"}
     assert [view.payload("w", 1, "output"), view.payload("w/s", 0, "output"), view.payload("w", 0, "output")] == [
         None, None, "1"]
     assert view.workflow("w/s") is None

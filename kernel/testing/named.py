@@ -103,7 +103,7 @@ class Ids(Inventory):
         def effect(result: Applied | Workflow | None) -> Iterator[str]:
             if self.dump != before:
                 yield "answer: a repeated command changed something"
-            if isinstance(again.answer, Applied) and result is not None and result != again.answer:
+            if isinstance(again.answer, Applied) and isinstance(result, Applied) and result != again.answer:
                 yield f"answer: the first was {again.answer}; now it is {result}"
 
         self._unharmed(f"again: {again.text}", lambda: again.call(command_id=again.id),

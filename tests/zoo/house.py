@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernel.testing.stores import MemoryStores
-from tests.zoo import keeping, racing, reopening, stopping, terminating
+from tests.zoo import keeping, latent, racing, reopening, stopping, telling, terminating
 from tests.zoo.stand import Exhibit, on_stage
 
 EXHIBITS: tuple[Exhibit, ...] = tuple(sorted(
-    (exhibit for hall in (keeping, racing, reopening, stopping, terminating) for exhibit in hall.EXHIBITS),
+    (exhibit for hall in (keeping, latent, racing, reopening, stopping, telling, terminating) for exhibit in hall.EXHIBITS),
     key=lambda exhibit: exhibit.id))
 PAGE = Path(__file__).parents[2] / "specs" / "evidence" / "zoo.md"
+READ = "nowhere: read in the code of conductor-oss/conductor"
 HEAD = """# The bug zoo
 
 Real bugs of real engines. Each is a scenario in `tests/zoo/` that is played, fault included, on the memory store and on SQLite:
@@ -43,8 +44,8 @@ def failure(exhibit: Exhibit) -> str:
 def rows() -> Iterator[str]:
     """The rows of the table."""
     for exhibit in EXHIBITS:
-        cells = (exhibit.id, ", ".join(map(link, exhibit.links)), exhibit.was, f"`{exhibit.scenario.__name__}`", exhibit.says,
-                 failure(exhibit))
+        reported = ", ".join(map(link, exhibit.links)) or READ
+        cells = (exhibit.id, reported, exhibit.was, f"`{exhibit.scenario.__name__}`", exhibit.says, failure(exhibit))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -13,9 +13,10 @@ from kernel.engine.kernel import Kernel
 from kernel.errors import Refused
 from kernel.spec import SPEC
 from kernel.spec.language import Fire, Follow, Row, both, is_, no
-from kernel.spec.vocabulary import starts_again
+from kernel.spec.vocabulary import no_end_asked, something_to_retry, starts_again
+from kernel.testing.clock import ManualClock
 from kernel.testing.sinks import Behaviour, MemoryArchive
-from tests.zoo.plants import running, with_rows, with_spec
+from tests.zoo.plants import running, unguarded, with_rows, with_spec
 from tests.zoo.stand import Exhibit, Stage, answer, same, still_open, tasks, workflows
 
 LEAF = kernel.WorkflowDef("leaf", topics=("archive",), tasks=[kernel.TaskDef("x")])
@@ -161,6 +162,74 @@ def _one_branch_only() -> Program:
     return with_follow("workflow", "RETRY", Fire("RESET", "tasks", both(starts_again.holds, no(is_("CANCELED")))))
 
 
+# ---- B21 -----------------------------------------------------------------------------------------------------------------
+PLAIN = kernel.WorkflowDef("plain", topics=("archive",), timeout=60.0, tasks=[kernel.TaskDef("pick"), kernel.TaskDef("ship")])
+ASKING = kernel.WorkflowDef("asking", topics=("archive",), tasks=[
+    kernel.TaskDef("pick"), kernel.TaskDef("x"), kernel.TaskDef("stop", kind="terminate", asks="TERMINATED", after=["pick"])])
+
+
+def _paused_when_all_is_done(k: Kernel) -> None:
+    leases = [*k.poll("pick"), *k.poll("ship")]
+    k.pause("w")
+    for lease in leases:
+        k.complete(lease)
+
+
+def _terminated_when_all_is_done(k: Kernel) -> None:
+    _paused_when_all_is_done(k)
+    k.terminate("w")
+
+
+def _out_of_time(k: Kernel) -> None:
+    assert isinstance(k.clock, ManualClock)
+    k.clock.advance(61)
+    k.tick()
+
+
+ENDS: dict[str, tuple[kernel.WorkflowDef, Callable[[Kernel], object], str, str]] = {
+    "nothing was done": (PLAIN, lambda k: None, "RUNNING", "NoSuchTransition"),
+    "paused": (PLAIN, _paused_when_all_is_done, "PAUSED", "NoSuchTransition"),
+    "no task is unfinished": (PLAIN, _terminated_when_all_is_done, "TERMINATED", "GuardRefused"),
+    "none failed, all were canceled": (PLAIN, lambda k: k.terminate("w"), "TERMINATED", "applied"),
+    "its time was over": (PLAIN, _out_of_time, "TIMED_OUT", "applied"),
+    "one failed": (PLAIN, lambda k: k.fail(k.poll("pick")[0], retryable=False), "FAILED", "applied"),
+    "all is done": (PLAIN, finish, "COMPLETED", "NoSuchTransition"),
+    "a task asked for the end": (ASKING, lambda k: k.complete(k.poll("pick")[0]), "TERMINATED", "GuardRefused"),
+}
+"""What became of a workflow, its state, and what a retry is answered."""
+
+
+def retry_without_a_failed_task(stage: Stage) -> None:
+    """A TERMINATED workflow without a failed task was retried, and the answer was an internal error: what a retry needs was
+    declared nowhere.
+
+    Netflix/conductor#428
+    """
+    for name, (definition, act, state, wanted) in ENDS.items():
+        one = stage.another()
+        k = one.k
+        k.register(definition)
+        k.start(definition.name, workflow_id="w")
+        act(k)
+        before = k.tree("w")
+        same(f"where {name}", str(k.get("w").state), state)
+        same(f"retry where {name}", answer(lambda: k.retry("w")), wanted)  # noqa: B023 - called at once
+        same(f"the run where {name}", k.get("w").run, 2 if wanted == "applied" else 1)
+        if wanted == "applied":
+            finish(k)
+            same(f"in the end where {name}", str(k.get("w").state), "COMPLETED")
+        else:
+            same(f"the tree where {name}", k.tree("w") == before, True)
+        one.sound("w")
+
+
+def _retries_anything() -> Program:
+    def any_end(row: Row) -> Row:
+        return unguarded(row, something_to_retry, no_end_asked) if row.event == "RETRY" else row
+
+    return with_rows("workflow", any_end)
+
+
 EXHIBITS = (
     Exhibit("B02", ("conductor-oss/conductor#615",), restart_after_a_failed_archive, running(_adopts_what_is_there),
             "RESTART starts no task again"),
@@ -168,4 +237,6 @@ EXHIBITS = (
             "re-opening goes on in the run that was archived"),
     Exhibit("B20", ("conductor-oss/conductor#1222", "conductor-oss/conductor#1274"), retry_inside_a_fork,
             running(_one_branch_only), "RETRY starts what FAILED again, and leaves what was CANCELED with it"),
+    Exhibit("B21", ("Netflix/conductor#428",), retry_without_a_failed_task, running(_retries_anything),
+            "RETRY asks for no task to retry"),
 )

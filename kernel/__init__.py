@@ -15,7 +15,7 @@ from importlib.metadata import version as _version
 from kernel import spec
 from kernel.core.archive import ArchivePolicy
 from kernel.core.decide import Choice
-from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
+from kernel.core.definitions import ExpiryPolicy, RetryLogic, TaskDef, TaskKind, TimeoutPolicy, WorkflowDef
 from kernel.engine.daemon import Daemon, Served
 from kernel.engine.entities import (
     Applied,
@@ -70,7 +70,8 @@ __all__ = [
     "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding",
     "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kernel", "KernelError", "LateResult", "Lease",
     "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Refused",
-    "RelayOptions", "Report", "SchemaMismatch", "Served", "Settled", "Sink", "StoreCorrupt", "StoreError", "StoreFull",
-    "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked", "UnsafeStore",
-    "Worked", "Worker", "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
+    "RelayOptions", "Report", "RetryLogic", "SchemaMismatch", "Served", "Settled", "Sink", "StoreCorrupt", "StoreError",
+    "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked",
+    "TimeoutPolicy", "UnsafeStore", "Worked", "Worker", "Workflow", "WorkflowDef", "WorkflowState", "load_definitions",
+    "open", "spec",
 ]

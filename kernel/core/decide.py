@@ -17,10 +17,13 @@ from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, Work
 from kernel.core.reopen import reopen
 from kernel.core.snapshot import Snapshot
 from kernel.core.view import Move, View, cause_of, pick
+from kernel.core.working_set import missing
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import Lock, Table
 from kernel.spec.vocabulary import ABSENT, ENDED, ENDED_BADLY, held
 
+UNLISTED = ("START", "WAKE", "ALERT", "ELAPSE", "OVERRUN", "OVERDUE")
+"""Commands that nobody would choose: that a workflow begins, and what the clock does besides EXPIRE and TIME_OUT."""
 Blocked = tuple[str, str, str, str]
 """The event, the state, the guard that is false (empty: no row), and why."""
 Enabled = tuple[Action, list[Move]]
@@ -41,7 +44,9 @@ def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
     """The rows that an action moves one by one, each with its line; None when one cannot move. All reads the state before."""
     moves: list[Move] = []
     for part in action.moves:
-        target: Record = getattr(row, part.link) if part.link else row
+        target: Record | None = getattr(row, part.link) if part.link else row
+        if target is None:
+            raise missing(f"the {part.link} of task {quoted(cast(TaskRow, row).ref)}")
         line = pick(view.program, target, part.event, view.given)
         if line is None:
             return None
@@ -76,9 +81,8 @@ def declined(table: Table, state: str, event: str) -> tuple[bool, str]:
 def blocked(view: View, action: Action, row: Record) -> Blocked:
     """Why a command is not enabled: the first false guard of the line that came furthest, or one of the command itself."""
     for part in action.moves:
-        target: Record = getattr(row, part.link) if part.link else row
-        if pick(view.program, target, part.event, view.given) is None:
-            return _blocked(view, target, part.event)
+        if not part.link and pick(view.program, row, part.event, view.given) is None:
+            return _blocked(view, row, part.event)
     guard = next(guard for guard, holds in action.guards if not holds(row, view.given))
     return action.step.name, row.state, guard.name, guard.why
 
@@ -237,8 +241,8 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
         view.set_time(row.changed)
     if command.chosen is not None:
         view.given = {**view.given, "from_task": view.named(command.chosen)}
-    moves = moves_of(view, action, row)
-    if moves is None or (action.guards and not action.holds(row, view.given)):
+    moves = moves_of(view, action, row) if action.holds(row, view.given) else None
+    if moves is None:
         return refuse(view, action, row)
     perform(view, action, row, moves)
     view.annotate(row)
@@ -262,8 +266,8 @@ def choices(view: View, row: Record) -> tuple[Choice, ...]:
     """Every command that exists for a row, and whether the one who may give it could give it now."""
     found = []
     for name, action in view.program.commands.items():
-        if action.step.on == row.kind and name not in ("START", "WAKE"):
-            allowed = moves_of(view, action, row) is not None and action.holds(row, view.given)
+        if action.step.on == row.kind and name not in UNLISTED:
+            allowed = action.holds(row, view.given) and moves_of(view, action, row) is not None
             _, _, guard, why = ("", "", "", "") if allowed else blocked(view, action, row)
             found.append(Choice(name, allowed, guard, why))
     return tuple(found)
@@ -271,7 +275,8 @@ def choices(view: View, row: Record) -> tuple[Choice, ...]:
 
 def presented(row: Record, now: int) -> dict[str, Any]:
     """What the one who may move the row would present: the lease that is stored, a proof, no delay, its first task."""
-    given: dict[str, Any] = {"now": now, "retryable": 1, "delay": 0, "proof": "proof", "error": "error", "anyway": 0}
+    given: dict[str, Any] = {
+        "now": now, "chance": 0, "retryable": 1, "delay": 0, "proof": "proof", "error": "error", "anyway": 0}
     if isinstance(row, TaskRow):
         given |= {"run": row.wf.run, "handouts": row.handouts, "origin": row.workflow}
     elif isinstance(row, WorkflowRow):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -18,45 +19,16 @@ from attrs import field
 from kernel.core import checks
 from kernel.core.archive import ARCHIVE, COMPENSATION, ArchivePolicy
 from kernel.core.checks import LIMITS, check_json, check_name
+from kernel.core.kinds import ExpiryPolicy, Mode, RetryLogic, TaskKind, TimeoutPolicy
+from kernel.core.moments import duration, moment
 from kernel.core.order import Positions, check_reads, in_order, index_of, positions
-from kernel.core.template import expressions
-from kernel.errors import InvalidDefinition, quoted
+from kernel.core.template import expressions, is_templated
+from kernel.errors import InvalidDefinition, InvalidInput, quoted
 
 __all__ = [
-    "LIMITS", "ExpiryPolicy", "Links", "Mode", "TaskDef", "TaskKind", "WorkflowDef", "check_json", "check_name",
+    "LIMITS", "ExpiryPolicy", "Links", "Mode", "RetryLogic", "TaskDef", "TaskKind", "TimeoutPolicy", "WorkflowDef",
+    "check_json", "check_name",
 ]
-
-
-class TaskKind(StrEnum):
-    """What moves a task: a worker, a signal, a child workflow, or progress alone (all others)."""
-
-    WORKER = "worker"
-    WAIT = "wait"
-    WORKFLOW = "workflow"
-    FORK = "fork"
-    JOIN = "join"
-    SWITCH = "switch"
-    SET = "set"
-    NOOP = "noop"
-    TERMINATE = "terminate"
-
-
-class Mode(StrEnum):
-    """The kinds as the task lifecycle tells them apart."""
-
-    WORKER = "WORKER"
-    WAIT = "WAIT"
-    WORKFLOW = "WORKFLOW"
-    CONTROL = "CONTROL"
-
-
-class ExpiryPolicy(StrEnum):
-    """What follows when a lease or the poll timeout ends: another attempt, the workflow's end, or a record only."""
-
-    RETRY = "RETRY"
-    TIME_OUT_WF = "TIME_OUT_WF"
-    ALERT_ONLY = "ALERT_ONLY"
-
 
 _MODES = {TaskKind.WORKER: Mode.WORKER, TaskKind.WAIT: Mode.WAIT, TaskKind.WORKFLOW: Mode.WORKFLOW}
 _ENDS = ("COMPLETED", "FAILED", "TERMINATED")
@@ -76,8 +48,25 @@ def _kind(value: Any) -> Any:
     return TaskKind(value) if isinstance(value, str) and value in set(TaskKind) else value
 
 
+def _one_of(choices: type[StrEnum], value: Any) -> Any:
+    return choices(value) if isinstance(value, str) and value in set(choices) else value
+
+
 def _policy(value: Any) -> Any:
-    return ExpiryPolicy(value) if isinstance(value, str) and value in set(ExpiryPolicy) else value
+    return _one_of(ExpiryPolicy, value)
+
+
+def _logic(value: Any) -> Any:
+    return _one_of(RetryLogic, value)
+
+
+def _late(value: Any) -> Any:
+    return _one_of(TimeoutPolicy, value)
+
+
+def _written(value: Any) -> Any:
+    """A time as text: that of a datetime, which must say where it holds."""
+    return value.isoformat() if isinstance(value, datetime) and value.tzinfo is not None else value
 
 
 def _own(what: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +87,13 @@ class TaskDef:
     workflow          the child that it starts: a name, an expression that gives one, or an inline definition
     workflow_version  the child's version; None for the newest when it starts
     retries           attempts after the first, each `retry_delay` after the one before it
+    retry_logic       how that delay grows: FIXED; LINEAR_BACKOFF: 1, 2, 3 times; EXPONENTIAL_BACKOFF: 1, 2, 4 times as long
+    retry_delay_max   the longest such delay; `retry_jitter`: by chance, up to so much is added to each
     lease             how long a worker may stay silent; `poll_timeout`: how long to wait for a worker, None for ever
-    on_expiry         what follows when one of these two ends
+    attempt_timeout   how long one attempt may take; `total_timeout`: how long all of them may, with the waits between them
+    on_expiry         what follows when one of these four runs out
+    wait_for          of a wait task: after so long it completes without a signal; seconds, a text like "2 hours 5 minutes",
+                      or an expression that gives one of these; `wait_until`: at that time, in ISO 8601 or by an expression
     optional          a bad end counts as COMPLETED_WITH_ERRORS
     permissive        after a bad end its successors still run; the workflow fails when every task is closed
     on                of a switch: the text, or an expression, whose value chooses a branch
@@ -120,8 +114,15 @@ class TaskDef:
     workflow_version: int | None = field(kw_only=True, default=None)
     retries: int = field(kw_only=True, default=0)
     retry_delay: float = field(kw_only=True, default=0.0, converter=_seconds)
+    retry_logic: RetryLogic = field(kw_only=True, default=RetryLogic.FIXED, converter=_logic)
+    retry_delay_max: float | None = field(kw_only=True, default=None, converter=_seconds)
+    retry_jitter: float = field(kw_only=True, default=0.0, converter=_seconds)
     lease: float = field(kw_only=True, default=60.0, converter=_seconds)
     poll_timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
+    attempt_timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
+    total_timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
+    wait_for: float | str | None = field(kw_only=True, default=None, converter=_seconds)
+    wait_until: str | datetime | None = field(kw_only=True, default=None, converter=_written)
     optional: bool = field(kw_only=True, default=False)
     permissive: bool = field(kw_only=True, default=False)
     on_expiry: ExpiryPolicy = field(kw_only=True, default=ExpiryPolicy.RETRY, converter=_policy)
@@ -145,7 +146,8 @@ class TaskDef:
 class WorkflowDef:
     """A named and versioned set of tasks, with the topics to which its ends are delivered.
 
-    `timeout` is in seconds, None for none; `restartable` says whether a COMPLETED one may be restarted. `defaults` are
+    `timeout` is in seconds, None for none; with `on_timeout` ALERT_ONLY it is only recorded that it passed.
+    `restartable` says whether a COMPLETED one may be restarted. `defaults` are
     keys of the input for those who start it without them. `output` may hold expressions, which are read when it COMPLETES;
     without one the output is that of its last task that was done. `variables` are what `${workflow.variables.x}` reads
     before a set task sets it. `within` is set by `flatten` alone: the name of the definition in which this one was written
@@ -162,6 +164,7 @@ class WorkflowDef:
     topics: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
     archive: ArchivePolicy | None = field(kw_only=True, default=None)
     timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
+    on_timeout: TimeoutPolicy = field(kw_only=True, default=TimeoutPolicy.TIME_OUT_WF, converter=_late)
     restartable: bool = field(kw_only=True, default=True)
     defaults: dict[str, Any] = field(kw_only=True, factory=dict)
     output: dict[str, Any] = field(kw_only=True, factory=dict)
@@ -195,19 +198,39 @@ def _check_task(task: TaskDef) -> None:
     if not isinstance(task.input, dict):
         checks.refuse(place, "input", f"it must be an object, not {checks.shown(task.input)}", "give a dict")
     _check_child(place, task)
-    checks.whole(place, "retries", task.retries, least=0)
-    checks.seconds(place, "retry_delay", task.retry_delay, least=0.0)
-    checks.seconds(place, "lease", task.lease, least=LIMITS.tick)
-    if task.poll_timeout is not None:
-        checks.seconds(place, "poll_timeout", task.poll_timeout, least=LIMITS.tick)
+    _check_clocks(place, task)
     checks.flag(place, "optional", task.optional)
     checks.flag(place, "permissive", task.permissive)
-    checks.choice(place, "on_expiry", task.on_expiry, ExpiryPolicy)
     _check_branch(place, task)
     if task.kind == TaskKind.TERMINATE:
         checks.choice(place, "asks", task.asks, _ENDS)
     elif task.asks is not None:
         checks.refuse(place, "asks", f"only a terminate task asks for an end, not a {task.kind} task", "leave it out")
+
+
+def _check_clocks(place: str, task: TaskDef) -> None:
+    checks.whole(place, "retries", task.retries, least=0)
+    checks.seconds(place, "retry_delay", task.retry_delay, least=0.0)
+    checks.choice(place, "retry_logic", task.retry_logic, RetryLogic)
+    checks.seconds(place, "retry_jitter", task.retry_jitter, least=0.0)
+    checks.seconds(place, "lease", task.lease, least=LIMITS.tick)
+    limits = {"retry_delay_max": task.retry_delay_max, "poll_timeout": task.poll_timeout,
+              "attempt_timeout": task.attempt_timeout, "total_timeout": task.total_timeout}
+    for name, most in limits.items():
+        if most is not None:
+            checks.seconds(place, name, most, least=LIMITS.tick)
+    checks.choice(place, "on_expiry", task.on_expiry, ExpiryPolicy)
+    for name, value, read in (("wait_for", task.wait_for, duration), ("wait_until", task.wait_until, moment)):
+        if value is None:
+            continue
+        if task.kind != TaskKind.WAIT:
+            checks.refuse(place, name, f"only a wait task waits, not a {task.kind} task", "leave it out")
+        if isinstance(value, str) and is_templated(value):
+            continue
+        try:
+            read(value)
+        except InvalidInput as error:
+            checks.refuse(place, name, f"{checks.shown(value)}: {error.why}", error.hint)
 
 
 def _check_branch(place: str, task: TaskDef) -> None:
@@ -263,6 +286,7 @@ def _check_workflow(definition: WorkflowDef) -> None:
         checks.refuse(place, "archive", f"{checks.shown(archive)} is no ArchivePolicy", "give one, or leave it out")
     if definition.timeout is not None:
         checks.seconds(place, "timeout", definition.timeout, least=LIMITS.tick)
+    checks.choice(place, "on_timeout", definition.on_timeout, TimeoutPolicy)
     checks.flag(place, "restartable", definition.restartable)
     for name, given in (("defaults", definition.defaults), ("output", definition.output), ("variables", definition.variables)):
         if not isinstance(given, dict):
@@ -338,7 +362,8 @@ class Links:
 
 def _references(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
     found: list[int] = []
-    for name, template in (("input", task.input), ("workflow", task.workflow), ("on", task.on)):
+    for name, template in (("input", task.input), ("workflow", task.workflow), ("on", task.on),
+                           ("wait_for", task.wait_for), ("wait_until", task.wait_until)):
         found.extend(positions(place, name, _read(place, name, template), index))
     return tuple(dict.fromkeys(found))
 

@@ -12,10 +12,12 @@ from attrs import evolve, frozen
 
 from kernel.core.checks import canonical, check_json
 from kernel.core.definitions import TaskDef, TaskKind
+from kernel.core.moments import duration, moment
 from kernel.core.outputs import Outputs
-from kernel.core.records import OWN, Payload, Prepared, TaskRow, WorkflowRow, child_id
+from kernel.core.records import OWN, Payload, Prepared, TaskRow, WorkflowRow, child_id, microseconds
 from kernel.core.template import Source, resolve
 from kernel.errors import KernelError, quoted
+from kernel.spec.language import NEVER
 
 if TYPE_CHECKING:
     from kernel.core.working_set import WorkingSet
@@ -43,6 +45,9 @@ class Judged:
     """Of a sub-workflow: how many tasks the tree had when it was judged."""
     writes: tuple[Payload, ...] = ()
     says: str = ""
+    wait_for: int = NEVER
+    wait_until: int = NEVER
+    """Of a wait that depends on expressions: how long, in microseconds, and until when."""
     variables: str | None = None
     """Of a set task: the variables that it was judged with."""
 
@@ -139,6 +144,14 @@ def _judge_child(view: WorkingSet, task: TaskRow, text: str) -> Judged:
     return Judged(0, limit) if limit else Judged(1, "", text, child, view.tree.tasks)
 
 
+def _judge_wait(view: WorkingSet, task: TaskRow, source: TaskDef) -> Judged:
+    scope = Scope(view, task.wf, task)
+    found = (None if given is None else resolve(given, scope) for given in (source.wait_for, source.wait_until))
+    seconds, until = found
+    return Judged(1, wait_for=NEVER if seconds is None else microseconds(duration(seconds)),
+                  wait_until=NEVER if until is None else moment(until))
+
+
 # ---- what a control task writes when it is passed --------------------------------------------------------------------------
 def _judge_switch(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict[str, Any]) -> Judged:
     on = resolve(source.on, Scope(view, task.wf, task))
@@ -177,7 +190,7 @@ def judge(view: WorkingSet, task: TaskRow) -> Judged:
         if task.facts.mode == "WORKFLOW":
             return _judge_child(view, task, text)
         control = _CONTROLS.get(source.kind)
-        verdict = control(view, task, source, value) if control else Judged(1)
+        verdict = control(view, task, source, value) if control else _judge_wait(view, task, source)
         return evolve(verdict, input=text) if definition.templated[task.no] else verdict
     except KernelError as error:
         return Judged(0, error.why or error.asked)

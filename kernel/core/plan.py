@@ -43,6 +43,8 @@ class Command:
     """START only: the workflow's input, JSON text."""
     chosen: Subject | None = None
     """RERUN only: the task from which on everything runs again."""
+    chance: int = 0
+    """Millionths, drawn for this command: what is left to chance (how long a retry waits) is decided by it."""
 
 
 @frozen(eq=False)

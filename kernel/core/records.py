@@ -6,97 +6,23 @@ since the Unix epoch. The single links of the specification (`wf`, `up`, `child`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from attrs import define, field, frozen
 
-from kernel.core.archive import ARCHIVE, COMPENSATION, HEARS_ALL, Hearing, Zones, compiled
-from kernel.core.definitions import TaskDef, TaskKind
+from kernel.core.archive import HEARS_ALL, Hearing
+from kernel.core.facts import MICROSECONDS, OWN, Attributes, Facts, Prepared, facts_of, microseconds, prepare
 from kernel.core.nobody import NOBODY, Nobody
-from kernel.core.structure import Definition
-from kernel.core.template import is_templated
 from kernel.spec.language import NEVER
 
 if TYPE_CHECKING:
     from kernel.core.judge import Judged
 
-MICROSECONDS = 1_000_000
-OWN = -1
-"""In place of a task's position: the workflow itself (its payload, its history)."""
-
-
-def microseconds(seconds: float | None) -> int:
-    """A duration in seconds as stored; None never comes."""
-    return NEVER if seconds is None else round(seconds * MICROSECONDS)
-
-
-@frozen
-class Facts:
-    """What the tables read of a task's definition; the attributes of the kind `task`."""
-
-    ref: str
-    type: str
-    mode: str
-    optional: int
-    permissive: int
-    tries: int
-    retry_delay: int
-    lease: int
-    poll_timeout: int
-    on_expiry: str
-    asks: str
-    branch: int
-    switch: int
-    """The position of the switch in whose branch it stands, when it stands in one."""
-    judged: bool
-    """Whether something may prevent it: expressions to resolve, a sub-workflow to find, a switch that chooses otherwise."""
-
-
-_WRITING = (TaskKind.SWITCH, TaskKind.SET, TaskKind.TERMINATE)
-"""What is judged even without expressions: what it writes when it is passed is found out by judging."""
-
-
-def facts_of(task: TaskDef, switch: int = OWN, branch: int = 0) -> Facts:
-    """The facts of one task definition, which stands in a branch of a switch or in none."""
-    return Facts(
-        ref=task.ref, type=task.type, mode=task.mode.value, optional=int(task.optional), permissive=int(task.permissive),
-        tries=task.retries + 1, retry_delay=microseconds(task.retry_delay), lease=microseconds(task.lease),
-        poll_timeout=microseconds(task.poll_timeout), on_expiry=task.on_expiry.value, asks=task.asks or "",
-        branch=branch, switch=switch,
-        judged=branch > 0 or task.workflow is not None or task.kind in _WRITING or is_templated(task.input),
-    )
-
-
-@frozen(eq=False)
-class Prepared:
-    """A definition made ready to run: its structure and the facts of its tasks, by position."""
-
-    definition: Definition
-    facts: tuple[Facts, ...]
-    timeout: int
-    hearings: Mapping[str, Hearing] = field(factory=dict)
-    """What each topic hears; of a topic that is not here, all ends."""
-
-    @property
-    def digest(self) -> str:
-        """Identifies the content."""
-        return self.definition.digest
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The topics that may hear of a run's end."""
-        source = self.definition.source
-        return (*source.topics, COMPENSATION) if source.failure_workflow else source.topics
-
-
-def prepare(definition: Definition, zones: Zones | None = None) -> Prepared:
-    """Make a definition ready to run. `zones` gives the rules of the zone that its archive policy names, if it names one."""
-    source = definition.source
-    facts = tuple(facts_of(task, *where) for task, where in zip(source.tasks, definition.switches, strict=True))
-    return Prepared(definition, facts, microseconds(source.timeout),
-                    {ARCHIVE: compiled(source.archive, zones),
-                     COMPENSATION: Hearing("BAD_ENDS" if source.failure_on_terminate else "FAILURES", own=1)})
+__all__ = [
+    "MICROSECONDS", "OWN", "Change", "DeliveryRow", "Facts", "Payload", "Policy", "Prepared", "Record", "TaskRow", "TreeRow",
+    "WorkflowRow", "child_id", "facts_of", "microseconds", "prepare", "root_of",
+]
 
 
 @frozen
@@ -159,6 +85,11 @@ class WorkflowRow:
         return self.prepared.timeout
 
     @property
+    def on_timeout(self) -> str:
+        """What its deadline does."""
+        return self.prepared.on_timeout
+
+    @property
     def restartable(self) -> int:
         """1 when it may be restarted although it COMPLETED."""
         return int(self.prepared.definition.source.restartable)
@@ -186,7 +117,7 @@ class WorkflowRow:
 
 
 @define(eq=False)
-class TaskRow:
+class TaskRow(Attributes):
     """One task of one workflow and run; `no` is its position in the definition."""
 
     kind: ClassVar[str] = "task"
@@ -199,6 +130,9 @@ class TaskRow:
     handouts: int
     not_before: int
     expires: int
+    attempt_ends: int
+    total_ends: int
+    wakes: int
     signalled: int
     changed: int
     worker: str
@@ -213,59 +147,18 @@ class TaskRow:
     """Whether the decision that it was read for writes it."""
 
     @property
-    def ref(self) -> str:
-        """Its reference in the definition."""
-        return self.facts.ref
+    def wait_for(self) -> int:
+        """How long it waits before it completes by itself."""
+        known = self.facts.wait_for
+        judged: int = self.view.judged(self).wait_for if known is None else known
+        return judged
 
     @property
-    def mode(self) -> str:
-        """Who moves it."""
-        return self.facts.mode
-
-    @property
-    def optional(self) -> int:
-        """1 when its bad end is COMPLETED_WITH_ERRORS."""
-        return self.facts.optional
-
-    @property
-    def permissive(self) -> int:
-        """1 when its bad end lets its successors go on."""
-        return self.facts.permissive
-
-    @property
-    def tries(self) -> int:
-        """How many attempts it has."""
-        return self.facts.tries
-
-    @property
-    def retry_delay(self) -> int:
-        """How long the next attempt waits."""
-        return self.facts.retry_delay
-
-    @property
-    def lease(self) -> int:
-        """How long a worker holds it without a heartbeat."""
-        return self.facts.lease
-
-    @property
-    def poll_timeout(self) -> int:
-        """How long it may stay SCHEDULED."""
-        return self.facts.poll_timeout
-
-    @property
-    def on_expiry(self) -> str:
-        """What its expiry does."""
-        return self.facts.on_expiry
-
-    @property
-    def asks(self) -> str:
-        """How a TERMINATE task ends its workflow."""
-        return self.facts.asks
-
-    @property
-    def branch(self) -> int:
-        """Which branch of its switch it stands in, counted from 1; 0 for a task in none."""
-        return self.facts.branch
+    def wait_until(self) -> int:
+        """Until when it does."""
+        known = self.facts.wait_until
+        judged: int = self.view.judged(self).wait_until if known is None else known
+        return judged
 
     @property
     def switch(self) -> TaskRow:
@@ -278,11 +171,6 @@ class TaskRow:
         """Of a switch that was passed: the branch that it chose; read by the view."""
         choice: int = self.view.choice(self)
         return choice
-
-    @property
-    def judged(self) -> bool:
-        """Whether something may prevent it."""
-        return self.facts.judged
 
     @property
     def sound(self) -> int:
@@ -302,7 +190,8 @@ class TaskRow:
         """A private copy."""
         return TaskRow(
             self.workflow, self.no, self.run, self.state, self.attempt, self.handouts, self.not_before, self.expires,
-            self.signalled, self.changed, self.worker, self.reason, self.counts[:], self.facts,
+            self.attempt_ends, self.total_ends, self.wakes, self.signalled, self.changed, self.worker, self.reason,
+            self.counts[:], self.facts,
         )
 
 

@@ -50,7 +50,7 @@ def compile_definition(definition: WorkflowDef) -> Definition:
         predecessors=links.predecessors,
         successors=successors_of(links.predecessors),
         references=links.references,
-        templated=tuple(is_templated([task.input, task.workflow]) for task in definition.tasks),
+        templated=tuple(is_templated([task.input, task.workflow, task.wait_for, task.wait_until]) for task in definition.tasks),
         switches=switches,
         cases=cases,
     )

@@ -165,7 +165,8 @@ class View(WorkingSet):
             for place, by_how_much in (move for other in before for move in born[other].get("after", ())):
                 counts[place] += by_how_much
             row = TaskRow(
-                workflow.id, no, workflow.run, line.target, 0, 0, 0, NEVER, 0, now, "", "", counts, facts, workflow, self)
+                workflow.id, no, workflow.run, line.target, 0, 0, 0, NEVER, NEVER, NEVER, NEVER, 0, now, "", "", counts,
+                facts, workflow, self)
             for name, value in sets:
                 setattr(row, name, value)
             row.touched = True

@@ -43,7 +43,7 @@ class WorkingSet:
         """`now` is in microseconds; `given` is what the command's guards and fields read."""
         self.program, self.snapshot, self.command, self.tree, self.now = program, snapshot, command, tree, now
         self.plan = Plan(command, now, tree, False)
-        self.given: Mapping[str, Any] = {**command.given, "now": now}
+        self.given: Mapping[str, Any] = {**command.given, "now": now, "chance": command.chance}
         self.cause = ""
         """Why the next end up the tree happens, in words."""
         self.workflows: dict[str, WorkflowRow] = {}

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from kernel.core.archive import ArchivePolicy
-from kernel.core.checks import check_json
+from kernel.core.checks import LIMITS, check_json
 from kernel.core.definitions import WorkflowDef
 from kernel.engine.entities import Lease
 from kernel.engine.zones import offsets
@@ -65,6 +65,13 @@ def state(value: object, states: type[StrEnum]) -> str | None:
     if value is not None and (not isinstance(value, str) or value not in {str(each) for each in states}):
         raise InvalidInput(f"the state {quoted(value)}", why="there is no such state", allowed=tuple(states))
     return value
+
+
+def seconds(value: object, what: str) -> float:
+    """A duration in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LIMITS.seconds:
+        raise InvalidInput(f"{what} {quoted(value)}", why=f"it is no number of seconds from 0 to {LIMITS.seconds:,.0f}")
+    return float(value)
 
 
 def output(value: Any) -> str | None:

@@ -15,7 +15,7 @@ from kernel.core.definitions import WorkflowDef
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
-from kernel.core.records import OWN, WorkflowRow, root_of
+from kernel.core.records import OWN, WorkflowRow, microseconds, root_of
 from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, outcomes, reading
 from kernel.engine.clock import SystemClock
@@ -91,7 +91,7 @@ class Kernel(Reader):
             name, subject, given or {}, outcomes.generated(self.chance) if command_id is None else outcomes.named(command_id),
             request, self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
             inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, None, input, chosen,
-        )
+            chance=self.chance.getrandbits(20) * 1_000_000 >> 20)
 
     def commit(self, command: Command) -> Applied:
         """Decide and write, in one transaction. Raises Refused, NotFound, or an error of the store."""
@@ -321,6 +321,15 @@ class Kernel(Reader):
         except Fenced:
             keep_late(self, command, lease.attempt)
             raise
+
+    def postpone(self, lease: Lease, seconds: float, *, output: Any = None, **options: Unpack[Options]) -> Applied:
+        """Hand the task back for later: the same attempt is due again after so many seconds. A stale lease raises Fenced.
+
+        `output` is how far it came: kept, and there for whoever takes it next. The clocks of its attempt and of the whole
+        task run on.
+        """
+        delay = microseconds(inputs.seconds(seconds, "the delay"))
+        return self.commit(self._on_lease("POSTPONE", lease, options, output=output, delay=delay))
 
     def heartbeat(self, lease: Lease) -> Lease:
         """Hold the task for another lease time. A stale lease raises Fenced: stop working."""

@@ -37,7 +37,7 @@ class Ticked:
 
 def tick(kernel: Kernel, limit: int) -> Ticked:
     """Fire what is due, earliest first, batch by batch, each in its own commit, until nothing is or the limit is reached."""
-    fired = {"EXPIRE": 0, "WAKE": 0, "TIME_OUT": 0, "RELEASE": 0}
+    fired = {"EXPIRE": 0, "ELAPSE": 0, "WAKE": 0, "TIME_OUT": 0, "RELEASE": 0}
     while (left := limit - sum(fired.values())) > 0:
         with kernel.store.transaction(write=False) as transaction:
             timers = transaction.timers(kernel.clock.now(), min(left, BATCH))
@@ -48,22 +48,24 @@ def tick(kernel: Kernel, limit: int) -> Ticked:
                 done += 1
         if not done or len(timers) < BATCH:
             break
-    return Ticked(fired["EXPIRE"], fired["WAKE"], fired["TIME_OUT"], fired["RELEASE"], forget(kernel, limit))
+    return Ticked(fired["EXPIRE"], fired["WAKE"] + fired["ELAPSE"], fired["TIME_OUT"], fired["RELEASE"], forget(kernel, limit))
+
+
+INSTEAD = {"EXPIRE": ("ALERT", "OVERRUN"), "TIME_OUT": ("OVERDUE",), "RELEASE": ("BURY",)}
+"""What is given where the first is refused: what is late is only recorded, a sub-workflow ends when the time of its task is
+over, a delivery without attempts is dead."""
 
 
 def fire(kernel: Kernel, timer: Timer) -> bool:
     """Give one command of the clock. Somebody may have been faster: then the refusal is the right answer."""
-    lost = {"claims": -1, "error": "the relay that held it did not come back"}
-    reasons = {"EXPIRE": "its time ran out", "TIME_OUT": "its deadline passed"}
-    given = {**lost, "delay": 0} if timer.command == "RELEASE" else None
-    try:
-        kernel.commit(kernel.command(
-            timer.command, timer.subject, given=given, reason=reasons.get(timer.command, ""), actor="clock"))
-    except Refused:
-        if timer.command != "RELEASE":
-            return False
+    lost = {"claims": -1, "error": "the relay that held it did not come back", "delay": 0}
+    reasons = {"EXPIRE": "its time ran out", "ELAPSE": "its wait is over", "TIME_OUT": "its deadline passed"}
+    for name in (timer.command, *INSTEAD.get(timer.command, ())):
         try:
-            kernel.commit(kernel.command("BURY", timer.subject, given=lost, actor="clock"))
+            kernel.commit(kernel.command(
+                name, timer.subject, given=lost if timer.command == "RELEASE" else None,
+                reason=reasons.get(timer.command, ""), actor="clock"))
         except Refused:
-            return False
-    return True
+            continue
+        return True
+    return False

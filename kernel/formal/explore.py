@@ -62,7 +62,7 @@ class Request:
     def given(self, oracle: Oracle, state: State, now: int = NOW) -> Given:
         """What is presented, where things stand in this state."""
         chosen, named = dict(self.choices), self.step.params
-        given: dict[str, Value] = {"now": now, **{name: chosen[name] for name in named if name in chosen}}
+        given: dict[str, Value] = {"now": now, "chance": 0, **{name: chosen[name] for name in named if name in chosen}}
         if "origin" in named:
             given["origin"] = oracle.places[self.row].id
         if "run" in named:
@@ -110,7 +110,11 @@ class Explorer:
     def __init__(
         self, spec: Spec, shape: Shape, *, kinds: Collection[str] = ("workflow", "task"), within: Within | None = None
     ) -> None:
-        """Write the shape out and list the requests on rows of these kinds; go on only from states that are `within`."""
+        """Write the shape out and list the requests on rows of these kinds.
+
+        Go on only from states that are `within`, and in which no task was handed out more often than it has attempts: a
+        worker could hand its task back for ever.
+        """
         self.spec, self.tree, self.within = spec, Tree(spec, shape), within
         self.oracle = Oracle(spec, self.tree)
         self.requests = requests(spec, self.tree, kinds)
@@ -138,6 +142,12 @@ class Explorer:
         reopening = [e for e in self.spec.tables[request.step.on].reopening if e in {f.event for f in self.spec.follows}]
         return (run == self.tree.shape.runs and any(fire.event in reopening for fire in request.step.do)
                 and self.oracle.moves(request.step, request.row, request.given(self.oracle, state), state) is not None)
+
+    def bounded(self, state: State) -> bool:
+        """Whether to go on from a state."""
+        handouts, attempt = (self.tree.columns["task"][name] for name in ("handouts", "attempt"))
+        few = all(int(state[row][handouts]) <= int(state[row][attempt]) for row in self.tree.rows["task"])
+        return few and (self.within is None or self.within(state))
 
     def commit(self, request: Request, state: State) -> State | Stuck:
         """What a request makes of a state; keeps what is broken on the way."""
@@ -179,7 +189,7 @@ class Explorer:
                     seen.transitions += 1
                     if after not in seen.found:
                         seen.found[after] = (state, request)
-                        if self.within is None or self.within(after):
+                        if self.bounded(after):
                             reached.append(after)
             frontier = reached
             seen.depth += bool(reached)

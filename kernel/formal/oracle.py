@@ -39,6 +39,8 @@ def combined(op: str, *values: Value) -> Value:
     if op in ("min", "max"):
         return min(numbers) if op == "min" else max(numbers)
     a, b = numbers
+    if op == "part":
+        return a * b // 1_000_000
     return a < b if op == "lt" else a + b if op == "add" else a - b
 
 
@@ -60,7 +62,10 @@ class Oracle:
             return ABSENT
         place = self.places[row]
         column = self.tree.columns[place.kind].get(name)
-        return place.fixed[name] if column is None else state[row][column]
+        if column is not None:
+            return state[row][column]
+        fixed = place.fixed[name]
+        return fixed[int(self.value(state, row, "attempt")) - 1] if isinstance(fixed, tuple) else fixed
 
     def follow(self, state: State, row: int, link: str) -> int:
         """The row behind a single link. A task's child is that of its present attempt."""

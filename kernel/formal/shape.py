@@ -35,9 +35,15 @@ class Task:
     tries: int = 1
     optional: int = 0
     permissive: int = 0
-    retry_delay: int = 0
+    retry_delay: int | tuple[int, ...] = 0
+    """A tuple gives one for each attempt that can be followed by another."""
+    retry_jitter: int = 0
     lease: int = NEVER
     poll_timeout: int = NEVER
+    attempt_timeout: int = NEVER
+    total_timeout: int = NEVER
+    wait_for: int = NEVER
+    wait_until: int = NEVER
     on_expiry: str = "RETRY"
     asks: str = ""
     switch: str = ""
@@ -55,6 +61,7 @@ class Shape:
 
     tasks: tuple[Task, ...]
     timeout: int = NEVER
+    on_timeout: str = "TIME_OUT_WF"
     topics: tuple[str, ...] = ("archive",)
     delivery_lease: int = NEVER
     hears: str = "ENDS"
@@ -74,7 +81,8 @@ class Place:
     id: str
     order: tuple[str, int]
     """The id of its workflow, and its position in it; workflows come before their tasks."""
-    fixed: dict[str, Value]
+    fixed: dict[str, Value | tuple[int, ...]]
+    """A tuple has a value for each attempt."""
     one: dict[str, int] = field(factory=dict)
     sets: dict[str, tuple[int, ...]] = field(factory=dict)
     children: dict[int, int] = field(factory=dict)
@@ -105,7 +113,8 @@ class Tree:
     def _workflow(self, shape: Shape, name: str, up: int | None, slot: int) -> int:
         """Write out one workflow, its tasks, its deliveries, and everything below."""
         here = self._put(Place("workflow", name, (name, -1), {
-            "id": name, "root": int(up is None), "slot": slot, "timeout": shape.timeout, "restartable": 1, "retention": 0,
+            "id": name, "root": int(up is None), "slot": slot, "timeout": shape.timeout,
+            "on_timeout": shape.on_timeout, "restartable": 1, "retention": 0,
         }))
         if up is not None:
             self.places[here].one["up"] = up
@@ -130,8 +139,8 @@ class Tree:
 
     def _task(self, task: Task, no: int, workflow: str, wf: int) -> int:
         attributes = (
-            "mode", "optional", "permissive", "tries", "retry_delay", "lease", "poll_timeout", "on_expiry", "asks", "branch",
-            "choice", "sound")
+            "mode", "optional", "permissive", "tries", "retry_delay", "retry_jitter", "lease", "poll_timeout",
+            "attempt_timeout", "total_timeout", "wait_for", "wait_until", "on_expiry", "asks", "branch", "choice", "sound")
         place = Place("task", f"{workflow}.{task.ref}", (workflow, no), {a: getattr(task, a) for a in attributes})
         place.one["wf"] = wf
         return self._put(place)
@@ -191,7 +200,7 @@ def columns(kind: Kind) -> dict[str, int]:
 
 def blank(kind: Kind) -> Row:
     """A row that does not exist yet. A clock that nobody set never runs out."""
-    clocks = ("expires", "deadline")
+    clocks = ("expires", "attempt_ends", "total_ends", "wakes", "deadline")
     return (ABSENT, *("" if f.sort is Sort.TEXT else NEVER if f.name in clocks else 0 for f in kind.fields))
 
 

@@ -148,14 +148,15 @@ def firings(spec: Spec, table: Table, event: str, state: str) -> tuple[tuple[Cau
     if any(ways(step) for step in entering(spec)):
         return ((Cause.CASCADE, ()),)
     found: dict[tuple[str, ...], Cause] = {}
+    afar = Cause.COMMAND
     for cause, steps in ((Cause.COMMAND, spec.commands), (Cause.PROGRESS, spec.progress)):
         for step in (s for s in steps if ways(s)):
             if "self" not in ways(step):
-                found.setdefault((), cause)
+                afar = cause  # a row elsewhere tells it: only of note where nothing of its own does
             elif possible(step, state):
                 found.setdefault(tuple(g.name for g in step.guards if state_tests(g.holds) is None), cause)
     if () in found or not found:
-        return ((found.get((), Cause.COMMAND), ()),)
+        return ((found.get((), afar), ()),)
     return tuple((cause, asks) for asks, cause in found.items())
 
 

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from kernel.spec.language import NEVER, YES, Expr, F, Fire, Guard, Linked, Lit, Op, Param, Q, Row, Sort, Spec, is_
 from kernel.spec.logic import quantifiers
+from kernel.spec.names import AMBIENT
 from kernel.spec.vocabulary import (
     CLOSED,
     CLOSED_BADLY,
@@ -29,7 +30,7 @@ LOOSE, JOINED, COMPARED, ADDED, SINGLE = range(5)
 """How closely a reading binds, the loosest first; what binds less closely than its place asks stands in parentheses."""
 COMPARISONS = {"eq": "=", "lt": "<"}
 OPPOSITES = {"eq": "≠", "lt": "≥"}
-SUMS = {"add": "+", "sub": "-"}
+SUMS = {"add": "+", "sub": "-", "part": "times"}
 SETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "workflow": {"live": LIVE, "ended": ENDED},
     "task": {"open": OPEN, "closed": CLOSED, "closed well": CLOSED_WELL, "closed badly": CLOSED_BADLY},
@@ -102,7 +103,7 @@ class Reader:
             case F():
                 return field(expr)
             case Param():
-                return expr.name if expr.name == "now" else f"presented {expr.name}"
+                return expr.name if expr.name in AMBIENT else f"presented {expr.name}"
             case Q():
                 return f"{expr.op} row of {expr.link} [{expr.body.name}]"
             case Linked():

@@ -7,7 +7,7 @@ from itertools import combinations, combinations_with_replacement
 
 from kernel.errors import InvalidDefinition
 from kernel.spec.language import YES, Expr, F, Fire, Guard, Lock, Op, Row, Spec, Step, both, lt, plus
-from kernel.spec.logic import facts, over, quantifiers, reads, satisfiable, truth, valuations
+from kernel.spec.logic import facts, fixed, over, quantifiers, reads, satisfiable, truth, valuations
 from kernel.spec.names import answers, entering, fired, following, named, reached, where
 from kernel.spec.vocabulary import ABSENT
 
@@ -85,7 +85,7 @@ def exhaustive(spec: Spec) -> Iterator[str]:
     for cell, rows in cells(spec):
         shared = [g.holds for g in rows[0].guards if all(g in r.guards for r in rows)]
         names = {g.name: g.holds for r in rows for g in r.guards}
-        for v in valuations(*names.values()):
+        for v in valuations(*names.values(), given=fixed(*shared)):
             if all(truth(c, v) for c in shared) and not any(all(truth(g.holds, v) for g in r.guards) for r in rows):
                 true = [name for name, holds in names.items() if truth(holds, v)]
                 yield f"{cell}: no row is enabled where just these guards hold: {', '.join(true) or 'none'}"

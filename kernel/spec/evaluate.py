@@ -79,6 +79,7 @@ def _comparison(op: str, left: Expr, right: Expr, counters: Counters) -> Functio
         "lt": lambda row, given: a(row, given) < b(row, given),
         "add": lambda row, given: a(row, given) + b(row, given),
         "sub": lambda row, given: a(row, given) - b(row, given),
+        "part": lambda row, given: a(row, given) * b(row, given) // 1_000_000,
     }
     return operations[op]
 

@@ -43,7 +43,7 @@ class Param:
 
 @frozen
 class Op:
-    """eq, lt, add, sub, min, max, not, and, or."""
+    """eq, lt, add, sub, min, max, part (millionths of), not, and, or."""
 
     op: str
     args: tuple[Expr, ...]
@@ -112,6 +112,11 @@ def earliest(*values: Expr | int) -> Op:
 def latest(*values: Expr | int) -> Op:
     """The greatest of some numbers or times."""
     return Op("max", tuple(_expr(v) for v in values))
+
+
+def part(whole: Expr, millionths: Expr) -> Op:
+    """So many millionths of a duration."""
+    return Op("part", (whole, millionths))
 
 
 def no(a: Expr | Guard) -> Op:

@@ -81,9 +81,25 @@ def domains(*exprs: Expr) -> dict[Atom, tuple[object, ...]]:
     return {atom: (*values, OTHER) if values else (True, False) for atom, values in found.items()}
 
 
-def valuations(*exprs: Expr) -> Iterator[Valuation]:
-    """Every combination of what the atoms of the expressions can be."""
-    atoms = domains(*exprs)
+def fixed(*conditions: Expr) -> Valuation | None:
+    """What some atoms must be where all conditions are true; None when they contradict each other in that."""
+    found: dict[Atom, object] = {}
+    for fact in (fact for condition in conditions for fact in facts(condition)):
+        denied = isinstance(fact, Op) and fact.op == "not"
+        atom = fact.args[0] if isinstance(fact, Op) and denied else fact
+        chosen = choice(atom)
+        if (chosen is not None and denied) or (isinstance(atom, Op) and atom.op in ("and", "or", "not")):
+            continue
+        place, value = chosen if chosen is not None else (atom, not denied)
+        if found.setdefault(place, value) != value:
+            return None
+    return found
+
+
+def valuations(*exprs: Expr, given: Valuation | None = None) -> Iterator[Valuation]:
+    """Every combination of what the atoms of the expressions can be; `given` fixes what some are."""
+    known = given or {}
+    atoms = {atom: (known[atom],) if atom in known else values for atom, values in domains(*exprs).items()}
     for values in product(*atoms.values()):
         yield dict(zip(atoms, values, strict=True))
 
@@ -103,5 +119,7 @@ def truth(expr: Expr, valuation: Valuation) -> bool:
 
 def satisfiable(*conditions: Expr, given: Valuation | None = None) -> bool:
     """Whether all conditions are true in some valuation; `given` fixes what some atoms are."""
-    fixed = given or {}
-    return any(all(truth(c, {**v, **fixed}) for c in conditions) for v in valuations(*conditions))
+    known = fixed(*conditions)
+    if known is None or any(known.get(atom, value) != value for atom, value in (given or {}).items()):
+        return False
+    return any(all(truth(c, v) for c in conditions) for v in valuations(*conditions, given={**known, **(given or {})}))

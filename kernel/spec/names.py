@@ -26,14 +26,14 @@ from kernel.spec.language import (
 )
 from kernel.spec.logic import choice, params, walk
 
-AMBIENT = ("now",)
-"""What is presented with every command and rule: the time of the commit."""
+AMBIENT = ("now", "chance")
+"""What is presented with every command and rule: the time of the commit, and chance: a number of millionths below a million."""
 UNREAD = "presents"
-CONDITIONS, VALUES = ("and", "or", "not"), ("add", "sub", "min", "max")
+CONDITIONS, VALUES = ("and", "or", "not"), ("add", "sub", "part", "min", "max")
 ANY = 1_000
 ARGUMENTS = {
     "not": range(1, 2), **dict.fromkeys(("and", "or"), range(ANY)), **dict.fromkeys(("min", "max"), range(1, ANY)),
-    **dict.fromkeys(("eq", "lt", "add", "sub"), range(2, 3)),
+    **dict.fromkeys(("eq", "lt", "add", "sub", "part"), range(2, 3)),
 }
 """How many arguments an operation has."""
 

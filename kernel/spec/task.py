@@ -7,7 +7,7 @@ exclude each other, which a static check proves.
 
 from __future__ import annotations
 
-from kernel.spec.language import Expr, F, Guard, Lit, NoOp, Param, Refusal, Row, Table, plus
+from kernel.spec.language import NEVER, F, Guard, Lit, NoOp, Refusal, Row, Table, earliest, plus
 from kernel.spec.vocabulary import (
     ABSENT,
     CLOSED,
@@ -15,7 +15,10 @@ from kernel.spec.vocabulary import (
     TASK_KIND,
     again,
     alert_only,
+    attempt_over,
+    attempt_runs,
     attempts_left,
+    childless,
     chosen,
     clock_runs,
     control,
@@ -24,8 +27,11 @@ from kernel.spec.vocabulary import (
     expired,
     expiry_again,
     expiry_final,
+    handed_out,
     held,
+    launch_clock,
     launched,
+    lease_clock,
     mandatory,
     nesting,
     next_try,
@@ -33,14 +39,17 @@ from kernel.spec.vocabulary import (
     no_clock,
     not_again,
     not_retryable,
-    now,
     optional,
     poll_clock,
+    postponed,
     ready,
     retryable,
     sound,
+    total_over,
+    total_runs,
     unsignalled,
     unsound,
+    wait_over,
     waited,
     waiting,
     wf_live,
@@ -49,15 +58,27 @@ from kernel.spec.vocabulary import (
 )
 
 UNSTARTED = ("PENDING", "SCHEDULED")
-lease_clock: dict[str, Expr] = {"expires": plus(now, F("lease"))}
-
-
-def ends(event: str, guards: tuple[Guard, ...], retry: Guard, final: Guard, badly: str) -> tuple[Row, ...]:
+CLOCKS = ("expires", "attempt_ends", "total_ends")
+def ends(
+    event: str, guards: tuple[Guard, ...], retry: Guard, final: Guard, badly: str, state: str = "IN_PROGRESS"
+) -> tuple[Row, ...]:
     """The three ways in which an attempt that ended badly goes on: again, optional, mandatory."""
     return (
-        Row(event, ("IN_PROGRESS",), "SCHEDULED",             (*guards, retry), next_try),
-        Row(event, ("IN_PROGRESS",), "COMPLETED_WITH_ERRORS", (*guards, final, optional)),
-        Row(event, ("IN_PROGRESS",), badly,                   (*guards, final, mandatory)),
+        Row(event, (state,), "SCHEDULED",             (*guards, retry), next_try),
+        Row(event, (state,), "COMPLETED_WITH_ERRORS", (*guards, final, optional)),
+        Row(event, (state,), badly,                   (*guards, final, mandatory)),
+    )
+
+
+def alerts(state: str) -> tuple[Row, ...]:
+    """A clock that ran out and is only recorded: it stands still then, and the others run on."""
+    guards = (expired, clock_runs, alert_only)
+    return (
+        Row("ALERT", (state,), state, (*guards, total_over), {name: Lit(NEVER) for name in CLOCKS}),
+        Row("ALERT", (state,), state, (*guards, total_runs, attempt_over),
+            {"expires": F("total_ends"), "attempt_ends": Lit(NEVER)}),
+        Row("ALERT", (state,), state, (*guards, total_runs, attempt_runs),
+            {"expires": earliest(F("attempt_ends"), F("total_ends"))}),
     )
 
 
@@ -69,27 +90,24 @@ ROWS = (
     Row("REJECT",    UNSTARTED,        "FAILED_WITH_TERMINAL_ERROR",
         (wf_running, due, ready, chosen, unsound, mandatory)),
     Row("PASS",      ("SCHEDULED",),   "COMPLETED",             (control, wf_running, sound)),
-    Row("LAUNCH",    ("SCHEDULED",),   "IN_PROGRESS",           (launched, wf_running, due, sound), no_clock),
-    Row("POLL",      ("SCHEDULED",),   "IN_PROGRESS",           (worker, wf_running, due),
-        {"handouts": plus(F("handouts"), 1), **lease_clock}),
+    Row("LAUNCH",    ("SCHEDULED",),   "IN_PROGRESS",           (launched, wf_running, due, sound), launch_clock),
+    Row("POLL",      ("SCHEDULED",),   "IN_PROGRESS",           (worker, wf_running, due), handed_out),
     Row("HEARTBEAT", ("IN_PROGRESS",), "IN_PROGRESS",           (worker, held, wf_live), lease_clock),
     Row("COMPLETE",  ("IN_PROGRESS",), "COMPLETED",             (worker, held, wf_live)),
     Row("SIGNAL",    ("IN_PROGRESS",), "COMPLETED",             (waiting, wf_live)),
     Row("SIGNAL",    ("PENDING",),     "PENDING",               (waiting, wf_live, unsignalled), {"signalled": Lit(1)}),
     Row("SIGNAL",    ("SCHEDULED",),   "SCHEDULED",             (waiting, wf_live, unsignalled), {"signalled": Lit(1)}),
-    Row("POSTPONE",  ("IN_PROGRESS",), "SCHEDULED",             (worker, held, wf_live),
-        {"not_before": plus(now, Param("delay")), "expires": plus(plus(now, Param("delay")), F("poll_timeout"))}),
+    Row("POSTPONE",  ("IN_PROGRESS",), "SCHEDULED",             (worker, held, wf_live), postponed),
     Row("FAIL",      ("IN_PROGRESS",), "SCHEDULED",             (worker, held, wf_live, again), next_try),
     Row("FAIL",      ("IN_PROGRESS",), "COMPLETED_WITH_ERRORS", (worker, held, wf_live, not_again, optional)),
     Row("FAIL",      ("IN_PROGRESS",), "FAILED",
         (worker, held, wf_live, retryable, no_attempts_left, mandatory)),
     Row("FAIL",      ("IN_PROGRESS",), "FAILED_WITH_TERMINAL_ERROR", (worker, held, wf_live, not_retryable, mandatory)),
-    Row("EXPIRE",    ("SCHEDULED", "IN_PROGRESS"), "SCHEDULED", (expired, clock_runs, enforced, expiry_again), next_try),
-    Row("EXPIRE",    ("SCHEDULED", "IN_PROGRESS"), "COMPLETED_WITH_ERRORS",
-        (expired, clock_runs, enforced, expiry_final, optional)),
-    Row("EXPIRE",    ("SCHEDULED", "IN_PROGRESS"), "TIMED_OUT", (expired, clock_runs, enforced, expiry_final, mandatory)),
-    Row("EXPIRE",    ("SCHEDULED",),   "SCHEDULED",             (expired, clock_runs, alert_only), no_clock),
-    Row("EXPIRE",    ("IN_PROGRESS",), "IN_PROGRESS",           (expired, clock_runs, alert_only), no_clock),
+    *ends("EXPIRE", (expired, clock_runs, enforced), expiry_again, expiry_final, "TIMED_OUT", "SCHEDULED"),
+    *ends("EXPIRE", (expired, clock_runs, enforced, childless), expiry_again, expiry_final, "TIMED_OUT"),
+    *alerts("SCHEDULED"),
+    *alerts("IN_PROGRESS"),
+    Row("ELAPSE",    ("IN_PROGRESS",), "COMPLETED",             (waiting, wf_live, wait_over)),
     Row("CHILD_COMPLETED",  ("IN_PROGRESS",), "COMPLETED",      (wf_live,)),
     *ends("CHILD_FAILED",    (wf_live,), attempts_left, no_attempts_left, "FAILED"),
     *ends("CHILD_TIMED_OUT", (wf_live,), expiry_again, expiry_final, "TIMED_OUT"),
@@ -98,7 +116,7 @@ ROWS = (
     Row("CANCEL",    OPEN,             "CANCELED"),             # unguarded and total on open states: set-based
     Row("SKIP",      UNSTARTED,        "SKIPPED",               (wf_live,)),
     Row("SHIFT",     ("SCHEDULED",),   "SCHEDULED",             (),
-        {"not_before": plus(F("not_before"), waited), "expires": plus(F("expires"), waited)}),
+        {name: plus(F(name), waited) for name in ("not_before", *CLOCKS)}),
     Row("RESET",     CLOSED,           "PENDING",               (),
         {"attempt": Lit(1), "signalled": Lit(0), "not_before": Lit(0), **no_clock}),
     Row("REOPEN",    CLOSED,           "IN_PROGRESS",           (nesting,), no_clock),   # its sub-workflow goes on in place
@@ -150,6 +168,12 @@ REFUSALS = (
     Refusal("EXPIRE",    (ABSENT,),        "there is no task to expire"),
     Refusal("EXPIRE",    ("PENDING",),     "it has no clock before it is SCHEDULED"),
     Refusal("EXPIRE",    CLOSED,           "it is closed: its clocks have stopped"),
+    Refusal("ALERT",     (ABSENT,),        "there is no task that could be late"),
+    Refusal("ALERT",     ("PENDING",),     "it has no clock before it is SCHEDULED, so it is not late"),
+    Refusal("ALERT",     CLOSED,           "it is closed: it cannot be late any more"),
+    Refusal("ELAPSE",    (ABSENT,),        "there is no task whose wait could be over"),
+    Refusal("ELAPSE",    UNSTARTED,        "its wait has not begun"),
+    Refusal("ELAPSE",    CLOSED,           "it is closed: it does not wait any more"),
     Refusal("CHILD_COMPLETED",  (ABSENT,), "there is no task that started this sub-workflow"),
     Refusal("CHILD_COMPLETED",  UNSTARTED, "its sub-workflow has not started"),
     Refusal("CHILD_COMPLETED",  CLOSED,    "it is closed and no longer follows its sub-workflow's completion"),

@@ -15,6 +15,7 @@ from kernel.spec.language import (
     Param,
     Sort,
     both,
+    earliest,
     either,
     eq,
     every,
@@ -23,6 +24,7 @@ from kernel.spec.language import (
     lt,
     minus,
     no,
+    part,
     plus,
     some,
 )
@@ -59,6 +61,7 @@ WORKFLOW_KIND = Kind(
         Field("root", Sort.FLAG, "it has no parent"),
         Field("slot", Sort.COUNT, "the attempt of its parent's task that it belongs to"),
         Field("timeout", Sort.DURATION, "how long it may live"),
+        Field("on_timeout", Sort.CHOICE, "what its deadline does", ("TIME_OUT_WF", "ALERT_ONLY")),
         Field("restartable", Sort.FLAG, "it may be restarted although it COMPLETED"),
         Field("retention", Sort.DURATION, "how long it is kept after its end"),
     ),
@@ -72,7 +75,11 @@ TASK_KIND = Kind(
         Field("attempt", Sort.COUNT, "1, then +1 with each retry"),
         Field("handouts", Sort.COUNT, "how often it was handed to a worker: with its workflow's run, the token of the lease"),
         Field("not_before", Sort.TIME, "when it is due"),
-        Field("expires", Sort.TIME, "SCHEDULED: its poll time-out; IN_PROGRESS: the end of its lease"),
+        Field("expires", Sort.TIME, "when the first of its clocks runs out: SCHEDULED of its poll time-out, IN_PROGRESS of its "
+              "lease; of its attempt; of all its attempts"),
+        Field("attempt_ends", Sort.TIME, "when its attempt times out"),
+        Field("total_ends", Sort.TIME, "when it times out, in whatever attempt"),
+        Field("wakes", Sort.TIME, "when its wait is over"),
         Field("signalled", Sort.FLAG, "a signal came before it was launched"),
         Field("changed", Sort.TIME, "when its state last changed; every row of the table sets it"),
     ),
@@ -81,9 +88,14 @@ TASK_KIND = Kind(
         Field("optional", Sort.FLAG, "its bad end is COMPLETED_WITH_ERRORS"),
         Field("permissive", Sort.FLAG, "its bad end lets its successors go on"),
         Field("tries", Sort.COUNT, "how many attempts it has"),
-        Field("retry_delay", Sort.DURATION, "how long the next attempt waits"),
+        Field("retry_delay", Sort.DURATION, "how long the next attempt waits: by its retry logic, and by the attempts so far"),
+        Field("retry_jitter", Sort.DURATION, "how much longer than that it waits at most"),
         Field("lease", Sort.DURATION, "how long a worker holds it without a heartbeat"),
         Field("poll_timeout", Sort.DURATION, "how long it may stay SCHEDULED"),
+        Field("attempt_timeout", Sort.DURATION, "how long one attempt may take"),
+        Field("total_timeout", Sort.DURATION, "how long all its attempts may take, and the waits between them"),
+        Field("wait_for", Sort.DURATION, "how long it waits for a signal before it completes by itself", judged=True),
+        Field("wait_until", Sort.TIME, "until when it does", judged=True),
         Field("on_expiry", Sort.CHOICE, "what its expiry does", ("RETRY", "TIME_OUT_WF", "ALERT_ONLY")),
         Field("asks", Sort.CHOICE, "how a TERMINATE task ends its workflow", ("", "COMPLETED", "FAILED", "TERMINATED")),
         Field("branch", Sort.COUNT, "which branch of its switch it stands in, 1 for the default; 0: in none"),
@@ -149,7 +161,7 @@ LINKS = {
 }
 
 # ---- named conditions: what guards are made of, and what a refusal says ------------------------------------------------
-now = Param("now")
+now, chance = Param("now"), Param("chance")
 
 
 def state_of(link: str, *states: str, name: str, why: str) -> Guard:
@@ -195,9 +207,16 @@ no_attempts_left = Guard("no attempts left", no(attempts_left), "an attempt is l
 not_retryable = Guard("not retryable", no(retryable), "the failure is retryable")
 optional = Guard("optional", eq(F("optional"), 1), "it is mandatory")
 mandatory = Guard("mandatory", no(optional), "it is optional")
+attempt_runs = Guard("attempt in time", lt(now, F("attempt_ends")), "its attempt has timed out")
+attempt_over = Guard("attempt timed out", no(attempt_runs), "its attempt is in time")
+total_runs = Guard("time left", lt(now, F("total_ends")), "the time of all its attempts is over")
+total_over = Guard("no time left", no(total_runs), "it has time left")
+wait_over = Guard("wait over", no(lt(now, F("wakes"))), "its wait is not over")
+under_way = Guard("IN_PROGRESS", is_("IN_PROGRESS"), "its attempt is not under way")
 alert_only = Guard("ALERT_ONLY", eq(F("on_expiry"), "ALERT_ONLY"), "its expiry moves it")
+childless = Guard("no sub-workflow", no(nesting), "its sub-workflow is under way and is timed out instead (OVERRUN)")
 enforced = Guard("not ALERT_ONLY", no(alert_only), "its expiry is only recorded")
-expiry_again = Guard("expiry retries", both(eq(F("on_expiry"), "RETRY"), attempts_left), "its expiry is final")
+expiry_again = Guard("expiry retries", both(eq(F("on_expiry"), "RETRY"), attempts_left, total_runs), "its expiry is final")
 expiry_final = Guard("expiry final", no(expiry_again), "its expiry is retried")
 unsignalled = Guard("not signalled", eq(F("signalled"), 0), "an early signal is already kept")
 signalled = Guard("signalled", eq(F("signalled"), 1), "no early signal came")
@@ -231,7 +250,11 @@ def asking(state: str) -> Guard:
 asks_any = Guard("asks for an end", both(is_("COMPLETED"), no(eq(F("asks"), ""))), "")
 badly = Guard("closed badly", is_(*CLOSED_BADLY), "")
 
-expired_deadline = Guard("deadline passed", no(lt(now, F("deadline"))), "its deadline has not passed")
+passed = no(lt(now, F("deadline")))
+expired_deadline = Guard(
+    "deadline passed", both(passed, no(eq(F("on_timeout"), "ALERT_ONLY"))), "its deadline has not passed")
+overdue = Guard(
+    "overdue", both(passed, eq(F("on_timeout"), "ALERT_ONLY")), "its deadline has not passed, or ends it")
 parent_runs = Guard(
     "root, or parent RUNNING",
     either(is_root, is_("RUNNING", of=("up", "wf"))),
@@ -294,13 +317,34 @@ asked_for = Guard(
     "the policy of its topic does not ask to be told of this end")
 
 # ---- what rows set ----------------------------------------------------------------------------------------------------
-poll_clock: dict[str, Expr] = {"not_before": now, "expires": plus(now, F("poll_timeout"))}
-next_try: dict[str, Expr] = {
-    "attempt": plus(F("attempt"), 1),
-    "not_before": plus(now, F("retry_delay")),
-    "expires": plus(plus(now, F("retry_delay")), F("poll_timeout")),
-    "signalled": Lit(0),
+delayed = plus(plus(now, F("retry_delay")), part(F("retry_jitter"), chance))
+poll_clock: dict[str, Expr] = {
+    "not_before": now, "expires": earliest(plus(now, F("poll_timeout")), plus(now, F("total_timeout"))),
+    "total_ends": earliest(plus(now, F("total_timeout")), NEVER),
 }
-no_clock: dict[str, Expr] = {"expires": Lit(NEVER)}
+attempt_clock: dict[str, Expr] = {"attempt_ends": earliest(F("attempt_ends"), plus(now, F("attempt_timeout")))}
+lease_clock: dict[str, Expr] = {"expires": earliest(plus(now, F("lease")), F("attempt_ends"), F("total_ends"))}
+handed_out: dict[str, Expr] = {
+    "handouts": plus(F("handouts"), 1),
+    "expires": earliest(plus(now, F("lease")), F("attempt_ends"), plus(now, F("attempt_timeout")), F("total_ends")),
+    **attempt_clock,
+}
+launch_clock: dict[str, Expr] = {
+    "expires": earliest(F("attempt_ends"), plus(now, F("attempt_timeout")), F("total_ends")),
+    "wakes": earliest(plus(now, F("wait_for")), F("wait_until")),
+    **attempt_clock,
+}
+postponed: dict[str, Expr] = {
+    "not_before": plus(now, Param("delay")),
+    "expires": earliest(plus(plus(now, Param("delay")), F("poll_timeout")), F("attempt_ends"), F("total_ends")),
+}
+next_try: dict[str, Expr] = {
+    "not_before": delayed,
+    "expires": earliest(plus(delayed, F("poll_timeout")), F("total_ends")),
+    "attempt_ends": Lit(NEVER), "wakes": Lit(NEVER), "signalled": Lit(0),
+    "attempt": plus(F("attempt"), 1),
+}
+no_clock: dict[str, Expr] = {
+    "expires": Lit(NEVER), "attempt_ends": Lit(NEVER), "total_ends": Lit(NEVER), "wakes": Lit(NEVER)}
 waited = minus(now, latest(F("paused_at", ("wf",)), F("changed")))
 """How long a task that nobody has started has waited in the pause that ends: since then, or since it got its times."""

@@ -5,7 +5,7 @@ Why an event is refused is part of the table: every state x event cell is a row,
 
 from __future__ import annotations
 
-from kernel.spec.language import Expr, F, Guard, Linked, Lit, NoOp, Param, Refusal, Row, Table, plus
+from kernel.spec.language import NEVER, Expr, F, Guard, Linked, Lit, NoOp, Param, Refusal, Row, Table, plus
 from kernel.spec.vocabulary import (
     ABSENT,
     ENDED,
@@ -39,6 +39,8 @@ ROWS = (
     Row("COMPLETE",   ("RUNNING",),  "COMPLETED"),
     Row("FAIL",       ("RUNNING",),  "FAILED"),
     Row("TIME_OUT",   LIVE,          "TIMED_OUT"),
+    Row("OVERDUE",    ("RUNNING",),  "RUNNING",    (), {"deadline": Lit(NEVER)}),    # which is only recorded
+    Row("OVERDUE",    ("PAUSED",),   "PAUSED",     (), {"deadline": Lit(NEVER)}),
     Row("TERMINATE",  LIVE,          "TERMINATED"),
     Row("RETRY",      ENDED_BADLY,   "RUNNING",    (is_root, something_to_retry, no_end_asked), next_run),
     Row("RESTART",    ENDED,         "RUNNING",    (is_root, may_restart), next_run),
@@ -69,6 +71,8 @@ REFUSALS = (
     Refusal("FAIL",      ENDED,       "it has ended, and a terminal state is never rewritten as FAILED"),
     Refusal("TIME_OUT",  (ABSENT,),   "there is no workflow to time out"),
     Refusal("TIME_OUT",  ENDED,       "it has ended, and a terminal state is never rewritten as TIMED_OUT"),
+    Refusal("OVERDUE",   (ABSENT,),   "there is no workflow that could be overdue"),
+    Refusal("OVERDUE",   ENDED,       "it has ended: its deadline has no meaning any more"),
     Refusal("TERMINATE", (ABSENT,),   "there is no workflow to terminate"),
     Refusal("TERMINATE", ("COMPLETED",), "it COMPLETED before it could be terminated"),
     Refusal("TERMINATE", ("FAILED",), "it FAILED before it could be terminated"),

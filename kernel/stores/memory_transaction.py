@@ -67,10 +67,10 @@ class MemoryTransaction:
     def _put_task(self, row: TaskRow) -> None:
         rows = self.store.tasks.get((row.workflow, row.run))
         if rows is None:
-            rows = {}
-            self._put(self.store.tasks, (row.workflow, row.run), rows)
+            self._put(self.store.tasks, (row.workflow, row.run), rows := {})
         kept = row.copy()
-        kept.expires = min(kept.expires, NEVER)
+        clocks = (kept.expires, kept.attempt_ends, kept.total_ends)
+        kept.expires, kept.attempt_ends, kept.total_ends = (min(clock, NEVER) for clock in clocks)
         self._put(rows, row.no, kept)
         key = (row.workflow, row.run, row.no)
         if row.state in ("SCHEDULED", "IN_PROGRESS"):
@@ -258,15 +258,13 @@ class MemoryTransaction:
 
     def _opened(self) -> Iterator[TaskRow]:
         """The tasks that have a clock, by workflow and position."""
-        place = self._places()
-        for workflow, run, no in sorted(self.store.open, key=lambda key: (place[key[:2]], key[2])):
-            yield self.store.tasks[workflow, run][no]
+        place, tasks = self._places(), self.store.tasks
+        yield from (tasks[w, run][no] for w, run, no in sorted(self.store.open, key=lambda key: (place[key[:2]], key[2])))
 
     def _running(self, row: TaskRow) -> bool:
         return self.store.workflows[row.workflow, row.run].state == "RUNNING"
 
-    def _come(self, time: int, now: int, workflow: str) -> bool:
-        """Whether the clock, or the last time of the tree, has reached a time."""
+    def _come(self, time: int, now: int, workflow: str) -> bool:  # the clock, or the last time of the tree, has reached it
         return time <= now or time <= self.store.trees[root_of(workflow)].clock
 
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
@@ -292,8 +290,10 @@ class MemoryTransaction:
         """What the clock has to do, earliest first."""
         found: list[tuple[int, Timer]] = []
         for row in self._opened():
-            if self._come(row.expires, now, row.workflow) and (row.state == "IN_PROGRESS" or self._running(row)):
-                found.append((row.expires, Timer("EXPIRE", Subject(row.workflow, row.no))))
+            elapses = row.state == "IN_PROGRESS" and row.wakes <= row.expires
+            at = row.wakes if elapses else row.expires
+            if self._come(at, now, row.workflow) and (row.state == "IN_PROGRESS" or self._running(row)):
+                found.append((at, Timer("ELAPSE" if elapses else "EXPIRE", Subject(row.workflow, row.no))))
             elif row.state == "SCHEDULED" and row.mode != "WORKER" and self._running(row) and self._come(
                     row.not_before, now, row.workflow):
                 found.append((row.not_before, Timer("WAKE", Subject(row.workflow, row.no))))

@@ -127,11 +127,13 @@ class SqliteReader:
         return [self._task(workflow_id, run, prepared, row) for row in self._rows(name, (key, *values))]
 
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
-        no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, missing = row
+        no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed, *rest = row
+        worker, reason, missing = rest
         if state not in STATES["task"] or not 0 <= no < len(prepared.facts):
             raise damaged(f"task number {no} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
-        return TaskRow(workflow_id, no, run, state, attempt, handouts, not_before, _never(expires), signalled, changed, worker,
-                       reason, [missing], prepared.facts[no])
+        return TaskRow(
+            workflow_id, no, run, state, attempt, handouts, not_before, _never(expires), _never(attempt_ends),
+            _never(total_ends), _never(wakes), signalled, changed, worker, reason, [missing], prepared.facts[no])
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""

@@ -33,7 +33,14 @@ def _looked_for(task: TaskRow) -> tuple[str, int | None]:
     """Who looks for a task, and from when: workers by its type, or the clock."""
     if task.state == "SCHEDULED":
         return task.facts.type if task.facts.mode == "WORKER" else "", task.not_before
-    return "", _maybe(task.expires) if task.state == "IN_PROGRESS" else None
+    return "", _maybe(min(task.expires, task.wakes)) if task.state == "IN_PROGRESS" else None
+
+
+def _columns(t: TaskRow) -> tuple[Any, ...]:
+    """What a store keeps of a task, from the column `queue` on."""
+    return (
+        *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), _maybe(t.attempt_ends),
+        _maybe(t.total_ends), _maybe(t.wakes), t.signalled, t.changed, t.worker, t.reason, *t.counts)
 
 
 class SqliteTransaction(SqliteReader):
@@ -126,9 +133,7 @@ class SqliteTransaction(SqliteReader):
             else:
                 self._run("update_workflow", (w.state, _maybe(w.deadline), *rest))
         for t in plan.tasks:
-            self._run("update_task", (
-                *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), t.signalled, t.changed,
-                t.worker, t.reason, *t.counts, self.keys[t.workflow, run][0], t.no))
+            self._run("update_task", (*_columns(t), self.keys[t.workflow, run][0], t.no))
         for d in plan.created_deliveries:
             self._run("insert_delivery", (self.keys[d.workflow, d.run][0], d.topic, d.state, d.attempt, d.claims, d.due,
                                           _maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
@@ -172,8 +177,7 @@ class SqliteTransaction(SqliteReader):
                 self._run(name, places)
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
-        return (self.keys[t.workflow, t.run][0], t.no, t.mode, *_looked_for(t), t.state,
-                t.attempt, t.handouts, t.not_before, _maybe(t.expires), t.signalled, t.changed, t.worker, t.reason, *t.counts)
+        return (self.keys[t.workflow, t.run][0], t.no, t.mode, *_columns(t))
 
     def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:
         """Move every row behind the link: history, the outbox, then the rows. Gives (ended, canceled, deliveries)."""

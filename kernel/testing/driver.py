@@ -217,6 +217,13 @@ class Driver(Ids):
         self._on_lease(number, how, lease,
                        lambda **id: self.kernel.fail(lease, reason="broken", retryable=retryable, **id), state)
 
+    def postpone(self, number: int, how: int) -> None:
+        """Hand a task back for later: now, or in a while."""
+        if (lease := self.lease(number)) is not None:
+            seconds = (0.0, *SECONDS)[how]
+            self._on_lease(number, f"postpone for {seconds:g} seconds", lease,
+                           lambda **id: self.kernel.postpone(lease, seconds, output={"n": 3}, **id), "SCHEDULED")
+
     def heartbeat(self, number: int) -> None:
         """Hold a task longer."""
         if (lease := self.lease(number)) is not None:

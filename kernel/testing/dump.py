@@ -37,6 +37,9 @@ class TaskFacts(NamedTuple):
     handouts: int
     not_before: int
     expires: int
+    attempt_ends: int
+    total_ends: int
+    wakes: int
     signalled: int
     changed: int
     worker: str

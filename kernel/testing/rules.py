@@ -46,6 +46,7 @@ RULES = (
     Rule(Driver.work, 3, (len(TYPES),), lambda d: d.lively),
     Rule(Driver.complete, 3, (SOME,), lambda d: d.lively),
     Rule(Driver.fail, 4, (SOME, 4), lambda d: d.lively),
+    Rule(Driver.postpone, 1, (SOME, 5), lambda d: d.lively),
     Rule(Driver.poll, 4, (len(TYPES), 4), lambda d: d.lively),
     Rule(Driver.heartbeat, 1, (SOME,), lambda d: d.lively),
     Rule(Driver.present_stale, 3, (SOME, 4), lambda d: d.stale),

@@ -90,6 +90,7 @@ class KernelMachine(RuleBasedStateMachine):
     terminate = a_rule(Driver.terminate)
     signal = a_rule(Driver.signal)
     skip = a_rule(Driver.skip)
+    postpone = a_rule(Driver.postpone)
     again = a_rule(Driver.again)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from kernel.spec.names import following
 from kernel.testing.dump import TreeDump
 
 NOT_YET: Mapping[str, str] = {
-    "PURGE": "there is no purge", "POSTPONE": "there is no postpone",
+    "PURGE": "there is no purge",
 }
 """Events that nothing fires yet, and why. Shorter with every command."""
 ELSEWHERE: Mapping[str, str] = dict.fromkeys(

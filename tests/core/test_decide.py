@@ -246,8 +246,8 @@ def test_choices_say_what_could_be_done_now(world: World) -> None:
         "PAUSE": "", "RESUME": "-", "TERMINATE": "", "RETRY": "-", "RESTART": "-", "RERUN": "-",
         "TIME_OUT": "deadline passed"}
     assert allowed(view.task("w", 0), view) == {
-        "POLL": "-", "HEARTBEAT": "", "COMPLETE": "", "FAIL": "", "SIGNAL": "waiting task", "SKIP": "-",
-        "EXPIRE": "expired"}
+        "POLL": "-", "HEARTBEAT": "", "COMPLETE": "", "FAIL": "", "POSTPONE": "",
+        "SIGNAL": "waiting task", "SKIP": "-", "EXPIRE": "expired"}
     assert allowed(view.task("w", 1), view)["POLL"] == "-"
     ended = does(world, "TERMINATE", "w")
     assert allowed(ended.delivery("w", 1, "archive"), view) == {

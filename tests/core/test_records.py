@@ -47,7 +47,7 @@ def workflow(prepared: Prepared, **changes: object) -> WorkflowRow:
 
 def task(prepared: Prepared) -> TaskRow:
     """Its first task."""
-    return TaskRow("w", 0, 1, "SCHEDULED", 1, 2, 3, 4, 0, 5, "ada", "why", [1], prepared.facts[0])
+    return TaskRow("w", 0, 1, "SCHEDULED", 1, 2, 3, 4, 6, 7, 8, 0, 5, "ada", "why", [1], prepared.facts[0])
 
 
 @pytest.mark.parametrize(("seconds", "stored"), [(None, NEVER), (0.0, 0), (1.5, 1_500_000), (0.000_001, 1)])
@@ -59,10 +59,12 @@ def test_durations_are_stored_in_microseconds(seconds: float | None, stored: int
 def test_facts_are_what_the_tables_read() -> None:
     """The facts of a task are the attributes of the specification's kind, in its units, besides its name and type."""
     facts = facts_of(TASK)
-    assert facts == Facts("t", "print", "WORKER", 1, 1, 3, 500_000, 3_000_000, 7_000_000, "TIME_OUT_WF", "", 0, OWN, False)
+    assert facts == Facts(
+        "t", "print", "WORKER", 1, 1, 3, 500_000, "FIXED", NEVER, 0, 3_000_000, 7_000_000, NEVER, NEVER, NEVER, NEVER,
+        "TIME_OUT_WF", "", 0, OWN, False)
     judged = {a.name for a in SPEC.kinds["task"].attributes if a.judged}
     assert {f.name for f in attrs.fields(Facts)} == {a.name for a in SPEC.kinds["task"].attributes} - judged | {
-        "ref", "type", "switch", "judged"}
+        "ref", "type", "switch", "judged", "retry_logic", "retry_delay_max", "wait_for", "wait_until"}
 
 
 def test_what_has_to_be_judged() -> None:

@@ -44,7 +44,7 @@ MESSAGES: dict[str, Situation] = {
         HEARTBEAT of task 'pick' of workflow 'order-7' by 'ada'
           stands:  IN_PROGRESS, attempt 2 of 3, held by 'ben'; workflow RUNNING (run 1, version 2)
           why:     the lease presented is not the one stored: it expired, was taken over, or the task moved on
-          allowed: HEARTBEAT, COMPLETE, FAIL
+          allowed: HEARTBEAT, COMPLETE, FAIL, POSTPONE
           try:     stop working on this attempt and poll for the next task"""),
     "a worker without a name": (
         lambda k, leases: k.pause("order-7/invoice"),
@@ -59,7 +59,7 @@ MESSAGES: dict[str, Situation] = {
         SIGNAL of task 'pick' of workflow 'order-7'
           stands:  IN_PROGRESS, attempt 1 of 3, held by 'ada'; workflow RUNNING (run 1, version 1)
           why:     it does not wait for a signal (guard: waiting task)
-          allowed: HEARTBEAT, COMPLETE, FAIL
+          allowed: HEARTBEAT, COMPLETE, FAIL, POSTPONE
           try:     kernel show order-7"""),
     "a child under a paused parent": (
         lambda k, leases: k.pause("order-7"), lambda k, leases: k.resume("order-7/invoice"), GuardRefused, """\

@@ -1051,7 +1051,7 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
         "RERUN": (False, ""), "TIME_OUT": (False, "deadline passed")}
     assert choices(k, "w", "a") == {
         "POLL": (True, ""), "HEARTBEAT": (False, ""), "COMPLETE": (False, ""), "FAIL": (False, ""),
-        "SIGNAL": (False, "waiting task"), "SKIP": (True, ""), "EXPIRE": (False, "expired")}
+        "POSTPONE": (False, ""), "SIGNAL": (False, "waiting task"), "SKIP": (True, ""), "EXPIRE": (False, "expired")}
     assert choices(k, "w", "ok")["SIGNAL"] == (True, "")
     reasons = {choice.event: choice.reason for choice in k.allowed("w", "a")}
     assert reasons["COMPLETE"] == "nobody holds it: poll it first"
@@ -1068,7 +1068,7 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
 
 def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
     """In random states, each command of an operator does exactly what `allowed` says of it."""
-    driver, seen = Driver([each], 3), set()
+    driver, seen = Driver([each], 4), set()
     for _ in range(120):
         driver.step()
         workflow = driver.some([w.id for w in each.k.find(limit=1_000).items])

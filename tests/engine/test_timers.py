@@ -93,7 +93,7 @@ def test_an_alert_is_recorded_once(k: Kernel, clock: ManualClock) -> None:
     assert ticked(k, clock, 10) == Ticked(expired=1)
     assert ticked(k, clock, 1_000) == Ticked()
     assert task(k, "a").expires is None
-    assert [(line.event, line.source, line.target) for line in k.history("w")][-1] == ("EXPIRE", "IN_PROGRESS", "IN_PROGRESS")
+    assert [(line.event, line.source, line.target) for line in k.history("w")][-1] == ("ALERT", "IN_PROGRESS", "IN_PROGRESS")
     k.complete(lease)
     assert k.get("w").state == "COMPLETED"
 
@@ -163,6 +163,159 @@ def test_a_task_in_time_has_another_clock(k: Kernel, clock: ManualClock) -> None
     one(k, "a")
     assert ticked(k, clock, 99) == Ticked()
     assert ticked(k, clock, 1) == Ticked(expired=1)
+
+
+# --------------------------------------------------------------------------------------------------------------- clocks
+def test_an_attempt_times_out_however_often_it_is_heard_of(k: Kernel, clock: ManualClock) -> None:
+    """The attempt's clock runs from its first hand-out; neither heartbeats nor a postponement set it back."""
+    started(k, Task("a", lease=10.0, attempt_timeout=25.0, retries=1))
+    lease = one(k, "a")
+    for _ in range(2):
+        clock.advance(8)
+        lease = k.heartbeat(lease)
+    assert lease.expires == NOW + timedelta(seconds=25)
+    k.postpone(lease, 2.0, output={"half": True})
+    assert (task(k, "a").state, task(k, "a").attempt, task(k, "a").output) == ("SCHEDULED", 1, {"half": True})
+    assert k.poll("a") == []
+    clock.advance(2)
+    assert one(k, "a").expires == NOW + timedelta(seconds=25)
+    assert ticked(k, clock, 7) == Ticked(expired=1)
+    found = task(k, "a")
+    assert (found.state, found.attempt, found.output, found.expires) == ("SCHEDULED", 2, None, None)
+    assert one(k, "a").expires == NOW + timedelta(seconds=35)
+
+
+def test_the_total_time_ends_all_attempts(k: Kernel, clock: ManualClock) -> None:
+    """Whatever is left of attempts, in whatever state the task is: its total time began when it was SCHEDULED."""
+    started(k, Task("a", lease=10.0, total_timeout=30.0, retries=9, retry_delay=15.0), Task("b"))
+    one(k, "a")
+    assert ticked(k, clock, 10) == Ticked(expired=1)
+    assert (task(k, "a").attempt, task(k, "a").expires) == (2, NOW + timedelta(seconds=30))
+    clock.advance(15)
+    lease = one(k, "a")
+    assert lease.expires == NOW + timedelta(seconds=30)
+    k.postpone(lease, 100.0)
+    assert task(k, "a").expires == NOW + timedelta(seconds=30)
+    assert ticked(k, clock, 5) == Ticked(expired=1)
+    assert (task(k, "a").state, k.get("w").state) == ("TIMED_OUT", "TIMED_OUT")
+
+
+def test_each_clock_alerts_once(k: Kernel, clock: ManualClock) -> None:
+    """ALERT_ONLY: the lease, the attempt and the whole task are each recorded, and nothing moves."""
+    started(k, Task("a", lease=10.0, attempt_timeout=20.0, total_timeout=30.0, on_expiry="ALERT_ONLY"))
+    lease = one(k, "a")
+    for seconds in (10, 20, 30):
+        assert ticked(k, clock, 10) == Ticked(expired=1), seconds
+        assert ticked(k, clock, 0) == Ticked()
+    assert [line.event for line in k.history("w")].count("ALERT") == 3
+    assert task(k, "a").expires is None
+    assert k.heartbeat(lease).expires == NOW + timedelta(seconds=40)
+    k.complete(lease)
+    assert k.get("w").state == "COMPLETED"
+
+
+def test_a_sub_workflow_ends_with_the_time_of_its_task(k: Kernel, clock: ManualClock) -> None:
+    """In one commit: it is TIMED_OUT with all below it, and the task goes on by its policy."""
+    k.register(kernel.WorkflowDef("leaf", tasks=[Task("x")], topics=("archive",)))
+    started(k, Task("sub", workflow="leaf", attempt_timeout=10.0, retries=1), Task("b"))
+    one(k, "x")
+    k.pause("w")
+    assert ticked(k, clock, 10) == Ticked(expired=1)
+    assert [(w.id, w.state) for w in k.find().items] == [("w", "PAUSED"), ("w/sub", "TIMED_OUT")]
+    assert (task(k, "sub").state, task(k, "sub").attempt) == ("SCHEDULED", 2)
+    lines = [line for line in k.history("w", below=True) if line.by in ("OVERRUN", "HAND_TIMED_OUT", "CREATE")]
+    assert len({line.version for line in lines if line.kind != "task" or line.by != "START"}) == 1
+    k.resume("w")
+    assert k.get("w/sub~2").state == "RUNNING"
+    assert ticked(k, clock, 10) == Ticked(expired=1)
+    assert (task(k, "sub").state, k.get("w").state, k.audit().clean) == ("TIMED_OUT", "TIMED_OUT", True)
+
+
+def test_a_late_sub_workflow_can_be_recorded_only(k: Kernel, clock: ManualClock) -> None:
+    """ALERT_ONLY on the task and on the workflow: both are told of, once, and go on."""
+    k.register(kernel.WorkflowDef("leaf", tasks=[Task("x")], timeout=5.0, on_timeout="ALERT_ONLY"))
+    started(k, Task("sub", workflow="leaf", attempt_timeout=10.0, on_expiry="ALERT_ONLY"))
+    assert ticked(k, clock, 20) == Ticked(expired=1, timed_out=1)
+    assert ticked(k, clock, 100) == Ticked()
+    assert k.get("w/sub").deadline is None
+    assert [(line.event, line.source, line.target, line.reason) for line in k.history("w/sub") if line.actor == "clock"] == [
+        ("OVERDUE", "RUNNING", "RUNNING", "its deadline passed")]
+    k.complete(one(k, "x"))
+    assert k.get("w").state == "COMPLETED"
+
+
+@pytest.mark.parametrize(("options", "delays"), [
+    ({}, [4, 4, 4, 4]),
+    ({"retry_logic": "LINEAR_BACKOFF"}, [4, 8, 12, 16]),
+    ({"retry_logic": "EXPONENTIAL_BACKOFF"}, [4, 8, 16, 32]),
+    ({"retry_logic": "EXPONENTIAL_BACKOFF", "retry_delay_max": 10.0}, [4, 8, 10, 10]),
+    ({"retry_logic": "LINEAR_BACKOFF", "retry_delay_max": 3.0}, [3, 3, 3, 3]),
+])
+def test_retries_wait_longer_each_time(k: Kernel, clock: ManualClock, options: dict[str, Any], delays: list[int]) -> None:
+    """By the retry logic, up to the longest delay."""
+    started(k, Task("a", retries=4, retry_delay=4.0, **options))
+    waited = []
+    for _ in delays:
+        k.fail(one(k, "a"))
+        found = task(k, "a")
+        assert found.not_before is not None
+        waited.append((found.not_before - found.changed).total_seconds())
+        clock.advance(waited[-1])
+    assert waited == delays
+
+
+def test_jitter_is_drawn_for_each_retry(k: Kernel, clock: ManualClock) -> None:
+    """Up to so much more, by the chance of the kernel: never less than the delay, never always the same."""
+    started(k, *(Task(f"a{n}", type="a", retries=1, retry_delay=4.0, retry_jitter=2.0) for n in range(20)))
+    for lease in k.poll("a", limit=20):
+        k.fail(lease)
+    waits = {(t.not_before - NOW).total_seconds() for t in k.tasks("w") if t.not_before is not None}
+    assert len(waits) > 15
+    assert 4 <= min(waits) < 5 < max(waits) < 6
+
+
+def test_a_wait_is_over(k: Kernel, clock: ManualClock) -> None:
+    """After its time, or at its time, whichever is first; a signal may come before. While PAUSED, too."""
+    until = NOW + timedelta(seconds=30)
+    started(k, Task("brief", kind="wait", wait_for=10), Task("until", kind="wait", wait_until=until),
+            Task("first", kind="wait", wait_for="2 minutes", wait_until=until.isoformat()),
+            Task("asked", kind="wait", wait_for="1h"), Task("b", after=["brief"]))
+    assert ticked(k, clock, 9) == Ticked()
+    k.pause("w")
+    assert ticked(k, clock, 1) == Ticked(woken=1)
+    assert (task(k, "brief").state, task(k, "brief").reason, task(k, "b").state) == (
+        "COMPLETED", "its wait is over", "PENDING")
+    k.resume("w")
+    assert task(k, "b").state == "SCHEDULED"
+    assert ticked(k, clock, 20) == Ticked(woken=2)
+    k.signal("w", "asked", output={"by": "ada"})
+    assert {t.ref: t.state for t in k.tasks("w") if t.mode == "WAIT"} == dict.fromkeys(
+        ("brief", "until", "first", "asked"), "COMPLETED")
+    assert ticked(k, clock, 10_000) == Ticked()
+    check_history(k, "w")
+
+
+def test_a_wait_that_takes_too_long(k: Kernel, clock: ManualClock) -> None:
+    """Its attempt times out before its wait is over: the next attempt waits anew."""
+    started(k, Task("a", kind="wait", wait_for=10.0, attempt_timeout=6.0, retries=1))
+    assert ticked(k, clock, 6) == Ticked(expired=1)
+    assert task(k, "a").attempt == 2
+    assert ticked(k, clock, 6) == Ticked(expired=1)
+    assert k.get("w").state == "TIMED_OUT"
+
+
+@pytest.mark.parametrize(("given", "state"), [
+    (7, "COMPLETED"), ("7 seconds", "COMPLETED"), ("0h 0m 7s", "COMPLETED"), (None, "IN_PROGRESS"),
+    ("soon", "FAILED_WITH_TERMINAL_ERROR"), ([7], "FAILED_WITH_TERMINAL_ERROR"), (-1, "FAILED_WITH_TERMINAL_ERROR"),
+])
+def test_a_wait_by_an_expression(k: Kernel, clock: ManualClock, given: Any, state: str) -> None:
+    """How long is read when it is scheduled; what is no duration cannot be prepared."""
+    k.register(kernel.WorkflowDef("w", tasks=[
+        Task("a", kind="wait", wait_for="${workflow.input.n}", wait_until="${workflow.input.at}", permissive=True),
+        Task("b")]))
+    k.start("w", workflow_id="w", input={"n": given, "at": None})
+    assert ticked(k, clock, 7) == Ticked(woken=int(state == "COMPLETED"))
+    assert task(k, "a").state == state
 
 
 # --------------------------------------------------------------------------------------------------------------- retries

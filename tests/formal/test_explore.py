@@ -22,11 +22,11 @@ WITH_RETRY = Shape((Task("a", tries=2), Task("b", ("a",), tries=2)))
 
 
 @pytest.mark.parametrize(("shape", "states", "transitions", "depth"), [
-    pytest.param(ONE, 21, 48, 5, id="one"),
-    pytest.param(WITH_RETRY, 219, 764, 11, id="retries"),
-    pytest.param(hurried(WITH_RETRY), 675, 2310, 11, id="hurried"),
-    pytest.param(NESTED, 63, 238, 6, id="nested"),
-    pytest.param(DEEP, 177, 942, 7, id="deep"),
+    pytest.param(ONE, 27, 64, 6, id="one"),
+    pytest.param(WITH_RETRY, 387, 1354, 13, id="retries"),
+    pytest.param(hurried(WITH_RETRY), 983, 3446, 13, id="hurried"),
+    pytest.param(NESTED, 78, 303, 7, id="nested"),
+    pytest.param(DEEP, 215, 1168, 8, id="deep"),
 ])
 def test_every_invariant_holds_everywhere(shape: Shape, states: int, transitions: int, depth: int) -> None:
     """Every command in every state keeps every invariant, also between two rules of progress; all states are counted."""
@@ -36,8 +36,8 @@ def test_every_invariant_holds_everywhere(shape: Shape, states: int, transitions
 
 
 @pytest.mark.parametrize(("shape", "states", "transitions"), [
-    pytest.param(ONE, 153, 348, id="held"),
-    pytest.param(hurried(ONE), 298, 747, id="expired"),
+    pytest.param(ONE, 181, 414, id="held"),
+    pytest.param(hurried(ONE), 338, 852, id="expired"),
 ])
 def test_every_delivery_keeps_its_invariants(shape: Shape, states: int, transitions: int) -> None:
     """Deliveries that are claimed, lost, proven, buried and redriven keep INV-04 and INV-14, as far as four claims reach."""
@@ -162,8 +162,9 @@ def test_observers_see_every_answer() -> None:
     explorer = Explorer(SPEC, NESTED)
     shown: list[tuple[State, str]] = []
     seen = explorer.run(lambda state, request, after: shown.append((state, request.label(explorer.tree))))
-    beyond = sum(explorer.beyond(request, state) for state in seen.found for request in explorer.requests)
-    assert len(shown) == len(set(shown)) == len(seen.found) * len(explorer.requests) - beyond
+    states = list(filter(explorer.bounded, seen.found))
+    beyond = sum(explorer.beyond(request, state) for state in states for request in explorer.requests)
+    assert len(shown) == len(set(shown)) == len(states) * len(explorer.requests) - beyond
     assert beyond > 0
 
 

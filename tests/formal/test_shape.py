@@ -52,7 +52,8 @@ def test_nothing_exists_at_the_start() -> None:
     assert tree.told(tree.start) == {}
     row = dict(zip(columns(SPEC.kinds["task"]), blank(SPEC.kinds["task"]), strict=True))
     assert row == {
-        "state": "ABSENT", "attempt": 0, "handouts": 0, "not_before": 0, "expires": NEVER, "signalled": 0, "changed": 0}
+        "state": "ABSENT", "attempt": 0, "handouts": 0, "not_before": 0, "expires": NEVER, "attempt_ends": NEVER,
+        "total_ends": NEVER, "wakes": NEVER, "signalled": 0, "changed": 0}
     assert dict(zip(columns(SPEC.kinds["workflow"]), blank(SPEC.kinds["workflow"]), strict=True))["paused_by"] == ""
 
 

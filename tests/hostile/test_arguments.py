@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "poll": (("b",), {"worker": "w1", "limit": 1, **OPTIONS}),
     "complete": (("LEASE",), {"output": None, **OPTIONS}),
     "fail": (("LEASE",), {"retryable": True, "output": None, **OPTIONS}),
+    "postpone": (("LEASE", 1.0), {"output": None, **OPTIONS}),
     "heartbeat": (("LEASE",), {}),
     "signal": (("w", "ok"), {"output": None, **OPTIONS}),
     "pause": (("w",), OPTIONS),
@@ -160,10 +161,12 @@ def test_a_timeout_that_is_none(timeout: float) -> None:
 TASK: dict[str, Any] = {
     "ref": "a", "type": "t", "kind": "worker", "after": (), "input": {}, "workflow": None, "workflow_version": None,
     "retries": 0, "retry_delay": 0.0, "lease": 60.0, "poll_timeout": None, "optional": False, "permissive": False,
-    "on_expiry": "RETRY", "asks": None, "on": None, "when": None,
+    "on_expiry": "RETRY", "asks": None, "on": None, "when": None, "retry_logic": "FIXED", "retry_delay_max": None,
+    "retry_jitter": 0.0, "attempt_timeout": None, "total_timeout": None, "wait_for": None, "wait_until": None,
 }
 WORKFLOW: dict[str, Any] = {
-    "name": "w", "version": 1, "tasks": (kernel.TaskDef("a"),), "topics": (), "timeout": None, "restartable": True,
+    "name": "w", "version": 1, "tasks": (kernel.TaskDef("a"),), "topics": (), "timeout": None,
+    "on_timeout": "TIME_OUT_WF", "restartable": True,
     "defaults": {}, "output": {}, "variables": {}, "failure_workflow": None, "archive": None, "failure_on_terminate": True,
 }
 

@@ -69,16 +69,26 @@ def hearing(shape: Shape) -> Hearing:
     return Hearing(shape.hears, Schedule(NOW + shape.wait if shape.wait else 0), own=shape.own)
 
 
+def backoff(task: Task) -> dict[str, Any]:
+    """How retries wait: always as long, or longer each time."""
+    if isinstance(task.retry_delay, int):
+        return {"retry_delay": task.retry_delay}
+    first, *more = task.retry_delay
+    logic = "EXPONENTIAL_BACKOFF" if more[1:] and more[1] == 4 * first else "LINEAR_BACKOFF"
+    return {"retry_delay": first, "retry_logic": logic, "retry_delay_max": max(task.retry_delay)}
+
+
 def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]:
     """The definitions of a shape by name, the root's first; with clocks as the shape has them, which an author cannot write."""
     source = WorkflowDef(name, tasks=[task_def(t, name) for t in shape.tasks], topics=shape.topics)
     plain = prepare(compile_definition(source))
     facts = tuple(
-        evolve(f, retry_delay=t.retry_delay, lease=t.lease, poll_timeout=t.poll_timeout)
+        evolve(f, **backoff(t), retry_jitter=t.retry_jitter, lease=t.lease, poll_timeout=t.poll_timeout,
+               attempt_timeout=t.attempt_timeout, total_timeout=t.total_timeout, wait_for=t.wait_for, wait_until=t.wait_until)
         for f, t in zip(plain.facts, shape.tasks, strict=True)
     )
     heard = dict.fromkeys(shape.topics, hearing(shape))
-    yield name, Prepared(plain.definition, facts, shape.timeout, heard)
+    yield name, Prepared(plain.definition, facts, shape.timeout, heard, shape.on_timeout)
     for task in shape.tasks:
         if task.sub is not None:
             yield from definitions(task.sub, f"{name}.{task.ref}")
@@ -127,12 +137,13 @@ class Bridge:
         name, up, kept = place.id, place.one.get("up"), state[i][0] not in ENDED
         parent, parent_no = tree.places[up].order if up is not None else ("", OWN)
         workflow = WorkflowRow(
-            id=name, parent=parent, parent_no=parent_no, slot=int(place.fixed["slot"]), depth=name.count("/"),
+            id=name, parent=parent, parent_no=parent_no, slot=int(self.explorer.oracle.value(state, i, "slot")),
+            depth=name.count("/"),
             prepared=prepared, started=NOW, reason="",
             counts=self.counts(state, i, "workflow") if kept else [STALE] * 9, **self.stored(state, i))
         world.put(workflow)
         for j in place.sets["tasks"]:
-            if (choice := int(tree.places[j].fixed["choice"])) and state[j][0] == "COMPLETED":
+            if (choice := int(self.explorer.oracle.value(state, j, "choice"))) and state[j][0] == "COMPLETED":
                 text = json.dumps({"selectedCase": case(choice)})
                 world.payloads[name, tree.places[j].order[1], "output"] = text
             world.put(TaskRow(
@@ -148,7 +159,8 @@ class Bridge:
             if state[j][0] != ABSENT:
                 place = tree.places[j]
                 world.put(DeliveryRow(
-                    workflow=place.order[0], run=int(place.fixed["run"]), topic=place.id.rpartition(">")[2], sends=2,
+                    workflow=place.order[0], run=int(self.explorer.oracle.value(state, j, "run")),
+                    topic=place.id.rpartition(">")[2], sends=2,
                     lease=world.policy.lease, hearing=hearing(tree.shape), **self.stored(state, j)))
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
@@ -178,7 +190,8 @@ class Bridge:
         place = self.explorer.tree.places[request.row]
         subject = Subject(place.id) if place.kind == "workflow" else Subject(*place.order)
         if place.kind == "delivery":
-            subject = Subject(place.order[0], topic=place.id.rpartition(">")[2], run=int(place.fixed["run"]))
+            subject = Subject(place.order[0], topic=place.id.rpartition(">")[2],
+                              run=int(self.explorer.oracle.value(state, request.row, "run")))
         born, given = request.step.name == "START", dict(request.given(self.explorer.oracle, state, now))
         chosen = given.pop(CHOSEN, None)
         return Command(

@@ -56,6 +56,12 @@ SHAPES = {
         Task("y", ("c", "x"), optional=1))),
     # what can be skipped: a wait, a sub-workflow, and a task that would end the workflow
     "skip": Shape((Task("w", (), "WAIT"), nesting("s", ONE, "w"), Task("t", ("s",), "CONTROL", asks="FAILED"))),
+    # handed back for later
+    "postponed": Shape((Task("a", tries=2, optional=1), Task("b", ("a",)))),
+    # every other clock run out, some of them only recorded
+    "clocks": Shape((
+        Task("a", attempt_timeout=0, total_timeout=0, on_expiry="ALERT_ONLY"), Task("w", ("a",), "WAIT", wait_for=0),
+        nesting("s", Shape((Task("x"),), timeout=0, on_timeout="ALERT_ONLY"), "a", attempt_timeout=0))),
     # what cannot be prepared: an input that cannot be resolved, and a child that nobody knows
     "reject": Shape((
         Task("a"), Task("b", ("a",), sound=0, optional=1), Task("c", ("b",), "WORKFLOW", sound=0, permissive=1),
@@ -70,13 +76,14 @@ SHAPES = {
 """Every task has one attempt, is mandatory and has clocks that never run out, unless said otherwise."""
 
 TIMED = Shape((
-    Task("a", tries=3, retry_delay=5, lease=9, poll_timeout=25),
-    Task("w", mode="WAIT", tries=2, retry_delay=4, poll_timeout=30, permissive=1),
+    Task("a", tries=3, retry_delay=(5, 10), lease=9, poll_timeout=25, attempt_timeout=17, total_timeout=70),
+    Task("w", mode="WAIT", tries=2, retry_delay=4, poll_timeout=30, attempt_timeout=40, wait_for=60, permissive=1),
+    Task("v", mode="WAIT", wait_until=1_090, attempt_timeout=70, on_expiry="ALERT_ONLY"),
     nesting("s", Shape((
         Task("x", tries=2, retry_delay=6, lease=7),
         nesting("u", Shape((Task("y", tries=2, retry_delay=3, lease=5, on_expiry="TIME_OUT_WF"),), timeout=60), "x",
                 tries=2, retry_delay=8),
-    ), timeout=90), "a", tries=2, retry_delay=8),
+    ), timeout=90), "a", tries=2, retry_delay=8, attempt_timeout=50),
     Task("e", ("s", "w"), "CONTROL"),
 ), timeout=160, runs=3)
 """Every clock in one shape; a task that waits for its retry under a pause has its time shifted."""

@@ -91,7 +91,10 @@ def test_expression_reads(kind: str, expr: Expr, words: str) -> None:
     assert READ.text(expr, kind) == words
 
 
-NEXT_TRY = "attempt + 1, not_before = now + retry_delay, expires = now + retry_delay + poll_timeout, not signalled"
+DELAYED = "now + retry_delay + (retry_jitter times chance)"
+NEXT_TRY = (
+    f"not_before = {DELAYED}, expires = min({DELAYED} + poll_timeout, total_ends), attempt_ends = never, wakes = never, "
+    "not signalled, attempt + 1")
 SETS = [
     ("task", next_try, NEXT_TRY),
     ("task", {"signalled": Lit(1)}, "signalled"),

@@ -15,7 +15,8 @@ from kernel.spec.logic import OTHER, domains, over, reads, valuations, walk
 from kernel.spec.logic import truth as true
 
 PRESENTED: dict[str, tuple[Any, ...]] = {
-    "now": (1,), "run": (0, 1), "handouts": (0, 1), "claims": (0, 1), "retryable": (0, 1), "delay": (0, 2),
+    "now": (1,), "chance": (0, 500_000),
+    "run": (0, 1), "handouts": (0, 1), "claims": (0, 1), "retryable": (0, 1), "delay": (0, 2),
     "proof": ("", "a"), "error": ("", "a"), "origin": ("", "a"), "from_task": (None,), "anyway": (0, 1),
     "resume": (0, 1),
 }
@@ -64,6 +65,8 @@ def _operation(op: str, args: tuple[Expr, ...], row: Any, given: Mapping[str, An
             return values[0] + values[1]
         case "sub":
             return values[0] - values[1]
+        case "part":
+            return int(values[0]) * int(values[1]) // 1_000_000
         case "min" | "max":
             return sorted(values)[0 if op == "min" else -1]
     raise AssertionError(op)

@@ -124,7 +124,7 @@ EXCLUSIVE: list[tuple[Edit, str]] = [
     (without_guard("task", "FAIL", "FAILED", "mandatory"),
      "task FAIL in IN_PROGRESS: both COMPLETED_WITH_ERRORS (worker task, lease held, workflow live, no retry, optional) and"),
     (without_guard("task", "FAIL", "FAILED", "no attempts left"), "task FAIL in IN_PROGRESS: both SCHEDULED ("),
-    (without_guard("task", "EXPIRE", "TIMED_OUT", "not ALERT_ONLY"), "task EXPIRE in SCHEDULED: both TIMED_OUT ("),
+    (without_guard("task", "EXPIRE", "TIMED_OUT", "expiry final"), "task EXPIRE in SCHEDULED: both SCHEDULED ("),
     (row("workflow", "START", guards=()), "workflow START in ABSENT: both RUNNING (no guard) and RUNNING (no guard)"),
     (with_row("task", Row("CANCEL", ("PENDING",), "SKIPPED")),
      "task CANCEL in PENDING: both CANCELED (no guard) and SKIPPED (no guard) can be enabled"),

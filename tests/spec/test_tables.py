@@ -32,6 +32,7 @@ WORKFLOW = {
     "COMPLETE": {"RUNNING": to("COMPLETED")},
     "FAIL": {"RUNNING": to("FAILED")},
     "TIME_OUT": dict.fromkeys(LIVE, to("TIMED_OUT")),
+    "OVERDUE": {"RUNNING": to("RUNNING"), "PAUSED": to("PAUSED")},
     "TERMINATE": dict.fromkeys(LIVE, to("TERMINATED")),
     "RETRY": dict.fromkeys(("FAILED", "TIMED_OUT", "TERMINATED"), to("RUNNING")),
     "RESTART": dict.fromkeys(ENDED, to("RUNNING")),
@@ -54,8 +55,10 @@ TASK = {
     "FAIL": {"IN_PROGRESS": to("SCHEDULED", "COMPLETED_WITH_ERRORS", "FAILED", "FAILED_WITH_TERMINAL_ERROR")},
     "EXPIRE": {
         "SCHEDULED": to("SCHEDULED", "COMPLETED_WITH_ERRORS", "TIMED_OUT"),
-        "IN_PROGRESS": to("SCHEDULED", "COMPLETED_WITH_ERRORS", "TIMED_OUT", "IN_PROGRESS"),
+        "IN_PROGRESS": to("SCHEDULED", "COMPLETED_WITH_ERRORS", "TIMED_OUT"),
     },
+    "ALERT": {"SCHEDULED": to("SCHEDULED"), "IN_PROGRESS": to("IN_PROGRESS")},
+    "ELAPSE": {"IN_PROGRESS": to("COMPLETED")},
     "CHILD_COMPLETED": {"IN_PROGRESS": to("COMPLETED")},
     "CHILD_FAILED": {"IN_PROGRESS": to("SCHEDULED", "COMPLETED_WITH_ERRORS", "FAILED")},
     "CHILD_TIMED_OUT": {"IN_PROGRESS": to("SCHEDULED", "COMPLETED_WITH_ERRORS", "TIMED_OUT")},
@@ -110,8 +113,8 @@ def test_a_hand_out_asks_for_a_running_workflow() -> None:
 def test_what_a_worker_writes_asks_for_its_lease() -> None:
     """Every event by which a worker changes a task IN_PROGRESS asks, in each of its rows, for a worker's task and its lease."""
     by_workers = [s.name for s in SPEC.commands if s.by == "worker" and s.name != "POLL"]
-    assert by_workers == ["HEARTBEAT", "COMPLETE", "FAIL"]
-    for event in (*by_workers, "POSTPONE"):
+    assert by_workers == ["HEARTBEAT", "COMPLETE", "FAIL", "POSTPONE"]
+    for event in by_workers:
         for row in SPEC.tables["task"].rows_for(event, "IN_PROGRESS"):
             assert [guard.name for guard in row.guards[:2]] == ["worker task", "lease held"]
 

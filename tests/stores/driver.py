@@ -28,6 +28,12 @@ DEFINITIONS = (
         TaskDef("sub", workflow="tower"), TaskDef("other", workflow="fork", retries=1, retry_delay=2.0),
         TaskDef("own", type=TYPES[0], retries=1), TaskDef("mine", type=TYPES[1], permissive=True),
         TaskDef("maybe", workflow="line", optional=True)]),
+    WorkflowDef("slow", on_timeout="ALERT_ONLY", timeout=20.0, tasks=[
+        TaskDef("a", type=TYPES[0], retries=3, retry_delay=1.0, retry_logic="EXPONENTIAL_BACKOFF", retry_jitter=0.5,
+                attempt_timeout=9.0, total_timeout=40.0),
+        TaskDef("b", type=TYPES[1], poll_timeout=5.0, lease=3.0, attempt_timeout=9.0, total_timeout=25.0,
+                on_expiry=ExpiryPolicy.ALERT_ONLY),
+        TaskDef("c", kind="wait", wait_for=7.0), TaskDef("d", workflow="leaf", attempt_timeout=15.0, optional=True)]),
     WorkflowDef("hasty", tasks=[TaskDef("a", type=TYPES[0], poll_timeout=3.0, on_expiry=ExpiryPolicy.TIME_OUT_WF),
                                 TaskDef("b", type=TYPES[1], poll_timeout=3.0, retries=1, optional=True)]),
 )
@@ -156,6 +162,12 @@ class Driver:
         if place is not None:
             self.ask(lambda k: k.signal(*place, output={"by": "ada"}, **options))
 
+    def postpone(self) -> None:
+        """A worker hands its task back for later."""
+        lease, seconds, output, options = self.lease(), self.some((0.0, 0.5, 20.0)), self.some((None, {"n": 2})), self.options()
+        if lease is not None:
+            self.ask(lambda k: k.postpone(lease, seconds, output=output, **options))
+
     def skip(self) -> None:
         """An operator skips a task, more often one that has not started."""
         rows = self.read(lambda t: sorted(
@@ -257,8 +269,8 @@ def handed_out(k: Kernel, subject: Subject, worker: str) -> Lease:
 
 
 ACTS: tuple[Callable[[Driver], None], ...] = (
-    Driver.start, Driver.register, Driver.poll, Driver.complete, Driver.fail, Driver.heartbeat, Driver.signal, Driver.skip,
-    Driver.pause, Driver.resume, Driver.terminate, Driver.tick, Driver.claim, Driver.settle, Driver.redrive,
+    Driver.start, Driver.register, Driver.poll, Driver.complete, Driver.fail, Driver.postpone, Driver.heartbeat, Driver.signal,
+    Driver.skip, Driver.pause, Driver.resume, Driver.terminate, Driver.tick, Driver.claim, Driver.settle, Driver.redrive,
     Driver.retry, Driver.restart, Driver.rerun,
 )
-WEIGHTS = (10, 1, 24, 20, 6, 3, 5, 1, 3, 5, 3, 5, 6, 9, 3, 3, 1, 3)
+WEIGHTS = (10, 1, 24, 20, 6, 3, 3, 5, 1, 3, 5, 3, 5, 6, 9, 3, 3, 1, 3)

@@ -63,6 +63,7 @@ def stand(kind: str, folder: Path, *, policy: Policy = POLICY, seed: int = 7, **
 
 
 # ---- all that a store holds ---------------------------------------------------------------------------------------------
+CLOCKS = ("expires", "attempt_ends", "total_ends", "wakes")
 COUNTERS = {kind: tuple(c.name for c in standard_program().counters_of(kind)) for kind in ("workflow", "task")}
 SELECTS = {
     "tree": "SELECT t.*, h.version, h.at AS clock FROM tree t JOIN history h ON h.root = t.root"
@@ -105,7 +106,7 @@ def _of_sqlite(store: Store) -> dict[str, list[dict[str, Any]]]:
 
 
 def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    for column in ("expires", "deadline", "until"):
+    for column in (*CLOCKS, "deadline", "until"):
         if column in row and row[column] is None:
             row[column] = NEVER
     if table == "task" and row["due"] is None:
@@ -143,12 +144,17 @@ def workflow_columns(w: WorkflowRow) -> dict[str, Any]:
             **dict(zip(COUNTERS["workflow"], w.counts, strict=True)), **_name(w.prepared)}
 
 
+def _none(time: int) -> int | None:
+    return time if time < NEVER else None
+
+
 def task_columns(t: TaskRow) -> dict[str, Any]:
     """A task as the columns of its table."""
     names = ("run", "no", "mode", "state", "attempt", "handouts", "not_before", "signalled", "changed", "worker", "reason")
-    return {"id": t.workflow, **{name: getattr(t, name) for name in names}, "expires": min(t.expires, NEVER),
+    return {"id": t.workflow, **{name: getattr(t, name) for name in names},
+            **{name: min(getattr(t, name), NEVER) for name in CLOCKS},
             "queue": t.facts.type if t.mode == "WORKER" and t.state == "SCHEDULED" else "",
-            "due": {"SCHEDULED": t.not_before, "IN_PROGRESS": t.expires if t.expires < NEVER else None}.get(t.state),
+            "due": {"SCHEDULED": t.not_before, "IN_PROGRESS": _none(min(t.expires, t.wakes))}.get(t.state),
             **dict(zip(COUNTERS["task"], t.counts, strict=True))}
 
 

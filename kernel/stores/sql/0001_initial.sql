@@ -70,7 +70,8 @@ CREATE INDEX workflow_by_state ON workflow (state, id);
 CREATE INDEX workflow_by_deadline ON workflow (deadline) WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED');
 
 -- One task of one workflow; no is its position in the definition. queue and due say who looks for it, and from when: workers that
--- poll the type (SCHEDULED, not_before), or the clock (empty; any other SCHEDULED one, or IN_PROGRESS, expires); else due is NULL.
+-- poll the type (SCHEDULED, not_before), or the clock (empty; any other SCHEDULED one, or IN_PROGRESS, expires or wakes, whichever
+-- comes first); else due is NULL.
 CREATE TABLE task (
     workflow    INTEGER NOT NULL REFERENCES workflow,
     no          INTEGER NOT NULL,
@@ -82,6 +83,9 @@ CREATE TABLE task (
     handouts    INTEGER NOT NULL,
     not_before  INTEGER NOT NULL,
     expires     INTEGER,
+    attempt_ends INTEGER,
+    total_ends  INTEGER,
+    wakes       INTEGER,
     signalled   INTEGER NOT NULL,
     changed     INTEGER NOT NULL,
     worker      TEXT    NOT NULL,

@@ -9,7 +9,8 @@ SELECT w.id, w.run, t.no, 'unknown state ' || t.state
 -- name: audit_STORE_task_due
 SELECT w.id, w.run, t.no, t.state || ', but not found where work is looked for'
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.due IS NOT CASE t.state WHEN 'SCHEDULED' THEN t.not_before WHEN 'IN_PROGRESS' THEN t.expires END
+ WHERE t.due IS NOT CASE t.state WHEN 'SCHEDULED' THEN t.not_before 
+                    WHEN 'IN_PROGRESS' THEN min(coalesce(t.expires, t.wakes), coalesce(t.wakes, t.expires)) END
     OR (t.due IS NOT NULL AND t.mode <> 'WORKER' AND t.queue <> '')
     OR (t.due IS NOT NULL AND t.mode = 'WORKER' AND (t.queue = '') <> (t.state = 'IN_PROGRESS'))
 

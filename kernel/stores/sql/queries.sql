@@ -10,8 +10,7 @@ SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id
        w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
        w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
-       k.signalled, k.changed,
-       k.worker, k.reason, k.after_not_passed
+       k.attempt_ends, k.total_ends, k.wakes, k.signalled, k.changed, k.worker, k.reason, k.after_not_passed
   FROM tree t CROSS JOIN workflow w ON w.id = ? AND w.run = t.run CROSS JOIN task k ON k.workflow = w.key AND k.no = ?
        LEFT JOIN history h ON h.root = t.root
  WHERE t.root = ? ORDER BY h.seq DESC LIMIT 1
@@ -94,27 +93,30 @@ UPDATE workflow SET changed = ?, paused_by = ?, paused_at = ?, reason = ?, tasks
  WHERE key = ?
 
 -- name: task
-SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, after_not_passed
+SELECT no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed,
+       worker, reason, after_not_passed
   FROM task WHERE workflow = ? AND no = ?
 
 -- name: tasks
-SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, after_not_passed
+SELECT no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed,
+       worker, reason, after_not_passed
   FROM task WHERE workflow = ? AND no > ? ORDER BY no LIMIT ?
 
 -- name: ready
-SELECT no, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason, after_not_passed
+SELECT no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed,
+       worker, reason, after_not_passed
   FROM task
  WHERE workflow = ? AND ((state = 'PENDING' AND after_not_passed = 0) OR (state = 'SCHEDULED' AND mode <> 'WORKER')
        OR (state = 'IN_PROGRESS' AND signalled = 1))
 
 -- name: insert_task
-INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, signalled, changed, worker,
-       reason, after_not_passed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, attempt_ends, total_ends,
+       wakes, signalled, changed, worker, reason, after_not_passed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_task
-UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, signalled = ?,
-       changed = ?, worker = ?, reason = ?, after_not_passed = ?
+UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, attempt_ends = ?,
+       total_ends = ?, wakes = ?, signalled = ?, changed = ?, worker = ?, reason = ?, after_not_passed = ?
  WHERE workflow = ? AND no = ?
 
 -- name: payload
@@ -234,7 +236,7 @@ SELECT d.due, w.id, w.run, d.topic
  ORDER BY d.due, d.workflow LIMIT :limit
 
 -- name: due_tasks
-SELECT t.due, CASE t.state WHEN 'SCHEDULED' THEN 'WAKE' ELSE 'EXPIRE' END, w.id, t.no
+SELECT t.due, CASE WHEN t.state = 'SCHEDULED' THEN 'WAKE' WHEN t.wakes = t.due THEN 'ELAPSE' ELSE 'EXPIRE' END, w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
  WHERE t.queue = '' AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
        AND t.due <= :horizon AND (t.due <= :now OR t.due <= (
@@ -289,10 +291,10 @@ SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT cou
 UPDATE workflow SET until = :until WHERE key IN (SELECT value FROM json_each(:keys))
 
 -- name: keep_tasks
-INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, signalled, changed, worker,
-       reason, after_not_passed)
-SELECT :new, no, mode, queue, due, state, attempt, handouts, not_before, expires, signalled, changed, worker, reason,
-       after_not_passed
+INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, attempt_ends, total_ends,
+       wakes, signalled, changed, worker, reason, after_not_passed)
+SELECT :new, no, mode, queue, due, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled,
+       changed, worker, reason, after_not_passed
   FROM task WHERE workflow = :old AND no NOT IN (SELECT value FROM json_each(:again))
 
 -- name: keep_payloads
@@ -325,8 +327,7 @@ UPDATE task SET state = ?, changed = ?, reason = '', due = NULL WHERE workflow =
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
 SELECT :root, :line + row_number() OVER (ORDER BY w.id, t.state), :version, :run, :now, 'task', w.id, '', :event, t.state,
-       :target, 0, count(*), :by,
-       :actor, :reason, :command
+       :target, 0, count(*), :by, :actor, :reason, :command
   FROM workflow w CROSS JOIN task t ON t.workflow = w.key
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND t.state IN (SELECT value FROM json_each(:sources))
@@ -346,6 +347,7 @@ WITH scope (key, paused_at) AS (
      WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :origin)
 UPDATE task SET state = :target, changed = :now,
        not_before = not_before + :now - max(paused_at, changed), expires = expires + :now - max(paused_at, changed),
+       attempt_ends = attempt_ends + :now - max(paused_at, changed), total_ends = total_ends + :now - max(paused_at, changed),
        due = due + :now - max(paused_at, changed)
   FROM scope
  WHERE scope.key = task.workflow AND state IN (SELECT value FROM json_each(:sources))

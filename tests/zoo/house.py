@@ -9,16 +9,17 @@ from kernel.testing.stores import MemoryStores
 from tests.zoo import keeping, latent, racing, reopening, stopping, telling, terminating
 from tests.zoo.stand import Exhibit, on_stage
 
+HALLS = (keeping, latent, racing, reopening, stopping, telling, terminating)
 EXHIBITS: tuple[Exhibit, ...] = tuple(sorted(
-    (exhibit for hall in (keeping, latent, racing, reopening, stopping, telling, terminating) for exhibit in hall.EXHIBITS),
-    key=lambda exhibit: exhibit.id))
+    (exhibit for hall in HALLS for exhibit in hall.EXHIBITS), key=lambda exhibit: exhibit.id))
 PAGE = Path(__file__).parents[2] / "specs" / "evidence" / "zoo.md"
 READ = "nowhere: read in the code of conductor-oss/conductor"
 HEAD = """# The bug zoo
 
 Real bugs of real engines. Each is a scenario in `tests/zoo/` that is played, fault included, on the memory store and on SQLite:
 on the kernel it passes. Then it is played on a kernel in which the bug was planted, and the same checks must fail. The last
-column is what they said then, on the memory store. `python -m tests.zoo.house` writes this page; the suite compares it.
+column is what they said then, on the memory store. Where a bug is of something that the kernel does not have, the nearest thing
+that it has stands for it, and a remark says so. `python -m tests.zoo.house` writes this page; the suite compares it.
 
 | bug | reported as | what it was | test | planted | what the plant did |
 |---|---|---|---|---|---|
@@ -45,7 +46,8 @@ def rows() -> Iterator[str]:
     """The rows of the table."""
     for exhibit in EXHIBITS:
         reported = ", ".join(map(link, exhibit.links)) or READ
-        cells = (exhibit.id, reported, exhibit.was, f"`{exhibit.scenario.__name__}`", exhibit.says, failure(exhibit))
+        was = f"{exhibit.was} *{exhibit.remark}*" if exhibit.remark else exhibit.was
+        cells = (exhibit.id, reported, was, f"`{exhibit.scenario.__name__}`", exhibit.says, failure(exhibit))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

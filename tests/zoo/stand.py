@@ -159,6 +159,14 @@ class Exhibit:
         """What the bug was."""
         return " ".join((self.scenario.__doc__ or "").partition("\n\n")[0].split())
 
+    @property
+    def remark(self) -> str:
+        """What stands behind the issues: what else is played, or what stands for a thing that the kernel does not have."""
+        text = " ".join((self.scenario.__doc__ or "").partition("\n\n")[2].split())
+        for issue in self.links:
+            text = text.replace(issue, "")
+        return text.lstrip(",. ")
+
 
 def on_stage(stores: Stores, make: KernelFactory = Kernel) -> AbstractContextManager[Stage]:
     """A stage that is struck in the end."""

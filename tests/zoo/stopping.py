@@ -14,7 +14,7 @@ from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store
 from kernel.spec import SPEC
-from kernel.spec.language import Fire, NoOp, Row
+from kernel.spec.language import Fire, NoOp, Row, Step
 from kernel.spec.vocabulary import CLOSED_BADLY, ENDED, wf_live, wf_running
 from tests.zoo.plants import StaleKernel, running, tables_with, unguarded, with_cascade, with_rows, with_spec
 from tests.zoo.stand import Exhibit, Stage, answer, lease_of, same, still_live, still_open, tasks, workflows
@@ -22,7 +22,7 @@ from tests.zoo.stand import Exhibit, Stage, answer, lease_of, same, still_live, 
 LEAF = kernel.WorkflowDef("leaf", topics=("archive",), tasks=[kernel.TaskDef("x"), kernel.TaskDef("y")])
 STEPS = kernel.WorkflowDef("steps", topics=("archive",), tasks=[
     kernel.TaskDef("a"), kernel.TaskDef("b", after=["a"]), kernel.TaskDef("c"), kernel.TaskDef("d", after=["b", "c"])])
-LAST = kernel.WorkflowDef("last", topics=("archive",), tasks=[kernel.TaskDef("a")])
+LAST = kernel.WorkflowDef("last", tasks=[kernel.TaskDef("a")])
 TYPES = ("a", "b", "c", "d", "x", "y", "work")
 
 
@@ -114,7 +114,7 @@ def a_pause_while_work_is_in_flight(stage: Stage) -> None:
 
 
 def _a_result_sets_running() -> Program:
-    def resumed(step: Any) -> Any:
+    def resumed(step: Step) -> Step:
         return attrs.evolve(step, do=(*step.do, Fire("WORK", "wf"))) if step.name == "COMPLETE" else step
 
     return with_spec(tables=tables_with("workflow", Row("WORK", ("RUNNING", "PAUSED"), "RUNNING")),
@@ -320,7 +320,7 @@ def a_cancel_that_lost_the_race(stage: Stage) -> None:
     dbos-inc/dbos-transact-py#767
     """
     k = stage.k
-    k.register(attrs.evolve(LAST, timeout=60.0))
+    k.register(attrs.evolve(LAST, topics=("archive",), timeout=60.0))
     for end, told in (("COMPLETED", "NoSuchTransition"), ("FAILED", "NoSuchTransition"), ("TIMED_OUT", "NoSuchTransition"),
                       ("TERMINATED", "no-op")):
         k.start("last", workflow_id=end)

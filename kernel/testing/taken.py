@@ -1,6 +1,6 @@
 """Which rows of the tables a run takes, and how often.
 
-The history tells of every row that changes a state; the two that change none are seen from the rows of the store. Where
+The history tells of every row that changes a state; those that change none are seen from the rows of the store. Where
 several rows of a table lead from one state to the same other one, the decision's own guards tell which it was.
 """
 
@@ -147,19 +147,27 @@ class Takings:
                         self.counts[_entered(enter, entered.target, fire)] += 1
 
     def look(self, before: TreeDump, after: TreeDump) -> None:
-        """Count what changes no state, and so is not in the history: a task held longer, a time shifted by a pause."""
+        """Count what changes no state, and so is not in the history.
+
+        A task held longer; a time shifted by a pause; a delivery that waits for the window of its topic.
+        """
         for (name, no), task in before.tasks.items():
             now = after.tasks.get((name, no))
             if now is None or (now.state, now.attempt, now.handouts) != (task.state, task.attempt, task.handouts):
                 continue
             if task.state == "IN_PROGRESS" and now.expires > task.expires:
-                self._silent("HEARTBEAT", task.state)
+                self._silent("task", "HEARTBEAT", task.state)
             resumed = (before.workflows[name].state, after.workflows[name].state) == ("PAUSED", "RUNNING")
             if task.state == "SCHEDULED" and resumed and (now.not_before, now.expires) != (task.not_before, task.expires):
-                self._silent("SHIFT", task.state)
+                self._silent("task", "SHIFT", task.state)
+        for place, delivery in before.deliveries.items():
+            later = after.deliveries.get(place)
+            if later is not None and later.due > delivery.due and (
+                    later.state, later.run, later.claims) == (delivery.state, delivery.run, delivery.claims):
+                self._silent("delivery", "DEFER", delivery.state)
 
-    def _silent(self, event: str, state: str) -> None:
-        ((_, entry),) = self.lines["task", event, state, state]
+    def _silent(self, kind: str, event: str, state: str) -> None:
+        ((_, entry),) = self.lines[kind, event, state, state]
         self.counts[entry] += 1
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import pytest
 
 from kernel.testing.campaign import BUDGET, run_campaign
 from kernel.testing.stores import Stores
-from kernel.testing.taken import report
+from kernel.testing.taken import Entry, report
 from kernel.testing.world import KINDS
 from tests.model.budget import EXAMPLES, SEEDS, STEPS, run_machine
 
@@ -23,6 +26,16 @@ def test_no_history_breaks_a_promise(stores: Stores) -> None:
         assert tally.missing() == []
 
 
+def with_more(taken: Mapping[Entry, int]) -> Counter[Entry]:
+    """The rows that a campaign took; where chance left one out, with those of a few more."""
+    taken = Counter(taken)
+    for seed in SEEDS:
+        if all(row.times or row.excuse for row in report(taken)):
+            break
+        taken += Counter(run_campaign(BUDGET // 4, 1_000 * seed).taken)
+    return taken
+
+
 @pytest.mark.slow
 def test_a_campaign_breaks_no_promise(stores: Stores) -> None:
     """A seeded random run with every kind of fault finds nothing. It is no proof of what it never did: on memory, where it
@@ -37,7 +50,7 @@ def test_a_campaign_breaks_no_promise(stores: Stores) -> None:
     assert result.deliveries["DELIVERED"] > result.deliveries["DEAD"] > 0
     assert result.replay_command == ""
     if stores.name == "memory":
-        found = report(result.taken)
+        found = report(with_more(result.taken))
         print(*(f"{row.times:>9,}  {row.entry.table:<9} {row.entry.says}  {row.excuse}" for row in found), sep="\n")  # noqa: T201
         assert [row.entry for row in found if bool(row.times) == bool(row.excuse)] == []
 

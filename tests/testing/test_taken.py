@@ -83,6 +83,17 @@ def test_what_changes_no_state_is_counted() -> None:
     assert taken(driver)["task SHIFT SCHEDULED -> SCHEDULED"] >= 2
 
 
+def test_a_delivery_that_waits_is_counted() -> None:
+    """The relay lets it wait for the window of its topic, and no history tells."""
+    driver = Driver(MemoryStores())
+    driver.start(NAMES.index("nightly"), 0)
+    driver.terminate_one("w1")
+    driver.clock.advance(3600.0)
+    driver.tally.taken.clear()
+    driver.deliver(0)
+    assert taken(driver)["delivery DEFER PENDING -> PENDING"] == 1
+
+
 def test_guards_tell_which_row_it_was() -> None:
     """What is late is told of by three rows, by the clock that ran out: that to be polled, here."""
     driver = Driver(MemoryStores())

@@ -125,7 +125,7 @@ def _polled_at_any_time() -> Program:
 def a_result_after_the_time_out(stage: Stage) -> None:
     """A worker finished after its task had timed out: the call succeeded, and the result was gone.
 
-    conductor-oss/conductor#322, Netflix/conductor#1249
+    conductor-oss/conductor#322, Netflix/conductor#1249. What came too late can be read beside the history.
     """
     k = stage.k
     k.register(TWICE)
@@ -142,6 +142,8 @@ def a_result_after_the_time_out(stage: Stage) -> None:
     k.complete(lease, output={"n": 2})
     same("a result after the end", answer(lambda: k.complete(first, output={"n": 1})), "Fenced")
     same("output", k.tasks("w")[0].output, {"n": 2})
+    same("kept beside the history", [(late.event, late.attempt, late.output) for late in k.late("w")],
+         [("COMPLETE", 1, {"n": 1}), ("FAIL", 1, None)])
     stage.sound("w")
 
 

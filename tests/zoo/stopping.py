@@ -171,6 +171,8 @@ def a_late_success_of_a_closed_task(stage: Stage) -> None:
     same("a late heartbeat", answer(lambda: k.heartbeat(lease)), "Fenced")
     same("the tree", k.tree("w") == before, True)
     same("after its end", after_the_end(k, "w"), [])
+    same("kept beside the history", [(late.event, late.output) for late in k.late("w")],
+         [("COMPLETE", {"n": 1}), ("FAIL", None)])
     stage.sound("w")
 
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from kernel.spec.language import Expr, F, Guard, Linked, Lit, Param, Q
-from kernel.spec.logic import choice
+from kernel.spec.logic import choice, facts
 
 NOTHING = ""
 """What is read of a parameter that is not presented."""
@@ -49,8 +49,11 @@ def _conjunction(parts: list[Function]) -> Function:
     if len(rest) == 1:
         (second,) = rest
         return lambda row, given: first(row, given) and second(row, given)
-    second, others = rest[0], _conjunction(rest[1:])
-    return lambda row, given: first(row, given) and second(row, given) and others(row, given)
+    if len(rest) == 2:
+        second, third = rest
+        return lambda row, given: first(row, given) and second(row, given) and third(row, given)
+    second, third, others = rest[0], rest[1], _conjunction(rest[2:])
+    return lambda row, given: first(row, given) and second(row, given) and third(row, given) and others(row, given)
 
 
 def _disjunction(parts: list[Function]) -> Function:
@@ -73,6 +76,8 @@ def _comparison(op: str, left: Expr, right: Expr, counters: Counters) -> Functio
             return lambda row, given: given[name] == read(row)
         if op == "lt":
             return lambda row, given: given[name] < read(row)
+        if op == "add":
+            return lambda row, given: given[name] + read(row)
     a, b = function(left, counters), function(right, counters)
     operations: dict[str, Function] = {
         "eq": lambda row, given: a(row, given) == b(row, given),
@@ -125,7 +130,7 @@ def function(expr: Expr, counters: Counters) -> Function:
         inner = function(expr.args[0], counters)
         return lambda row, given: not inner(row, given)
     if expr.op == "and":
-        return _conjunction([function(a, counters) for a in expr.args])
+        return _conjunction([function(fact, counters) for fact in facts(expr)])
     if expr.op == "or":
         return _membership(expr.args) or _disjunction([function(a, counters) for a in expr.args])
     if expr.op in ("min", "max"):

@@ -78,7 +78,7 @@ class Reopened:
     again: list[int] = field(factory=list)
 
 
-@define(eq=False)
+@define(eq=False, init=False)
 class Plan:
     """Everything that one commit writes, in this order: what is set aside and re-opened, the cascades that come first, rows
     one by one, the cascades that come last, payloads, history, the command's record, the tree.
@@ -92,23 +92,31 @@ class Plan:
     tree: TreeRow
     born: bool
     """The tree is new."""
-    raises: bool = False
+    raises: bool
     """The tree's version rises; `tree.version` is the one that the history of this commit carries."""
-    aside: list[WorkflowRow] = field(factory=list)
+    aside: list[WorkflowRow]
     """Sub-workflows that stay behind with the run before, and their tasks; the store tells the history of it."""
-    reopened: list[Reopened] = field(factory=list)
-    first: list[Cascade] = field(factory=list)
-    created_workflows: list[WorkflowRow] = field(factory=list)
-    created_tasks: list[TaskRow] = field(factory=list)
-    created_deliveries: list[DeliveryRow] = field(factory=list)
-    workflows: list[WorkflowRow] = field(factory=list)
-    tasks: list[TaskRow] = field(factory=list)
-    deliveries: list[DeliveryRow] = field(factory=list)
-    last: list[Cascade] = field(factory=list)
-    payloads: list[Payload] = field(factory=list)
-    changes: list[Change] = field(factory=list)
-    no_op: str = ""
+    reopened: list[Reopened]
+    first: list[Cascade]
+    created_workflows: list[WorkflowRow]
+    created_tasks: list[TaskRow]
+    created_deliveries: list[DeliveryRow]
+    workflows: list[WorkflowRow]
+    tasks: list[TaskRow]
+    deliveries: list[DeliveryRow]
+    last: list[Cascade]
+    payloads: list[Payload]
+    changes: list[Change]
+    no_op: str
     """Why the command changes nothing, when it does not."""
+
+    def __init__(self, command: Command, now: int, tree: TreeRow, born: bool) -> None:
+        """A plan that writes nothing yet. Written out: calling a factory for each list takes as long as deciding a guard."""
+        self.command, self.now, self.tree, self.born, self.raises, self.no_op = command, now, tree, born, False, ""
+        self.aside, self.reopened, self.first, self.last = [], [], [], []
+        self.created_workflows, self.created_tasks, self.created_deliveries = [], [], []
+        self.workflows, self.tasks, self.deliveries = [], [], []
+        self.payloads, self.changes = [], []
 
 
 @frozen

@@ -5,6 +5,7 @@ Where the tables can say it, a bug is an edit of the specification, compiled as 
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
 from typing import Any, Unpack, cast
 
@@ -211,11 +212,12 @@ class _WithoutOutbox:
 
     def write(self, plan: Plan) -> Tally:
         """Write the plan, less its outbox; tell of it all the same."""
-        tally = self.inner.write(attrs.evolve(
-            plan, created_deliveries=[],
-            first=[attrs.evolve(cascade, emits=False) for cascade in plan.first],
-            last=[attrs.evolve(cascade, emits=False) for cascade in plan.last],
-            changes=[change for change in plan.changes if change.kind != "delivery" or change.event != "CREATE"]))
+        kept = copy(plan)
+        kept.created_deliveries = []
+        kept.first = [attrs.evolve(cascade, emits=False) for cascade in plan.first]
+        kept.last = [attrs.evolve(cascade, emits=False) for cascade in plan.last]
+        kept.changes = [change for change in plan.changes if change.kind != "delivery" or change.event != "CREATE"]
+        tally = self.inner.write(kept)
         return attrs.evolve(tally, deliveries=len(_missing(self.inner, plan.tree)) - len(plan.created_deliveries))
 
 

@@ -27,6 +27,7 @@ UNLISTED = ("START", "WAKE", "ALERT", "ELAPSE", "OVERRUN", "OVERDUE")
 Blocked = tuple[str, str, str, str]
 """The event, the state, the guard that is false (empty: no row), and why."""
 Enabled = tuple[Action, list[Move]]
+ROW, TREE = Lock.ROW, Lock.TREE
 
 
 @frozen
@@ -56,9 +57,9 @@ def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
 
 def enabled(view: View, row: WorkflowRow | TaskRow) -> Enabled | None:
     """The first progress rule that is enabled on a row."""
-    given = view.given
-    agenda = view.program.agenda[row.kind][row.state, row.mode, row.judged]
-    if not agenda.ways or not agenda.gate(row, given):
+    given, of = view.given, row.facts if isinstance(row, TaskRow) else row
+    agenda = view.program.agenda[row.kind][row.state, of.mode, of.judged]
+    if agenda.gate is not None and not agenda.gate(row, given):
         return None
     for way in agenda.ways:
         if way.holds(row, given):
@@ -107,17 +108,21 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
         reason = view.command.reason
     elif action.step.on == "workflow":
         reason = _why(view, action, cast(WorkflowRow, row), moves)
+    if action.alone:
+        view.apply(row, moves[0][1], name, reason)
+        return
     for part in action.cascades:
         view.cascade(cast(WorkflowRow, row), part, name, reason, ending=False)
     for target, line in moves:
-        if line.source == ABSENT and isinstance(target, WorkflowRow):
+        if not isinstance(target, WorkflowRow):
+            view.apply(target, line, name, reason)
+        elif line.source == ABSENT:
             view.create_workflow(target, line, name, reason)
-        elif line.reopens and isinstance(target, WorkflowRow):
+        elif line.reopens:
             reopen(view, target, line, name, reason)
         else:
             view.apply(target, line, name, reason)
-            if isinstance(target, WorkflowRow):
-                _enter(view, target, line, name, reason)
+            _enter(view, target, line, name, reason)
     if action.births and not isinstance(row, DeliveryRow):
         _bear(view, action, row)
 
@@ -199,12 +204,12 @@ def settle(view: View) -> None:
 def subject_of(view: View, command: Command) -> Record | None:
     """The row that a command is on."""
     subject = command.subject
-    if subject.topic is not None:
-        delivery = view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
-        return None if delivery is None else view.keep_delivery(delivery)
     if subject.no is not None:
         row = view.snapshot.task(subject.workflow, subject.no)
         return None if row is None else view.keep_task(row)
+    if subject.topic is not None:
+        delivery = view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
+        return None if delivery is None else view.keep_delivery(delivery)
     found = view.workflow(subject.workflow)
     if found is None and command.prepared is not None:
         return view.fresh_workflow(subject.workflow, command.prepared, None)
@@ -252,11 +257,11 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
         settle(view)
     plan, lock = view.plan, action.step.lock
     plan.born = born
-    if lock is Lock.ROW:
+    if lock is ROW:
         plan.changes.clear()  # it changes no state
     elif plan.changes or plan.first:
         tree.clock = view.now
-        if lock is Lock.TREE:
+        if lock is TREE:
             plan.raises = True
             tree.version += 1
     return view.close()

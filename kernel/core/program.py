@@ -32,11 +32,12 @@ from kernel.spec.evaluate import Function, function
 from kernel.spec.language import YES, Expr, F, Fire, Guard, Q, Row, Step, both, no
 from kernel.spec.logic import facts, quantifiers, reads
 from kernel.spec.machine import rows_of
-from kernel.spec.vocabulary import ABSENT, closed
+from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, ENDED_BADLY, closed
 
 __all__ = ["Action", "Agenda", "Counter", "Deltas", "Line", "Part", "Program", "Way", "compile_program", "standard_program"]
 
 STATE, MODE = F("state"), F("mode")
+BADLY = (*CLOSED_BADLY, *ENDED_BADLY)
 UNJUDGED: dict[Expr, object] = {F("sound"): 1, F("branch"): 0}
 
 Guarded = tuple[tuple[Guard, Function], ...]
@@ -58,6 +59,8 @@ class Line:
     wakes: tuple[str, ...]
     looks: frozenset[str]
     """The modes of a row that can have a rule enabled where the transition leads."""
+    badly: bool
+    """It leads to a bad end, which is the reason of what follows from it."""
     fresh: bool
     """A task begins a new attempt with it: without output."""
     reopens: bool
@@ -94,6 +97,8 @@ class Action:
     """Rows moved one by one: self, and those behind single links that exist."""
     births: tuple[Part, ...] = field(init=False)
     """Rows that begin to exist, other than self."""
+    alone: bool = field(init=False)
+    """It moves the row that it is on, which is no workflow, and nothing else."""
     cascades: tuple[Part, ...] = field(init=False)
     """Whole sets. Tasks come before workflows: a task may read its workflow, and all is read as it was before."""
 
@@ -102,6 +107,7 @@ class Action:
         cascades = [p for p in self.parts if not p.one and not p.creates]
         object.__setattr__(self, "moves", tuple(p for p in self.parts if p.one and p not in births))
         object.__setattr__(self, "births", births)
+        object.__setattr__(self, "alone", self.step.on != "workflow" and [p.link for p in self.parts] == [""])
         object.__setattr__(self, "cascades", tuple(sorted(cascades, key=lambda p: p.kind == "workflow")))
 
 
@@ -121,7 +127,7 @@ class Way:
 class Agenda:
     """The rules that can be enabled on a row of one state and mode, in order; none unless the `gate` holds that all share."""
 
-    gate: Function
+    gate: Function | None
     ways: tuple[Way, ...]
 
 
@@ -226,7 +232,7 @@ class _Compiler:
                 tuple((name, self.function(value)) for name, value in row.set), row,
                 self.deltas[source, target] if kind == "task" else {},
                 self.wakes.get((kind, event, source, target), ()), looks[id(row)],
-                source != ABSENT and "attempt" in dict(row.set), (kind, event) in bringing,
+                target in BADLY, source != ABSENT and "attempt" in dict(row.set), (kind, event) in bringing,
             )
             cells.setdefault((source, event), []).append(line)
         return {key: tuple(lines) for key, lines in cells.items()}
@@ -278,7 +284,7 @@ class _Compiler:
             openings = list(self.openings(kind, {STATE: state, MODE: mode, **({} if judged else UNJUDGED)}))
             shared = openings[0][2] if len(openings) > 1 else []
             gate = [c for c in shared if self.common(c, [needed for _, _, needed in openings])]
-            yield (state, mode, judged), Agenda(self.function(both(*gate)), tuple(
+            yield (state, mode, judged), Agenda(self.function(both(*gate)) if gate else None, tuple(
                 Way(rules[index],
                     lines[state, id(rows[0])] if len(rows) == 1 and len(rules[index].moves) == 1 else None,
                     self.function(both(*(c for c in needed if c not in gate))))

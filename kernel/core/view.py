@@ -22,7 +22,7 @@ from kernel.core.records import (
 from kernel.core.working_set import WorkingSet
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
-from kernel.spec.vocabulary import ABSENT, CLOSED, CLOSED_BADLY, ENDED_BADLY
+from kernel.spec.vocabulary import ABSENT, CLOSED
 
 Move = tuple[Record, Line]
 
@@ -70,29 +70,30 @@ class View(WorkingSet):
                        row.run))
 
     def _moved_task(self, row: TaskRow, line: Line, by: str, reason: str) -> None:
+        plan, facts, event, target = self.plan, row.facts, line.event, line.target
         if not row.touched:
-            self.write(row)
-        if line.event == "REJECT":
+            row.touched = True
+            plan.tasks.append(row)
+        if event == "REJECT":
             reason = self.judged(row).why
-        if reason or line.source != line.target:
+        if reason or line.source != target:
             row.reason = reason  # of the present state, not of an earlier one
         if line.fresh:
-            self.plan.payloads.append(without_output(row))
-        self.plan.changes.append(
-            Change("task", row.workflow, row.facts.ref, line.event, line.source, line.target, row.attempt, 1, by, reason))
+            plan.payloads.append(without_output(row))
+        plan.changes.append(Change("task", row.workflow, facts.ref, event, line.source, target, row.attempt, 1, by, reason))
         if line.deltas:
             self._count(row, line)
-        if row.facts.mode in line.looks:
+        if facts.mode in line.looks:
             self.woken[row] = None
-        if "child" in line.wakes and row.facts.mode == "WORKFLOW" and (child := self.child(row)) is not None:
+        if facts.mode == "WORKFLOW" and "child" in line.wakes and (child := self.child(row)) is not None:
             self.woken[child] = None
-        if row.facts.judged:
+        if facts.judged:
             self._write_down(row, line)
         self.cause = ""
-        if line.target in CLOSED_BADLY:
+        if line.badly:
             self.cause = cause_of(row, reason)
-        elif row.facts.asks and line.target == "COMPLETED":
-            self.cause = self.judged(row).says or f"task {quoted(row.facts.ref)} asks {row.facts.asks}"
+        elif facts.asks and target == "COMPLETED":
+            self.cause = self.judged(row).says or f"task {quoted(facts.ref)} asks {facts.asks}"
 
     def _write_down(self, row: TaskRow, line: Line) -> None:
         """What comes with a move: the input of an attempt, what a control task writes, what a sub-workflow gave."""
@@ -111,12 +112,13 @@ class View(WorkingSet):
         """
         for link, moved in line.deltas.get(self.program.signature(row.facts), ()):
             for owner in (row.wf,) if link == "tasks" else self.successors(row):
-                counts = owner.counts
+                counts, turns = owner.counts, False
                 for place, by_how_much in moved:
                     before = counts[place]
                     counts[place] = after = before + by_how_much
-                    if not before or not after:
-                        self.woken[owner] = None
+                    turns = turns or not before or not after
+                if turns:
+                    self.woken[owner] = None
                 if not owner.touched:
                     self.write(owner)
 
@@ -133,7 +135,7 @@ class View(WorkingSet):
         if "tasks" in line.wakes:
             self.wake_tasks(row)
         self.cause = ""
-        if line.target in ENDED_BADLY:
+        if line.badly:
             self.cause = f"sub-workflow {quoted(row.id)} {line.target}{': ' if reason else ''}{reason}"
         self._emit(row, line)
 
@@ -208,12 +210,12 @@ class View(WorkingSet):
     # ---- the end ------------------------------------------------------------------------------------------------------
     def annotate(self, row: Record) -> None:
         """Write down what is not decided on: who works on a task, and what it gave."""
-        command = self.command
+        command, payloads = self.command, self.plan.payloads
         if isinstance(row, TaskRow):
             if command.worker:
                 row.worker = command.worker
-            if command.payload is not None and without_output(row) not in self.plan.payloads:
-                self.plan.payloads.append(Payload(row.workflow, row.no, "output", command.payload))
+            if command.payload is not None and not (payloads and without_output(row) in payloads):
+                payloads.append(Payload(row.workflow, row.no, "output", command.payload))
 
     def close(self) -> Plan:
         """Everything that this decision writes. The rows forget the view, so that nothing is left that refers to itself."""

@@ -69,8 +69,9 @@ class WorkingSet:
         """A workflow of the tree, with what this decision did to it."""
         row = self.workflows.get(workflow_id)
         if row is None and workflow_id not in self.gone:
-            found = self.snapshot.workflow(workflow_id)
-            row = None if found is None else self.keep_workflow(found)
+            row = self.snapshot.workflow(workflow_id)
+            if row is not None:
+                self._take_in(row)
         return row
 
     def keep_workflow(self, row: WorkflowRow) -> WorkflowRow:
@@ -78,11 +79,14 @@ class WorkingSet:
         known = self.workflows.get(row.id)
         if known is not None:
             return known
+        self._take_in(row)
+        return row
+
+    def _take_in(self, row: WorkflowRow) -> None:
         row.view = self
         self.workflows[row.id] = row
         if self.plan.first or self.plan.last:
             self._catch_up(row)
-        return row
 
     def task(self, workflow_id: str, no: int) -> TaskRow:
         """A task of the tree, with what this decision did to it. Raises StoreCorrupt when it is not there."""
@@ -174,20 +178,20 @@ class WorkingSet:
 
     def successors(self, task: TaskRow) -> list[TaskRow]:
         """The tasks that come directly after a task."""
-        workflow, rows, absent = task.workflow, [], []
-        for no in task.wf.prepared.definition.successors[task.no]:
+        workflow, wf, rows, absent = task.workflow, task.wf, [], []
+        numbers = wf.prepared.definition.successors[task.no]
+        for no in numbers:
             row = self.tasks.get((workflow, no))
             if row is None:
                 absent.append(no)
             else:
                 rows.append(row)
         if absent:
-            found = list(self.snapshot.tasks(workflow, absent))
-            if len(found) < len(absent):
+            for row in self.snapshot.tasks(workflow, absent):
+                self._link(row, wf)
+                rows.append(row)
+            if len(rows) < len(numbers):
                 raise missing(f"a task of workflow {quoted(workflow)}")
-            for row in found:
-                self._link(row, task.wf)
-            rows += found
         return rows
 
     # ---- what a cascade does to the rows in the view ------------------------------------------------------------------

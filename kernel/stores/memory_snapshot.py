@@ -45,8 +45,12 @@ class MemorySnapshot:
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
-        rows = self.store.own(workflow_id, self.run)
-        return [rows[no].copy() for no in nos if no in rows]
+        own, found = self.store.own(workflow_id, self.run), []
+        for no in nos:
+            row = own.get(no)
+            if row is not None:
+                found.append(row.copy())
+        return found
 
     def all_tasks(self, workflow_id: str) -> Iterable[TaskRow]:
         """All tasks of a workflow."""

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from attrs import frozen
 
+from kernel.core.nobody import Nobody
 from kernel.core.plan import Command, Plan, Refusal
 from kernel.core.program import Action, Line, Program
 from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, WorkflowRow, child_id
@@ -45,8 +46,8 @@ def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
     """The rows that an action moves one by one, each with its line; None when one cannot move. All reads the state before."""
     moves: list[Move] = []
     for part in action.moves:
-        target: Record | None = getattr(row, part.link) if part.link else row
-        if target is None:
+        target: Record | Nobody = getattr(row, part.link) if part.link else row
+        if isinstance(target, Nobody):
             raise missing(f"the {part.link} of task {quoted(cast(TaskRow, row).ref)}")
         line = pick(view.program, target, part.event, view.given)
         if line is None:

@@ -15,7 +15,7 @@ from kernel.core.plan import Command, Plan, Refusal, Subject
 from kernel.core.program import compile_program, standard_program
 from kernel.core.records import Prepared, Record, TaskRow, TreeRow, WorkflowRow
 from kernel.core.view import View
-from kernel.errors import InvalidDefinition
+from kernel.errors import InvalidDefinition, StoreCorrupt
 from kernel.spec import SPEC
 from tests.model.driver import NOW, decided, does, planned, refused, states, world_of
 from tests.model.world import World
@@ -107,6 +107,19 @@ def test_deliveries_are_commanded_alone(world: World) -> None:
     assert [(d.state, d.due, d.error) for d in plan.deliveries] == [("PENDING", NOW + 7, "the disk is full")]
     assert (plan.raises, plan.tasks, plan.workflows, lines(plan)) == (False, [], [], [("w.archive", "RELEASE", "PENDING")])
     assert decided(ended, "CLAIM", "w>elsewhere", anyway=0) is None
+
+
+def test_the_time_of_a_sub_workflows_task_ends_it() -> None:
+    """OVERRUN times the sub-workflow out, and progress tells its task; without its row the store is damaged."""
+    outer = WorkflowDef("w", tasks=[TaskDef("s", workflow="leaf", attempt_timeout=1.0), TaskDef("b")])
+    world, later = does(world_of(outer, LEAF), "START", "w"), NOW + 1_000_000
+    assert refused(world, "OVERRUN", "w.s").guard == "expired"
+    assert refused(world, "EXPIRE", "w.s", now=later).guard == "no sub-workflow"
+    assert lines(planned(world, "OVERRUN", "w.s", now=later))[:2] == [
+        ("w/s", "TIME_OUT", "TIMED_OUT"), ("w.s", "CHILD_TIMED_OUT", "TIMED_OUT")]
+    del world.workflows["w/s"]
+    with pytest.raises(StoreCorrupt, match="the child of task 's'"):
+        decided(world, "OVERRUN", "w.s", now=later)
 
 
 # ---- reasons ----------------------------------------------------------------------------------------------------------------

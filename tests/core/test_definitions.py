@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -177,6 +178,16 @@ TASKS: list[tuple[dict[str, Any], str, str]] = [
     ({"lease": None}, "task 'b', field 'lease'", "None"),
     ({"poll_timeout": 0}, "task 'b', field 'poll_timeout'", "0.0"),
     ({"poll_timeout": True}, "task 'b', field 'poll_timeout'", "True"),
+    ({"attempt_timeout": 0}, "task 'b', field 'attempt_timeout'", "0.0"),
+    ({"total_timeout": "1h"}, "task 'b', field 'total_timeout'", "'1h'"),
+    ({"retry_delay_max": -1}, "task 'b', field 'retry_delay_max'", "-1.0"),
+    ({"retry_jitter": None}, "task 'b', field 'retry_jitter'", "None"),
+    ({"retry_logic": "LINEAR"}, "task 'b', field 'retry_logic'", "'LINEAR' is not a value"),
+    ({"wait_for": 5}, "task 'b', field 'wait_for'", "only a wait task waits"),
+    ({"wait_until": "2026-12-31"}, "task 'b', field 'wait_until'", "only a wait task waits"),
+    ({"kind": "wait", "wait_for": "soon"}, "task 'b', field 'wait_for'", "'soon': it is no time"),
+    ({"kind": "wait", "wait_until": "soon"}, "task 'b', field 'wait_until'", "'soon': it is no date"),
+    ({"kind": "wait", "wait_until": datetime(2026, 12, 31)}, "task 'b', field 'wait_until'", "it is no date"),  # noqa: DTZ001
     ({"optional": 1}, "task 'b', field 'optional'", "True or False"),
     ({"permissive": None}, "task 'b', field 'permissive'", "True or False"),
     ({"on_expiry": "RETRYY"}, "task 'b', field 'on_expiry'", "'RETRYY'"),

@@ -8,7 +8,8 @@ import pytest
 
 from kernel.core import judge as judging
 from kernel.core.definitions import TaskDef, WorkflowDef
-from tests.model.driver import does, planned, states, world_of
+from kernel.spec.language import NEVER
+from tests.model.driver import NOW, does, planned, states, world_of
 from tests.model.world import World
 
 LEAF = WorkflowDef("leaf", tasks=[TaskDef("x")], topics=["archive"])
@@ -134,3 +135,14 @@ def test_an_optional_task_that_cannot_be_prepared_does_not_fail_its_workflow() -
     assert [(c.kind, c.event, c.target) for c in plan.changes] == [
         ("workflow", "START", "RUNNING"), ("task", "CREATE", "PENDING"), ("task", "REJECT", "COMPLETED_WITH_ERRORS"),
         ("workflow", "COMPLETE", "COMPLETED")]
+
+
+def test_a_wait_by_expressions_is_judged() -> None:
+    """How long, and until when, are read when the task is scheduled; what is neither cannot be prepared."""
+    waits = TaskDef("a", kind="wait", wait_for="${workflow.input.n}", wait_until="${workflow.input.at}")
+    world = started(waits, TaskDef("b"), input='{"n":"2 s","at":null}')
+    row = world.own["w", 0]
+    assert (row.state, row.wakes - NOW, row.expires >= NEVER) == ("IN_PROGRESS", 2_000_000, True)
+    world = started(waits, TaskDef("b"), input='{"at":"1970-01-01"}')
+    assert world.own["w", 0].wakes == 0
+    assert "no date and time of day" in rejected(started(waits, input='{"at":"soon"}'), "w.a")

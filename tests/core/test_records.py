@@ -158,3 +158,31 @@ def test_ids_of_sub_workflows_are_paths(prepared: Prepared) -> None:
     row.attempt = 3
     assert child_id(row) == "w/t~3"
     assert root_of("w/t~3/u") == root_of("w") == "w"
+
+
+@pytest.mark.parametrize(("options", "delays"), [
+    ({}, [3, 3, 3]),
+    ({"retry_logic": "LINEAR_BACKOFF"}, [3, 6, 9]),
+    ({"retry_logic": "EXPONENTIAL_BACKOFF"}, [3, 6, 12]),
+    ({"retry_logic": "EXPONENTIAL_BACKOFF", "retry_delay_max": 7.0}, [3, 6, 7]),
+])
+def test_how_long_the_next_attempt_waits(options: dict[str, Any], delays: list[int]) -> None:
+    """By the retry logic and the attempts so far, up to the longest delay; however many attempts, it is a number to add."""
+    made = prepare(compile_definition(WorkflowDef("w", tasks=[TaskDef("t", retries=9_999, retry_delay=3.0, **options)])))
+    row = task(made)
+    found = []
+    for row.attempt in (1, 2, 3):
+        found.append(row.retry_delay // 1_000_000)
+    assert found == delays
+    row.attempt = 9_999
+    assert 0 < row.retry_delay <= NEVER
+
+
+def test_how_long_a_task_waits() -> None:
+    """What its definition gives is a fact; without it a wait has no end of its own."""
+    waits = [TaskDef("a", kind="wait", wait_for="1m"), TaskDef("b", kind="wait", wait_until="1970-01-01 00:01"), TaskDef("c")]
+    facts = [facts_of(each) for each in waits]
+    assert [(f.wait_for, f.wait_until, f.judged) for f in facts] == [
+        (60_000_000, NEVER, False), (NEVER, 60_000_000, False), (NEVER, NEVER, False)]
+    templated = facts_of(TaskDef("a", kind="wait", wait_for="${workflow.input.n}", wait_until="${workflow.input.at}"))
+    assert (templated.wait_for, templated.wait_until, templated.judged) == (None, None, True)

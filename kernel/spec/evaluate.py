@@ -90,11 +90,20 @@ def _comparison(op: str, left: Expr, right: Expr, counters: Counters) -> Functio
 
 
 def _extreme(op: str, parts: list[Function]) -> Function:
-    choose = min if op == "min" else max
-    if len(parts) == 2:
-        a, b = parts
-        return lambda row, given: choose(a(row, given), b(row, given))
-    return lambda row, given: choose([part(row, given) for part in parts])
+    first, rest = parts[0], parts[1:]
+    if not rest:
+        return first
+    others = _extreme(op, rest)
+
+    def least(row: Any, given: Mapping[str, Any]) -> Any:
+        a, b = first(row, given), others(row, given)
+        return a if a < b else b
+
+    def most(row: Any, given: Mapping[str, Any]) -> Any:
+        a, b = first(row, given), others(row, given)
+        return a if a > b else b
+
+    return least if op == "min" else most
 
 
 def _quantifier(q: Q, counters: Counters) -> Function:

@@ -112,13 +112,12 @@ class View(WorkingSet):
         """
         for link, moved in line.deltas.get(self.program.signature(row.facts), ()):
             for owner in (row.wf,) if link == "tasks" else self.successors(row):
-                counts, turns = owner.counts, False
+                counts = owner.counts
                 for place, by_how_much in moved:
                     before = counts[place]
                     counts[place] = after = before + by_how_much
-                    turns = turns or not before or not after
-                if turns:
-                    self.woken[owner] = None
+                    if not (before and after):
+                        self.woken[owner] = None
                 if not owner.touched:
                     self.write(owner)
 

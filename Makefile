@@ -34,6 +34,7 @@ diagrams: $(READY)  ## write diagrams/ anew from the specification
 
 specs: $(READY)  ## write the generated parts of specs/ anew from the specification
 	$(BIN)/python -m kernel.render specs
+	$(BIN)/python -m tests.drift.test_evidence
 
 lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock
 	.ci/lock

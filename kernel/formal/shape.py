@@ -193,6 +193,13 @@ class Tree:
         return {p.id: str(row[0]) for p, row in zip(self.places, state, strict=True) if row[0] != ABSENT}
 
 
+def within_a_run(spec: Spec) -> Spec:
+    """The specification without the commands that begin a new run of a tree: those whose events bring others with them."""
+    bringing = {(follow.kind, follow.event) for follow in spec.follows}
+    kept = tuple(c for c in spec.commands if not any((c.on, fire.event) in bringing for fire in c.do))
+    return evolve(spec, commands=kept, follows=())
+
+
 def columns(kind: Kind) -> dict[str, int]:
     """Where each stored field of a kind stands in a row."""
     return {name: i for i, name in enumerate(("state", *(f.name for f in kind.fields)))}

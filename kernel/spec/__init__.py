@@ -10,6 +10,7 @@ from kernel.spec.commands import COMMANDS, FOLLOWS, ON_ENTER
 from kernel.spec.delivery import DELIVERY_TABLE
 from kernel.spec.invariants import PROPERTIES
 from kernel.spec.language import Spec
+from kernel.spec.lemmas import LEMMAS
 from kernel.spec.machine import Lifecycle
 from kernel.spec.progress import PROGRESS
 from kernel.spec.task import TASK_TABLE
@@ -29,6 +30,7 @@ SPEC = Spec(
     progress=PROGRESS,
     properties=PROPERTIES,
     follows=FOLLOWS,
+    lemmas=LEMMAS,
 )
 
 __all__ = ["DELIVERY", "SPEC", "TASK", "WORKFLOW", "Lifecycle", "Spec"]

@@ -9,6 +9,7 @@ from kernel.spec.vocabulary import (
     expired,
     expired_deadline,
     goes_on,
+    is_root,
     nesting,
     overdue,
     parent_runs,
@@ -40,7 +41,7 @@ FOLLOWS = (
 
 COMMANDS = (
     #    name          on          does                                          guards; what the caller presents; who; lock
-    Step("START",      "workflow", (Fire("START"), Fire("CREATE", "tasks"))),
+    Step("START",      "workflow", (Fire("START"), Fire("CREATE", "tasks")),     (is_root,)),
     Step("PAUSE",      "workflow", (Fire("PAUSE"), Fire("PAUSE", "subs")),       params=("origin",)),
     Step("RESUME",     "workflow", (Fire("RESUME"), Fire("RESUME", "subs", paused_here),
                                     Fire("SHIFT", "all_tasks", wf_paused_here)), (parent_runs,), ("origin",)),

@@ -21,6 +21,7 @@ from kernel.spec.vocabulary import (
     out_of_schedule,
     proven,
     sends_left,
+    told,
 )
 
 ROWS = (
@@ -29,9 +30,9 @@ ROWS = (
     Row("CLAIM",   ("PENDING",),  "LEASED",    (due_delivery, in_schedule),
         {"attempt": plus(F("attempt"), 1), "claims": plus(F("claims"), 1), "expires": plus(now, F("lease"))}),
     Row("CONFIRM", ("LEASED",),   "DELIVERED", (claim_held, proven), {"proof": Param("proof")}),
-    Row("RELEASE", ("LEASED",),   "PENDING",   (lease_or_expired, sends_left),
+    Row("RELEASE", ("LEASED",),   "PENDING",   (lease_or_expired, sends_left, told),
         {"due": plus(now, Param("delay")), "error": Param("error")}),
-    Row("BURY",    ("LEASED",),   "DEAD",      (lease_or_expired, no_sends_left), {"error": Param("error")}),
+    Row("BURY",    ("LEASED",),   "DEAD",      (lease_or_expired, no_sends_left, told), {"error": Param("error")}),
     Row("DEFER",   ("PENDING",),  "PENDING",   (out_of_schedule,), {"due": plus(now, F("wait"))}),
     Row("REDRIVE", ("DEAD",),     "PENDING",   (), {"attempt": Lit(0), "due": now}),
 )

@@ -138,6 +138,6 @@ PROPERTIES = (
              "Every delivery ends DELIVERED or DEAD; none is lost; a DEAD one keeps its last error and can be redriven.",
              both(no(lt(F("sends"), F("attempt"))), implies(is_("LEASED"), lt(Lit(0), F("attempt"))),
                   implies(is_("DEAD"), no(eq(F("error"), "")))),
-             measure=(minus(F("sends"), F("attempt")),),
+             place=Place.MID, measure=(minus(F("sends"), F("attempt")),),
              known="fair relays: CLAIM lowers the measure, RELEASE keeps it, BURY needs it at 0"),
 )

@@ -374,6 +374,8 @@ class Spec:
     progress: tuple[Step, ...]
     properties: tuple[Property, ...]
     follows: tuple[Follow, ...] = ()
+    lemmas: tuple[Property, ...] = ()
+    """What an induction needs besides the properties: true in every state, also between two rules."""
 
     def command(self, name: str) -> Step:
         """The command of this name."""

@@ -165,7 +165,7 @@ def _kinds(spec: Spec) -> Iterator[str]:
     places = [(f"link {k.name}", kind) for k in spec.links.values() for kind in (k.source, k.target)]
     places += [(s.name, s.on) for s in (*spec.commands, *spec.progress, *entering(spec))]
     places += [(f"after {f.event}", f.kind) for f in spec.follows]
-    places += [(p.id, p.on) for p in spec.properties]
+    places += [(p.id, p.on) for p in (*spec.properties, *spec.lemmas)]
     for place, kind in places:
         if kind not in spec.kinds:
             yield f"{place}: unknown kind {kind!r}"
@@ -256,12 +256,13 @@ def _uses(spec: Spec) -> Iterator[str]:
         if follow.event not in spec.tables[follow.kind].events:
             yield f"{step.name}: a {follow.kind} has no such event"
         yield from (f"{step.name}: {flaw}" for flaw in _step(spec, step) if not flaw.startswith(UNREAD))
-    for prop in spec.properties:
+    for prop in (*spec.properties, *spec.lemmas):
         then = prop.nature is Nature.STEP
         yield from (f"{prop.id}: {flaw}" for flaw in _malformed(spec, prop.on, prop.body, then=then))
         for value in prop.measure:
             yield from (f"{prop.id}: {flaw}" for flaw in _malformed(spec, prop.on, value, condition=False))
-        for name in sorted({n for e in (prop.body, *prop.measure) for n in params(e)}):
+        known = AMBIENT if prop in spec.lemmas else ()  # between two rules the time of their commit is at hand
+        for name in sorted({n for e in (prop.body, *prop.measure) for n in params(e)} - {*known}):
             yield f"{prop.id}: asks for {name!r}, which nobody presents"
 
 

@@ -299,6 +299,7 @@ lease_or_expired = Guard(
     "another relay holds it and its lease has not expired")
 claim_held = Guard("lease held", eq(Param("claims"), F("claims")), "another relay holds it, or it was settled")
 proven = Guard("proven", no(eq(Param("proof"), "")), "the sink gave no proof: no equal copy read back, no receipt")
+told = Guard("error told", no(eq(Param("error"), "")), "nothing is said of what went wrong")
 anyway = eq(Param("anyway"), 1)
 due_delivery = Guard("due", either(anyway, no(lt(now, F("due")))), "it is not due yet")
 in_schedule = Guard("schedule open", either(anyway, eq(F("open"), 1)), "the schedule of its topic is closed now")

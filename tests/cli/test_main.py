@@ -18,7 +18,8 @@ from tests.cli.stand import Cli
 
 COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "skip",
             "retry", "restart", "rerun", "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "policy",
-            "audit", "diagram", "faults"]
+            "audit", "diagram", "faults",
+            "spec"]
 
 
 def test_the_commands_are_those_that_exist() -> None:

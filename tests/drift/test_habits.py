@@ -41,7 +41,7 @@ THIRD_PARTY = {
     "engine": {"attrs", "cattrs"},
     "stores": {"apsw", "attrs"},
     "sinks": {"attrs"},
-    "formal": {"attrs"},
+    "formal": {"attrs", "cvc5", "z3"},  # the provers, where they are installed
     "render": {"attrs", "graphviz", "transitions"},
     "testing": {"attrs", "hypothesis"},
     "cli": {"attrs", "click", "rich"},

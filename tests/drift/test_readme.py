@@ -40,6 +40,7 @@ VOLATILE = (
     (re.compile(r"sha256:[0-9a-f]{20,}"), "sha256:a7c1f09e4b6d83525cf3a1d27e90b864"),
     (re.compile(r"(well  |memory, )\d+(\.\d)? s( |$)", re.MULTILINE), r"\g<1>0.3 s\3"),
     (re.compile(r"\([\d,]+ a second\)"), "(1,200 a second)"),
+    (re.compile(r"\b(python|spin|tlc)((?: +[\d,]+){0,2} +)\d+\.\d( s)?"), r"\g<1>\g<2>0.3\g<3>"),
     (re.compile(r"\(\d+ of \d+ bytes\)"), "(1354 of 2709 bytes)"),
 )
 

@@ -1,0 +1,194 @@
+"""Two provers that must agree: cvc5, on the obligations as they are; z3, on instances of the hypotheses, free of quantifiers.
+
+Fewer hypotheses can only prove less: where the instances have no model, the hypotheses have none. The instances are made from
+the rows of the goal and those that a few links lead to from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from itertools import product
+from typing import Any
+
+from attrs import evolve, frozen
+
+from kernel.errors import NotFound
+from kernel.formal.proof import Obligation
+
+ROWS = ("workflow", "task", "delivery")
+NUMBERS = ("task_attempt", "workflow_slot")
+"""Functions whose values are numbers of attempts; a hypothesis about any number is asked of these."""
+TERMS, ROUNDS = (8, 12, 40), 2
+"""At most so many rows of a kind, reached over so many links from those of the goal; more where fewer do not do."""
+
+
+@frozen
+class Verdict:
+    """What a prover says of the goals of one obligation: those that it did not prove, by name, and why not."""
+
+    obligation: str
+    prover: str
+    goals: int
+    seconds: float
+    open: tuple[str, ...] = ()
+
+
+def prove_cvc5(obligation: Obligation, *, limit: float = 10.0) -> Verdict:
+    """Ask cvc5 for each goal; `limit` is in seconds for each. Raises NotFound when it is not installed."""
+    _needs("cvc5")
+    begun = time.perf_counter()
+    left = tuple(f"{name}: {answer}" for name, goal in obligation.goals
+                 if (answer := ask_cvc5(obligation.script(goal), limit, "full-saturate-quant")) != "unsat")
+    return Verdict(obligation.name, "cvc5", len(obligation.goals), time.perf_counter() - begun, left)
+
+
+def ask_cvc5(script: str, limit: float, *options: str) -> str:
+    """unsat, sat or unknown."""
+    import cvc5
+
+    manager = cvc5.TermManager()
+    solver = cvc5.Solver(manager)
+    solver.setOption("tlimit-per", str(round(limit * 1000)))
+    for option in options:
+        solver.setOption(option, "true")
+    symbols = cvc5.SymbolManager(manager)
+    parser = cvc5.InputParser(solver, symbols)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, f"(set-logic ALL)\n{script}", "obligation")
+    while not (command := parser.nextCommand()).isNull():
+        command.invoke(solver, symbols)
+    return str(solver.checkSat()).split()[0]
+
+
+def prove_z3(obligation: Obligation, *, limit: float = 20.0, sizes: Sequence[int] = TERMS) -> Verdict:
+    """Ask z3 for each goal, on instances of the hypotheses: first for all goals together, then for those that are left alone.
+
+    Raises NotFound when it is not installed.
+    """
+    _needs("z3")
+    begun = time.perf_counter()
+    left = [number for number, answer in enumerate(Instances(obligation, sizes[0]).answers(limit)) if answer != "unsat"]
+    still = []
+    for goal in [obligation.goals[number] for number in left]:
+        alone, answer = evolve(obligation, goals=(goal,)), ""
+        for terms in sizes:
+            (answer,) = Instances(alone, terms).answers(limit)
+            if answer == "unsat":
+                break
+        else:
+            still.append(f"{goal[0]}: {answer}")
+    return Verdict(obligation.name, "z3", len(obligation.goals), time.perf_counter() - begun, tuple(still))
+
+
+class Instances:
+    """One obligation without quantifiers: its hypotheses for the rows at hand."""
+
+    def __init__(self, obligation: Obligation, terms: int) -> None:
+        """The goals are denied one by one; rows that a denied goal speaks of get the same names in each."""
+        import z3
+
+        self.z3: Any = z3
+        script = "\n".join(("(set-logic ALL)", *obligation.hypotheses))
+        goals = "\n".join(f"(assert (not {goal}))" for _, goal in obligation.goals)
+        every = list(z3.parse_smt2_string(f"{script}\n{goals}"))
+        last = len(every) - len(obligation.goals)
+        hypotheses = self.normal(every[:last])
+        self.denied = [self.canonical(self.normal([goal])) for goal in every[last:]]
+        self.found: dict[str, dict[int, Any]] = {kind: {} for kind in ROWS}
+        self.links: dict[str, Any] = {}
+        self.numbers: dict[str, Any] = {}
+        for formula in (*hypotheses, *(f for goal in self.denied for f in goal)):
+            self.collect(formula, set())
+        self.close(terms)
+        self.domains: Mapping[str, list[Any]] = {kind: list(rows.values()) for kind, rows in self.found.items()}
+        self.attempts = [read(row) for read in self.numbers.values() for row in self.domains[read.domain(0).name()]]
+        self.ground = [self.expanded(formula) for formula in hypotheses]
+
+    def normal(self, formulas: Iterable[Any]) -> list[Any]:
+        """Negations inside, rows that are said to exist named."""
+        goal = self.z3.Goal()
+        goal.add(*formulas)
+        return list(self.z3.Then("simplify", "nnf")(goal)[0])
+
+    def canonical(self, formulas: list[Any]) -> list[Any]:
+        """The same with the rows that were named called the first, the second ... of their kind."""
+        named: dict[int, tuple[Any, Any]] = {}
+        counts = dict.fromkeys(ROWS, 0)
+        for formula in formulas:
+            for constant in self.constants(formula, set()):
+                kind = constant.sort().name()
+                if "!" in constant.decl().name() and kind in counts and constant.get_id() not in named:
+                    named[constant.get_id()] = constant, self.z3.Const(f"the_{kind}_{counts[kind]}", constant.sort())
+                    counts[kind] += 1
+        return [self.z3.substitute(formula, *named.values()) for formula in formulas]
+
+    def constants(self, expression: Any, seen: set[int]) -> Iterator[Any]:
+        """The constants of an expression."""
+        if expression.get_id() not in seen:
+            seen.add(expression.get_id())
+            if self.z3.is_const(expression) and expression.decl().kind() == self.z3.Z3_OP_UNINTERPRETED:
+                yield expression
+            for child in expression.children():
+                yield from self.constants(child, seen)
+
+    def collect(self, expression: Any, seen: set[int]) -> None:
+        """The rows that have a name, and the functions that lead from row to row."""
+        if expression.get_id() in seen:
+            return
+        seen.add(expression.get_id())
+        if self.z3.is_app(expression) and expression.decl().kind() == self.z3.Z3_OP_UNINTERPRETED:
+            function, kind = expression.decl(), expression.sort().name()
+            if kind in self.found and self.is_ground(expression):
+                self.found[kind][expression.get_id()] = expression
+            if function.arity() == 1 and function.domain(0).name() in self.found:
+                if kind in self.found:
+                    self.links[function.name()] = function
+                elif function.name() in NUMBERS:
+                    self.numbers[function.name()] = function
+        for child in expression.children():
+            self.collect(child, seen)
+
+    def is_ground(self, expression: Any) -> bool:
+        """Whether it speaks of no variable."""
+        return not self.z3.is_var(expression) and all(self.is_ground(child) for child in expression.children())
+
+    def close(self, most: int) -> None:
+        """Add the rows that the links lead to."""
+        for _ in range(ROUNDS):
+            reached = [link(row) for link in self.links.values() for row in [*self.found[link.domain(0).name()].values()]]
+            for row in reached:
+                rows = self.found[row.sort().name()]
+                if len(rows) < most:
+                    rows.setdefault(row.get_id(), row)
+
+    def expanded(self, expression: Any) -> Any:
+        """A formula for the rows at hand instead of for all."""
+        z3 = self.z3
+        if z3.is_quantifier(expression):
+            domains = [self.domains.get(expression.var_sort(i).name(), self.attempts) for i in range(expression.num_vars())]
+            return z3.And([self.expanded(z3.substitute_vars(expression.body(), *reversed(rows))) for rows in product(*domains)])
+        if z3.is_and(expression) or z3.is_or(expression):
+            joined: Callable[[list[Any]], Any] = z3.And if z3.is_and(expression) else z3.Or
+            return joined([self.expanded(child) for child in expression.children()])
+        return expression
+
+    def answers(self, limit: float) -> Iterator[str]:
+        """What z3 says of each goal."""
+        solver = self.z3.Solver()
+        solver.set("timeout", round(limit * 1000))
+        solver.add(self.ground)
+        for denied in self.denied:
+            solver.push()
+            solver.add([self.expanded(formula) for formula in denied])
+            yield str(solver.check())
+            solver.pop()
+
+
+def _needs(package: str) -> None:
+    if find_spec(package) is None:
+        raise NotFound(f"asking {package}", why=f"the package {package} is not installed",
+                       hint="pip install 'lifecycle-kernel[formal]'")
+
+
+PROVERS: Mapping[str, Callable[[Obligation], Verdict]] = {"cvc5": prove_cvc5, "z3": prove_z3}

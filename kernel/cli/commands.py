@@ -13,7 +13,7 @@ from kernel.cli.files import Reading, family, load, task_defs_option
 from kernel.cli.text import duration, faint, heading, number, safe, say, state, when
 from kernel.core.checks import check_name
 from kernel.core.definitions import WorkflowDef
-from kernel.engine.entities import Applied, Expired, NotApplied, Task, Workflow
+from kernel.engine.entities import Applied, Expired, NotApplied, Purged, Task, Workflow
 from kernel.engine.inputs import workflow_input
 from kernel.engine.outcomes import Outcome as CommandOutcome
 from kernel.engine.relay import Outcome, RelayOptions, Settled
@@ -256,12 +256,12 @@ def outcome(ctx: click.Context, place: Place, command_id: str, workflow_id: str 
     ID is the --command-id that was given, or the one that a CommitUnknown names. Waits for a twin that is still under way. A
     command that was not applied can never be under this id: give it again under another.
 
-    Exits with 0 when it was applied, with 1 when not, with 9 when that was too long ago to know more.
+    Exits with 0 when it was applied, with 1 when not, with 9 when that was too long ago, or its tree was purged, to know more.
     """
     with place.open() as k:
         found = k.outcome(command_id, workflow_id=workflow_id)
     place.answer({"outcome": type(found).__name__, **attrs.asdict(found)}, lambda: _show_outcome(found))
-    ctx.exit({Applied: 0, NotApplied: 1, Expired: 9}[type(found)])
+    ctx.exit({Applied: 0, NotApplied: 1, Expired: 9, Purged: 9}[type(found)])
 
 
 def _show_outcome(found: CommandOutcome) -> None:
@@ -271,5 +271,7 @@ def _show_outcome(found: CommandOutcome) -> None:
             _show_applied("applied", name, found)
         case Expired():
             say(f"{name}: applied at {when(found.at)} UTC; what came of it is no longer kept")
+        case Purged():
+            say(f"{name}: its tree was purged at {when(found.at)} UTC; what came of its commands is no longer kept")
         case NotApplied():
             say(f"{name}: not applied, and under this id it never will be")

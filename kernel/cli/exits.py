@@ -6,7 +6,7 @@ from kernel.errors import CommitUnknown, Conflict, InvalidDefinition, InvalidInp
 
 EXITS = (
     (0, "ok"),
-    (1, "not well: a finding, a failed delivery, a bad end, a violation, an attempt left behind, a command not applied"),
+    (1, "not well: a finding, a failed delivery, a bad end, a violation, what was left behind, a command not applied"),
     (2, "the command line was wrong"),
     (3, "Refused: the lifecycle does not allow it now"),
     (4, "NotFound"),
@@ -14,7 +14,7 @@ EXITS = (
     (6, "Conflict: somebody else was writing for too long; try again"),
     (7, "StoreError: the store, or a file, cannot be used"),
     (8, "CommitUnknown: it may or may not have been applied; kernel outcome tells"),
-    (9, "Expired: the command was applied too long ago to know what came of it"),
+    (9, "Expired or Purged: it was too long ago, or its tree is gone, to know what came of the command"),
     (130, "interrupted"),
     (141, "nobody reads the output any more"),
 )

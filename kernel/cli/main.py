@@ -56,7 +56,7 @@ for _command in (
     demo.demo, run, commands.start, reads.list_workflows, reads.show, reads.tree, reads.history, commands.pause,
     commands.resume, commands.terminate, commands.signal, commands.skip, reopening.retry, reopening.restart, reopening.rerun,
     service.worker, service.daemon, commands.tick, commands.deliver, reads.deliveries, commands.redrive, commands.outcome,
-    policy.policy, reads.audit, kit.diagram, kit.faults, spec.spec,
+    policy.policy, policy.purge, reads.audit, kit.diagram, kit.faults, spec.spec,
 ):
     cli.add_command(_command)
 

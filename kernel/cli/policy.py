@@ -1,4 +1,4 @@
-"""The archive policy that an operator sets for a whole store."""
+"""The archive policy that an operator sets for a whole store, and the purge of what is no longer needed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
-from kernel.cli.common import Place, StoreCommand
-from kernel.cli.text import duration, safe, say
+from kernel.cli.common import Place, StoreCommand, command_options
+from kernel.cli.text import duration, number, safe, say
 from kernel.core.archive import ArchivePolicy
+from kernel.engine.entities import Kept
+from kernel.engine.kernel import Kernel
 
 SECONDS = click.FloatRange(0, 100 * 365 * 86_400.0)
 
@@ -55,3 +57,54 @@ def told(policy: ArchivePolicy | None) -> str:
     what = "runs that end unsuccessfully" if policy.unsuccessful_only else "every run"
     kept = f"; rows are kept for {duration(policy.retention)}" if policy.retention else ""
     return f"archive policy: {what}, {when}{kept}"
+
+
+@click.command(cls=StoreCommand)
+@click.argument("workflow_id", metavar="[ID]", required=False)
+@click.option("--older-than", type=SECONDS, metavar="S", help="Every tree that ended at least so many seconds ago.")
+@click.option("--unarchived", is_flag=True, help="Also runs that the archive policy in force now asks no archive of.")
+@click.option("--batch", type=click.IntRange(1, 1_000_000), metavar="N", default=1_000, show_default=True,
+              help="With --older-than: trees between two lines of progress.")
+@command_options
+def purge(
+    place: Place, workflow_id: str | None, older_than: float | None, unarchived: bool, batch: int,
+    **options: Any,
+) -> None:
+    """Remove trees that ended, with all their runs, for good.
+
+    Only what is delivered, and archived by a sink that gives a copy; a tombstone keeps the id. Give an ID, or --older-than
+    for all that may go: progress goes to the error output.
+
+    Exits with 0 when it is gone, with 3 when ID may not be purged, with 1 when --older-than left some trees where they are.
+    """
+    if (workflow_id is None) == (older_than is None):
+        raise click.UsageError("name a workflow, or give --older-than")
+    if older_than is not None and options["command_id"] is not None:
+        raise click.UsageError("a --command-id is for one workflow: name it")
+    with place.open() as k:
+        if older_than is None:
+            applied = k.purge(workflow_id or "", unarchived=unarchived, **options)
+            place.answer(applied, lambda: say(f"{safe(workflow_id)}: purged, 1 commit"))
+            return
+        del options["command_id"]
+        purged, kept = _purge_all(k, older_than, batch, unarchived=unarchived, **options)
+    place.answer({"purged": purged, "kept": kept}, lambda: _show_purged(purged, kept))
+    click.get_current_context().exit(int(bool(kept)))
+
+
+def _purge_all(k: Kernel, older_than: float, batch: int, **options: Any) -> tuple[int, list[Kept]]:
+    """Purge all that may be, a batch at a time; tells how far it is."""
+    purged, kept, after = 0, list[Kept](), None
+    while True:
+        done = k.purge_ended(older_than=older_than, after=after, limit=batch, **options)
+        purged, after = purged + done.purged, done.after
+        kept += done.kept
+        if after is None:
+            return purged, kept
+        say(f"{purged:,} purged, {len(kept):,} left, up to {safe(after, 60)}", err=True)
+
+
+def _show_purged(purged: int, kept: list[Kept]) -> None:
+    for each in kept:
+        say(f"{safe(each.workflow_id)}  left: {each.why}")
+    say(f"{number(purged, 'tree')} purged, {len(kept):,} left")

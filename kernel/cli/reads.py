@@ -67,6 +67,10 @@ def show(place: Place, workflow_id: str, task: str | None, run: int | None) -> N
     """
     with place.open() as k:
         workflow = k.get(workflow_id, run=run)
+        if workflow.purged is not None and task is None:
+            value = {"workflow": workflow, "tasks": [], "deliveries": [], "late": [], "choices": []}
+            place.answer(value, lambda: _show_purged(workflow))
+            return
         tasks = k.tasks(workflow_id, run=run)
         choices = k.allowed(workflow_id, task)
         deliveries = [d for d in k.deliveries(workflow_id=workflow_id) if d.run == workflow.run]
@@ -119,6 +123,18 @@ def _show_workflow(
         say(f"\ndelivery {safe(delivery.id)}  {state(delivery.state)}  {faint(_remark(delivery))}")
     _show_late(late)
     _show_choices(choices)
+
+
+def _show_purged(workflow: Workflow) -> None:
+    """A workflow of which the archive tells."""
+    say(f"{heading(safe(workflow.id))}  {state(workflow.state)}  purged; this is what its archive tells")
+    _facts((
+        ("definition", f"{safe(workflow.name)} version {workflow.definition_version}"),
+        ("parent", safe(workflow.parent or "")), ("run", str(workflow.run)), ("started", when(workflow.started)),
+        ("changed", when(workflow.changed)), ("purged", when(workflow.purged) if workflow.purged else ""),
+        ("reason", safe(workflow.reason, 200)), ("input", _json(workflow.input)), ("output", _json(workflow.output)),
+        ("variables", _json(workflow.variables or None)),
+    ))
 
 
 def _show_task(task: Task, late: list[LateResult], choices: list[Choice]) -> None:

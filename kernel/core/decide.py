@@ -123,6 +123,8 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
             reopen(view, target, line, name, reason)
         else:
             view.apply(target, line, name, reason)
+            if line.target == ABSENT:
+                view.bury(target, line)
             _enter(view, target, line, name, reason)
     if action.births and not isinstance(row, DeliveryRow):
         _bear(view, action, row)
@@ -286,7 +288,8 @@ def presented(row: Record, now: int) -> dict[str, Any]:
     if isinstance(row, TaskRow):
         given |= {"run": row.wf.run, "handouts": row.handouts, "origin": row.workflow}
     elif isinstance(row, WorkflowRow):
-        given |= {"origin": row.id, "resume": 0, "from_task": row.view.task(row.id, 0) if row.state in ENDED else None}
+        given |= {"origin": row.id, "resume": 0, "unarchived": 0,
+                  "from_task": row.view.task(row.id, 0) if row.state in ENDED else None}
     else:
         given |= {"claims": row.claims}
     return given

@@ -167,13 +167,14 @@ def derive_wakes(spec: Spec) -> Mapping[tuple[str, str, str, str], tuple[str, ..
     """Which rows to look at after a transition, besides the row itself.
 
     They are those that read it over a path of links, when the transition can make true something that their rules need. A row
-    that begins to exist is read by none that is older.
+    that begins to exist is read by none that is older; one that goes takes those that read it with it.
     """
     needs = [(f.via, needed) for rule in spec.progress for needed in (readings(spec, rule),)
              for f in dict.fromkeys(f for a in needed for f in reads(a) if f.via)]
     wakes: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for table in spec.tables.values():
-        moves = [(r, s) for r in table.rows for s in r.source if s != ABSENT and (table.kind.name, r.event) in _fired(spec)]
+        moves = [(r, s) for r in table.rows for s in r.source
+                 if ABSENT not in (s, r.target) and (table.kind.name, r.event) in _fired(spec)]
         for row, source in moves:
             found = wakes.setdefault((table.kind.name, row.event, source, row.target), {})
             for path, needed in needs:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
 from kernel.core.archive import ARCHIVE, HEARS_ALL, Hearing
 from kernel.core.program import Program
-from kernel.core.records import DeliveryRow, Policy, Prepared
+from kernel.core.records import DeliveryRow, Policy, Prepared, WorkflowRow
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT
+
+DEAF = Hearing("NOTHING")
+"""A topic that the definition does not name."""
 
 
 @frozen
@@ -39,6 +42,19 @@ def hearing_of(prepared: Prepared, topic: str, archiving: Hearing | None) -> Hea
     if topic == ARCHIVE and archiving is not None:
         return archiving
     return prepared.hearings.get(topic, HEARS_ALL)
+
+
+def archives(
+    workflows: Iterable[WorkflowRow], deliveries: Iterable[DeliveryRow], archiving: Hearing | None
+) -> Iterator[DeliveryRow]:
+    """The archive of each of these workflows, ABSENT where there is none, judged by the policy that is in force."""
+    there = {(row.workflow, row.run): row for row in deliveries if row.topic == ARCHIVE}
+    for workflow in workflows:
+        key = workflow.id, workflow.run
+        row = there.get(key) or DeliveryRow(*key, ARCHIVE, ABSENT, 0, 0, 0, NEVER, "", "", 0, 0, 0)
+        row.of = workflow
+        row.hearing = hearing_of(workflow.prepared, ARCHIVE, archiving) if ARCHIVE in workflow.prepared.topics else DEAF
+        yield row
 
 
 def emitted(

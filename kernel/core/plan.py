@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -78,6 +78,20 @@ class Reopened:
     again: list[int] = field(factory=list)
 
 
+class Tombstone(NamedTuple):
+    """What stays of a tree that was purged: its root, last run and version, the end of its root, who purged it and when."""
+
+    root: str
+    run: int
+    version: int
+    name: str
+    state: str
+    at: int
+    actor: str
+    reason: str
+    command_id: str
+
+
 @define(eq=False, init=False)
 class Plan:
     """Everything that one commit writes, in this order: what is set aside and re-opened, the cascades that come first, rows
@@ -107,6 +121,8 @@ class Plan:
     last: list[Cascade]
     payloads: list[Payload]
     changes: list[Change]
+    purged: Tombstone | None
+    """What stays of a tree of which everything else is removed; then the plan writes nothing else."""
     no_op: str
     """Why the command changes nothing, when it does not."""
 
@@ -116,7 +132,7 @@ class Plan:
         self.aside, self.reopened, self.first, self.last = [], [], [], []
         self.created_workflows, self.created_tasks, self.created_deliveries = [], [], []
         self.workflows, self.tasks, self.deliveries = [], [], []
-        self.payloads, self.changes = [], []
+        self.payloads, self.changes, self.purged = [], [], None
 
 
 @frozen

@@ -14,7 +14,9 @@ from attrs import define, field, frozen
 from kernel.core.archive import HEARS_ALL, Hearing
 from kernel.core.facts import MICROSECONDS, OWN, Attributes, Facts, Prepared, facts_of, microseconds, prepare
 from kernel.core.nobody import NOBODY, Nobody
+from kernel.spec.evaluate import function
 from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import heard
 
 if TYPE_CHECKING:
     from kernel.core.judge import Judged
@@ -68,6 +70,8 @@ class WorkflowRow:
     reason: str
     counts: list[int]
     until: int = NEVER
+    purged: int = 0
+    """1 where a tombstone keeps its id: its tree was purged."""
     """The last run of its tree that it is part of: what is kept is part of later runs, too, until it is set aside."""
     view: Any = field(default=None, repr=False)
     """What finds the rows that it is linked to: the View of a decision, or all rows of an audit."""
@@ -97,7 +101,7 @@ class WorkflowRow:
     @property
     def retention(self) -> int:
         """How long it is kept after its end."""
-        return 0
+        return cast(int, self.view.retention(self))
 
     @property
     def up(self) -> TaskRow:
@@ -112,7 +116,7 @@ class WorkflowRow:
         """A private copy."""
         return WorkflowRow(
             self.id, self.run, self.state, self.parent, self.parent_no, self.slot, self.depth, self.prepared, self.started,
-            self.changed, self.deadline, self.paused_by, self.paused_at, self.reason, self.counts[:], self.until,
+            self.changed, self.deadline, self.paused_by, self.paused_at, self.reason, self.counts[:], self.until, self.purged,
         )
 
 
@@ -232,6 +236,16 @@ class DeliveryRow:
         return self.hearing.own
 
     @property
+    def copied(self) -> int:
+        """1 when its proof is the digest of a copy that was read back."""
+        return int(self.proof.startswith("sha256:"))
+
+    @property
+    def wanted(self) -> int:
+        """1 when its topic asks to be told of the end that it is about."""
+        return int(_heard(self, {}))
+
+    @property
     def wait(self) -> int:
         """How long until the schedule of its topic comes round."""
         return self.hearing.schedule.wait(self.at)
@@ -249,6 +263,7 @@ class DeliveryRow:
         )
 
 
+_heard = function(heard, {})
 Record = WorkflowRow | TaskRow | DeliveryRow
 
 

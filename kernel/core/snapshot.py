@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kernel.core.archive import Hearing
+from kernel.core.plan import Tombstone
 from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 
 
@@ -40,6 +41,15 @@ class Snapshot(Protocol):
 
     def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
         """The descendants that this workflow's PAUSE paused."""
+
+    def every_run(self) -> Iterable[WorkflowRow]:
+        """Every workflow of the tree in each of its runs."""
+
+    def outboxes(self) -> Iterable[DeliveryRow]:
+        """Every delivery of the tree, of each of its runs."""
+
+    def tombstone(self) -> Tombstone | None:
+        """What stays of the tree, if it was purged."""
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One delivery."""

@@ -8,7 +8,7 @@ from typing import Any
 from kernel.core.checks import canonical
 from kernel.core.judge import handed_over, own_output
 from kernel.core.outputs import with_defaults
-from kernel.core.plan import Cascade, Plan
+from kernel.core.plan import Cascade, Plan, Tombstone
 from kernel.core.program import Line, Part, Program
 from kernel.core.records import (
     OWN,
@@ -137,6 +137,13 @@ class View(WorkingSet):
         if line.badly:
             self.cause = f"sub-workflow {quoted(row.id)} {line.target}{': ' if reason else ''}{reason}"
         self._emit(row, line)
+
+    def bury(self, root: WorkflowRow, line: Line) -> None:
+        """A root is taken away with its whole tree; what is remembered of it stays."""
+        command = self.command
+        self.plan.purged = Tombstone(
+            root.id, self.tree.run, self.tree.version + 1, root.prepared.definition.source.name, line.source, self.now,
+            command.actor, command.reason, command.id)
 
     def wake_tasks(self, workflow: WorkflowRow) -> None:
         """Look again at the tasks of a workflow that progress may move now."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kernel.core.archive import ARCHIVE
 from kernel.core.judge import Judged, judge
-from kernel.core.outbox import Swept, emitted
+from kernel.core.outbox import Swept, archives, emitted, hearing_of
 from kernel.core.plan import Cascade, Command, Plan, Subject
 from kernel.core.program import Line, Program
 from kernel.core.reach import behind
@@ -123,14 +123,26 @@ class WorkingSet:
         return rows
 
     def behind(self, row: WorkflowRow | TaskRow, link: str) -> Any:
-        """The rows behind a set link that nothing counts: a workflow's own tasks, or those of a task that the caller names."""
+        """The rows behind a set link that nothing counts: of a workflow, or of a task that the caller names."""
         if isinstance(row, WorkflowRow):
-            return self.own(row)
+            return self.own(row) if link == "tasks" else self._whole_tree(row, link)
         found = self.links.get((row, link))
         if found is None:
             found = behind(row, link)
             self.links = {**self.links, (row, link): found}
         return found
+
+    def _whole_tree(self, root: WorkflowRow, link: str) -> Iterable[WorkflowRow | DeliveryRow]:
+        """What a root has in all its runs: sub-workflows, deliveries, or for each workflow its archive."""
+        if link == "subs":
+            return (row for row in self.snapshot.every_run() if row.id != root.id)
+        outboxes = self.snapshot.outboxes()
+        return outboxes if link == "all_outboxes" else archives(
+            self.snapshot.every_run(), outboxes, self.snapshot.archiving(self.now))
+
+    def retention(self, row: WorkflowRow) -> int:
+        """How long the rows of a workflow stay after its end, by the policy that is in force now."""
+        return hearing_of(row.prepared, ARCHIVE, self.snapshot.archiving(self.now)).retention
 
     def _link(self, row: TaskRow, workflow: WorkflowRow) -> None:
         row.wf, row.view = workflow, self
@@ -150,6 +162,7 @@ class WorkingSet:
             [0] * len(self.program.counters_of("workflow")),
         )
         row.view, row.touched = self, True
+        row.purged = int(up is None and self.snapshot.tombstone() is not None)
         self.workflows[workflow_id] = row
         return row
 

@@ -97,6 +97,15 @@ class Courier:
         errand = _Errand(self._sinks[parcel.topic], parcel)
         return attrs.evolve(self._call(parcel.topic, errand.run, errand.over), seconds=monotonic() - started)
 
+    def fetch(self, parcel: Parcel) -> bytes | Failed:
+        """The copy of a document that the topic's sink keeps. Raises nothing that sink code raised."""
+        sink = self._sinks.get(parcel.topic)
+        if not isinstance(sink, CopySink) or sink.owes is not Owes.COPY:
+            return Failed(f"this process has no sink for topic {quoted(parcel.topic)} that gives a copy")
+        obstacle = self.obstacle(parcel.topic, check=False)
+        errand = _Errand(sink, parcel)
+        return Failed(obstacle) if obstacle else self._call(parcel.topic, lambda: errand.fetch(sink), errand.over)
+
     def _call(self, topic: str, work: Callable[[], Answer], over: Event) -> Answer | Failed:
         """Run sink code on a thread of its own; `over` is set once nobody waits for it any more."""
         answers: SimpleQueue[Answer | Failed] = SimpleQueue()
@@ -141,6 +150,15 @@ class _Errand:
         if isinstance(self._sink, CopySink) and self._sink.owes is Owes.COPY:
             return self._compared(self._sink, returned)
         return _receipt(returned)
+
+    def fetch(self, sink: CopySink) -> bytes | Failed:
+        """The stored copy; raises whatever the sink raises."""
+        chunks: object = sink.read_back(attrs.evolve(self._parcel, open=_refuse))
+        if chunks is None:
+            return Failed("the sink has no copy of it")
+        if not isinstance(chunks, Iterable):
+            return Failed(f"the sink reads back {described_value(chunks)}, not chunks of bytes")
+        return b"".join(self._while_waited_for(chunks))
 
     def _document(self) -> Iterator[bytes]:
         """What the sink pulls, with the digest of every complete pass kept; cut off once the errand is over."""

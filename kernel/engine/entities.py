@@ -50,6 +50,8 @@ class Workflow:
     output: Any
     """What it gave; None until it has ended, and when it gave nothing."""
     variables: Any
+    purged: datetime | None = None
+    """When its tree was purged: then all this is what its archive tells. None while the store has it."""
 
 
 @frozen
@@ -122,6 +124,33 @@ class Expired:
 
     command_id: str
     at: datetime
+
+
+@frozen
+class Purged:
+    """The tree of a command was purged, and with it what is known of its commands; under this id nothing applies any more."""
+
+    command_id: str
+    at: datetime
+    """When the tree was purged."""
+
+
+@frozen
+class Kept:
+    """A workflow that could not be purged: which guard kept it, and why."""
+
+    workflow_id: str
+    guard: str
+    why: str
+
+
+@frozen
+class Purge:
+    """What one round of purging did; `after` continues behind the workflows that it looked at, None at the end."""
+
+    purged: int
+    kept: tuple[Kept, ...]
+    after: str | None
 
 
 @frozen

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 
 from kernel.core.decide import choices, presented
-from kernel.core.plan import Command, Plan, Refusal, Subject
+from kernel.core.plan import Command, Plan, Refusal, Subject, Tombstone
 from kernel.core.program import Program
 from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.core.snapshot import Snapshot
 from kernel.core.view import View
+from kernel.engine.entities import moment
 from kernel.errors import Fenced, GuardRefused, NoSuchTransition, NotFound, Refused, quoted
+from kernel.spec.vocabulary import unused
 from kernel.spec.workflow import WORKFLOW_TABLE
 
 
@@ -29,13 +32,33 @@ def delivery_id(workflow_id: str, run: int, topic: str) -> str:
     return f"{workflow_id}#{run}:{topic}"
 
 
-def not_found(subject: Subject, asked: str = "") -> NotFound:
-    """No such row."""
+def told(tombstone: Tombstone) -> str:
+    """What became of a tree that was purged."""
+    by = f" by {quoted(tombstone.actor)}" if tombstone.actor else ""
+    why = f": {quoted(tombstone.reason)}" if tombstone.reason else ""
+    return (f"{quoted(tombstone.root)} ({tombstone.state}, run {tombstone.run}) was purged at "
+            f"{moment(tombstone.at):%Y-%m-%d %H:%M:%S} UTC{by}{why}")
+
+
+def not_found(subject: Subject, asked: str = "", tombstone: Tombstone | None = None) -> NotFound:
+    """No such row; `tombstone` is what stays of its tree, if it was purged."""
     what = described(subject)
     hint = "kernel list shows the workflows of a store, kernel tree ID the tasks of one"
     if subject.topic is not None:
         hint = "kernel deliveries shows what is to be delivered, was delivered, or died"
-    return NotFound(f"{asked} of {what}" if asked else what, why="there is none in this store", hint=hint)
+    asked = f"{asked} of {what}" if asked else what
+    if tombstone is None:
+        return NotFound(asked, why="there is none in this store", hint=hint)
+    return NotFound(asked, stands=told(tombstone), why="a purge removes all rows of a tree, of every run",
+                    hint="its archive has it; its id is not used again")
+
+
+def unknown_definition(names: Mapping[str, Sequence[int]], name: str, version: int | None) -> NotFound:
+    """No such definition; `names` are those that are registered, with their versions."""
+    asked = f"definition {quoted(name)}" + ("" if version is None else f" version {version}")
+    known = ", ".join(f"{quoted(n)} {'/'.join(map(str, v))}" for n, v in list(names.items())[:10])
+    return NotFound(asked, stands=f"{len(names)} definitions are registered" + (f": {known}" if known else ""),
+                    why="it is not registered in this store", hint="k.register(definition) first")
 
 
 def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -> Refused:
@@ -51,7 +74,8 @@ def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -
     asked = f"{command.name} of {described(command.subject, row)}"
     if command.worker or refusal.fenced:
         asked += f" by {quoted(command.worker or command.actor)}" if command.worker or command.actor else ""
-    stands = _stands(row, tree.run, tree.version) or refusal.state
+    grave = snapshot.tombstone() if row is None else None
+    stands = _stands(row, tree.run, tree.version) or (told(grave) if grave is not None else refusal.state)
     if refusal.fenced:
         return Fenced(asked, guard=refusal.guard or "lease held", stands=stands, why=refusal.why, allowed=allowed,
                       hint="stop working on this attempt and poll for the next task")
@@ -92,6 +116,8 @@ def _stands(row: Record | None, run: int, version: int) -> str:
 
 def _hint(refusal: Refusal, row: Record | None) -> str:
     if refusal.command.name == "START":
+        if refusal.guard == unused.name:
+            return "choose another id"
         return "choose another id; the same id with the same definition and input gives the workflow that exists"
     if isinstance(row, WorkflowRow) and row.parent and refusal.command.name == "RESUME":
         return f"kernel resume {shlex.quote(row.parent)}"

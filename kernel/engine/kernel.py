@@ -12,23 +12,23 @@ from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import check_name
 from kernel.core.decide import decide
 from kernel.core.definitions import WorkflowDef
-from kernel.core.outputs import with_defaults
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
-from kernel.core.records import OWN, WorkflowRow, microseconds, root_of
+from kernel.core.records import microseconds, root_of
 from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, outcomes, reading
 from kernel.engine.clock import SystemClock
-from kernel.engine.entities import Applied, Lease, Workflow
-from kernel.engine.explain import error_of, no_op_of, not_found
+from kernel.engine.entities import Applied, Lease, Purge, Workflow
+from kernel.engine.explain import error_of, no_op_of, not_found, unknown_definition
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
 from kernel.engine.late import keep_late
 from kernel.engine.ports import Chance, Clock, Store, Transaction
+from kernel.engine.purging import purge_ended
 from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
 from kernel.engine.timers import Ticked, tick
-from kernel.errors import Fenced, GuardRefused, InvalidDefinition, InvalidInput, NotFound, quoted
+from kernel.errors import Fenced, InvalidDefinition, InvalidInput, quoted
 from kernel.spec.vocabulary import ENDED
 
 
@@ -118,7 +118,7 @@ class Kernel(Reader):
         now = self.clock.now()
         answer = decide(self.program, snapshot, command, now)
         if answer is None:
-            raise not_found(command.subject, command.name)
+            raise not_found(command.subject, command.name, snapshot.tombstone())
         if isinstance(answer, Refusal):
             raise error_of(self.program, snapshot, answer, now)
         tally = Tally() if answer.no_op else transaction.write(answer)
@@ -179,12 +179,12 @@ class Kernel(Reader):
         if known is None and existing is None:
             prepared = transaction.definition(name, version)
             if prepared is None:
-                raise self._unknown_definition(transaction, name, version)
+                raise unknown_definition(transaction.names(), name, version)
             return self._do(transaction, attrs.evolve(command, prepared=prepared))[1]
         if known is not None:
             outcomes.first(command, known, self.clock.now())
         elif existing is not None:
-            _check_same(transaction, existing, name, version, command.input or "{}")
+            reading.check_same(transaction, existing, name, version, command.input or "{}")
             if command.request:
                 stands = reading.tree_of(transaction, workflow_id)
                 same = Applied(command.id, stands.version, no_op=True, why="it exists, started from the same content")
@@ -196,13 +196,6 @@ class Kernel(Reader):
         if command_id is None:
             return f"wf-{self.chance.getrandbits(96):024x}"
         return outcomes.started_by(outcomes.named(command_id))
-
-    def _unknown_definition(self, transaction: Transaction, name: str, version: int | None) -> NotFound:
-        names = transaction.names()
-        asked = f"definition {quoted(name)}" + ("" if version is None else f" version {version}")
-        known = ", ".join(f"{quoted(n)} {'/'.join(map(str, v))}" for n, v in list(names.items())[:10])
-        return NotFound(asked, stands=f"{len(names)} definitions are registered" + (f": {known}" if known else ""),
-                        why="it is not registered in this store", hint="k.register(definition) first")
 
     # ---- operators -------------------------------------------------------------------------------------------------------
     def _on_workflow(self, name: str, workflow_id: str, options: Options) -> Applied:
@@ -254,6 +247,27 @@ class Kernel(Reader):
     ) -> Applied:
         return self.commit(
             self.command(name, Subject(inputs.workflow(workflow_id)), given=given, chosen=chosen, **options))
+
+    def purge(self, workflow_id: str, *, unarchived: bool = False, **options: Unpack[Options]) -> Applied:
+        """Remove a whole tree that ended: all its runs, tasks, payloads, history, deliveries and records of commands.
+
+        Only once everything is delivered, and every run archived by a sink that gives a copy; `unarchived`: also where the
+        archive policy in force now asks for no archive. Its id is not used again; `get` then tells what the archive has.
+        """
+        given = {"unarchived": int(bool(unarchived))}
+        return self.commit(self.command("PURGE", Subject(inputs.workflow(workflow_id)), given=given, **options))
+
+    def purge_ended(
+        self, *, older_than: float, after: str | None = None, limit: int = 1000, unarchived: bool = False, reason: str = "",
+        actor: str | None = None,
+    ) -> Purge:
+        """Purge every tree that ended at least `older_than` seconds ago and may be purged; what may not is told and stays.
+
+        Looks at `limit` trees, by id, in several commits; go on with `after` until it is None.
+        """
+        seconds = microseconds(inputs.seconds(older_than, "the age"))
+        return purge_ended(self, seconds, "" if after is None else inputs.workflow(after), inputs.limit(limit),
+                           unarchived=bool(unarchived), reason=reason, actor=actor)
 
     def signal(self, workflow_id: str, task: str, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Complete a waiting task; a signal that comes early is kept."""
@@ -378,15 +392,3 @@ class Kernel(Reader):
     def redrive(self, delivery_id: str, **options: Unpack[Options]) -> Applied:
         """Try a DEAD delivery again, with all its attempts."""
         return self.commit(self.command("REDRIVE", reading.delivery_subject(delivery_id), **options))
-
-
-def _check_same(transaction: Transaction, row: WorkflowRow, name: str, version: int | None, text: str) -> None:
-    """A second START of an id: the same content gives the workflow that exists, any other is refused."""
-    source = row.prepared.definition.source
-    same = source.name == name and version in (None, source.version)
-    if not same or (transaction.payload(row.id, 1, OWN, "input") or "{}") != with_defaults(source, text):
-        raise GuardRefused(
-            f"START of workflow {quoted(row.id)}", guard="id unused",
-            stands=f"a workflow of this id was started from {quoted(source.name)} version {source.version}",
-            why="it was started from another definition or with another input",
-            hint="choose another id; the same id and content again gives the workflow that exists")

@@ -19,7 +19,7 @@ from kernel.core.checks import canonical, check_name
 from kernel.core.plan import Command, Subject
 from kernel.core.records import MICROSECONDS, root_of
 from kernel.engine import inputs, reading
-from kernel.engine.entities import Applied, Expired, Lease, NotApplied, moment
+from kernel.engine.entities import Applied, Expired, Lease, NotApplied, Purged, moment
 from kernel.engine.explain import described
 from kernel.engine.faults import FaultPoint
 from kernel.engine.ports import Chance, Recorded, Transaction
@@ -42,7 +42,7 @@ _GENERATED = re.compile("c[0-9a-f]{16}")
 _WORDS = {"handouts": "lease", "run": "lease", "no": "task", "on": "workflow", "of": "run"}
 _DIGEST = "sha256:"
 
-Outcome = Applied | NotApplied | Expired
+Outcome = Applied | NotApplied | Expired | Purged
 
 
 # ---- requests ---------------------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def from_history(transaction: Transaction, root: str, command_id: str) -> Record
     """What the history of a tree tells of a command: its name and its outcome, not what was asked."""
     lines = transaction.lines_of(root, command_id)
     if not lines:
-        return None
+        return _from_tombstone(transaction, root, command_id)
     applied = Applied(
         command_id, max(line.version for line in lines),
         ended=sum(line.rows for line in lines if line.kind == "workflow" and line.target in ENDED),
@@ -146,6 +146,16 @@ def from_history(transaction: Transaction, root: str, command_id: str) -> Record
     own = next((line for line in lines if line.event == line.by), lines[0])
     request = canonical({"command": own.by, "on": own.workflow, "told": True})
     return attrs.evolve(recorded(Command(own.by, Subject(root)), applied, own.at), request=request)
+
+
+def _from_tombstone(transaction: Transaction, root: str, command_id: str) -> Recorded | None:
+    """The same of the command that purged the tree: nothing else is left to tell of it."""
+    grave = transaction.tombstone(root)
+    if grave is None or grave.command_id != command_id:
+        return None
+    request = canonical({"command": "PURGE", "on": root, "told": True})
+    return attrs.evolve(
+        recorded(Command("PURGE", Subject(root)), Applied(command_id, grave.version), grave.at), request=request)
 
 
 def handed_out(command: Command, leases: Sequence[Lease], at: int) -> Recorded:
@@ -183,11 +193,12 @@ def outcome(kernel: Kernel, command_id: str, workflow_id: str | None) -> Outcome
                   or Recorded("", "", now)) for root in roots]
         for root, record in found:
             transaction.record(root, command_id, record)
+        graves = [grave for root in roots if (grave := transaction.tombstone(root)) is not None]
         kernel.faults(FaultPoint.BEFORE_COMMIT, "OUTCOME")
     kernel.faults(FaultPoint.AFTER_COMMIT, "OUTCOME")
     applied = next((record for _, record in found if record.outcome), None)
     if applied is None:
-        return NotApplied(command_id)
+        return NotApplied(command_id) if not graves else Purged(command_id, moment(graves[0].at))
     return Expired(command_id, moment(applied.at)) if applied.at + LIFE <= now else applied_of(command_id, applied)
 
 

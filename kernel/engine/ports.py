@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from attrs import frozen
 
 from kernel.core.archive import ArchivePolicy
-from kernel.core.plan import Plan, Subject, Tally
+from kernel.core.plan import Plan, Subject, Tally, Tombstone
 from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
 from kernel.core.structure import Definition
@@ -133,6 +133,12 @@ class Transaction(Protocol):
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
+
+    def tombstone(self, root: str) -> Tombstone | None:
+        """What stays of a tree that was purged."""
+
+    def purgeable(self, before: int, after: str, limit: int) -> list[str]:
+        """The ids of roots that ended at this time or earlier, behind the id `after`, in order."""
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""

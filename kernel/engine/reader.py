@@ -12,7 +12,10 @@ from kernel.engine import inputs, reading
 from kernel.engine.entities import Backlog, Delivery, HistoryRow, LateResult, Node, Page, Report, Task, Workflow, moment
 from kernel.engine.explain import row_of
 from kernel.engine.ports import Clock, Store
+from kernel.engine.purging import from_archive
+from kernel.engine.relay import Relay
 from kernel.engine.states import DeliveryState, WorkflowState
+from kernel.errors import NotFound
 
 PAGE = 1000
 
@@ -23,13 +26,23 @@ class Reader:
     store: Store
     clock: Clock
     program: Program
+    _relay: Relay
 
     def get(self, workflow_id: str, *, run: int | None = None) -> Workflow:
-        """One workflow, in its tree's present run or in an earlier one."""
+        """One workflow, in its tree's present run or in an earlier one.
+
+        One that was purged is told from its archive, when this process has a sink that gives a copy; `purged` says when.
+        """
         workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
-            tree, row = reading.workflow_row(transaction, workflow_id, run)
-            return reading.workflow(transaction, row, tree.version)
+            try:
+                tree, row = reading.workflow_row(transaction, workflow_id, run)
+                return reading.workflow(transaction, row, tree.version)
+            except NotFound:
+                grave = transaction.tombstone(root_of(workflow_id))
+                if grave is None:
+                    raise
+        return from_archive(self._relay, grave, workflow_id, run)
 
     def tasks(self, workflow_id: str, *, run: int | None = None) -> list[Task]:
         """The tasks of a workflow, in the order of its definition."""

@@ -6,7 +6,7 @@ import json
 from copy import deepcopy
 from typing import Any
 
-from kernel.core.outputs import Outputs
+from kernel.core.outputs import Outputs, with_defaults
 from kernel.core.plan import Subject
 from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.entities import (
@@ -25,7 +25,8 @@ from kernel.engine.entities import (
 from kernel.engine.explain import delivery_id, not_found
 from kernel.engine.ports import HistoryRecord, LateRecord, Transaction
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
-from kernel.errors import InvalidInput, StoreCorrupt, quoted
+from kernel.errors import GuardRefused, InvalidInput, StoreCorrupt, quoted
+from kernel.spec.vocabulary import unused
 
 
 def loaded(text: str | None) -> Any:
@@ -45,7 +46,7 @@ def tree_of(transaction: Transaction, workflow_id: str) -> TreeRow:
     """The tree of a workflow. Raises NotFound."""
     tree = transaction.tree(root_of(workflow_id))
     if tree is None:
-        raise not_found(Subject(workflow_id))
+        raise not_found(Subject(workflow_id), tombstone=transaction.tombstone(root_of(workflow_id)))
     return tree
 
 
@@ -56,6 +57,18 @@ def workflow_row(transaction: Transaction, workflow_id: str, run: int | None = N
     if row is None:
         raise not_found(Subject(workflow_id))
     return tree, row
+
+
+def check_same(transaction: Transaction, row: WorkflowRow, name: str, version: int | None, text: str) -> None:
+    """A second START of an id: the same content gives the workflow that exists, any other is refused."""
+    source = row.prepared.definition.source
+    same = source.name == name and version in (None, source.version)
+    if not same or (transaction.payload(row.id, 1, OWN, "input") or "{}") != with_defaults(source, text):
+        raise GuardRefused(
+            f"START of workflow {quoted(row.id)}", guard=unused.name,
+            stands=f"a workflow of this id was started from {quoted(source.name)} version {source.version}",
+            why="it was started from another definition or with another input",
+            hint="choose another id; the same id and content again gives the workflow that exists")
 
 
 def position(row: WorkflowRow, ref: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from kernel.core.archive import COMPENSATION
+from kernel.core.archive import ARCHIVE, COMPENSATION
 from kernel.core.plan import Subject
 from kernel.core.records import MICROSECONDS, DeliveryRow
 from kernel.engine.compensation import Compensation
@@ -156,12 +156,18 @@ class Relay:
         """Try one delivery; no transaction is open and no lock is held."""
         kernel = self.kernel
         kernel.faults(FaultPoint.CLAIMED, "DELIVER")
-        result = self.courier.carry(Parcel(
-            key=f"{kernel.store.id}:{delivery_id(row.workflow, row.run, row.topic)}", topic=row.topic,
-            workflow_id=row.workflow, run=row.run, attempt=row.attempt,
-            open=lambda: document(kernel.store, row.workflow, row.run)))
+        result = self.courier.carry(self._parcel(row.workflow, row.run, row.topic, row.attempt))
         kernel.faults(FaultPoint.SENT, "DELIVER")
         return self._settle(row, result)
+
+    def _parcel(self, workflow_id: str, run: int, topic: str, attempt: int) -> Parcel:
+        store = self.kernel.store
+        return Parcel(key=f"{store.id}:{delivery_id(workflow_id, run, topic)}", topic=topic, workflow_id=workflow_id, run=run,
+                      attempt=attempt, open=lambda: document(store, workflow_id, run))
+
+    def archived(self, workflow_id: str, run: int) -> bytes | Failed:
+        """The archive of a run, as the sink of this process gives it back; or why it does not."""
+        return self.courier.fetch(self._parcel(workflow_id, run, ARCHIVE, 1))
 
     def _settle(self, row: DeliveryRow, result: Delivered | Failed) -> Outcome:
         """Write down how it went, if this relay still holds it."""

@@ -23,16 +23,18 @@ AXES: tuple[tuple[str, tuple[tuple[str, str | int], ...]], ...] = (
     ("handouts", (("lease", "held"), ("lease", "stale"), ("lease", "foreign"))),
     ("claims", (("lease", "held"), ("lease", "stale"))),
     ("retryable", (("retryable", 1), ("retryable", 0))),
-    ("proof", (("proof", "digest"), ("proof", ""))),
+    ("proof", (("proof", "sha256:digest"), ("proof", ""))),
     ("error", (("error", "the disk is full"),)),
     ("delay", (("delay", 0),)),
     ("anyway", (("anyway", 0), ("anyway", 1))),
     ("resume", (("resume", 0), ("resume", 1))),
+    ("unarchived", (("unarchived", 0), ("unarchived", 1))),
 )
 """What can be presented for a parameter: of a lease the stored one, that of an earlier hand-out, that of another run."""
 SAID = {
     ("retryable", 0): "for good", ("lease", "stale"): "with a stale lease", ("lease", "foreign"): "with a lease of another run",
     ("proof", ""): "without a proof", ("anyway", 1): "out of turn", ("resume", 1): "and its sub-workflows in place",
+    ("unarchived", 1): "archived or not",
 }
 CHOSEN = "from_task"
 """The parameter that names a task: any one of the tree."""
@@ -75,9 +77,14 @@ class Request:
 
 
 def requests(spec: Spec, tree: Tree, kinds: Collection[str]) -> tuple[Request, ...]:
-    """Every command on every row of these kinds, with everything that can be presented. Only a root is started."""
+    """Every command on every row of these kinds, with everything that can be presented. Only a root is started.
+
+    PURGE only where the shape is for it: what it takes away is nowhere else to be compared with.
+    """
     found = []
     for step in spec.commands:
+        if step.name == "PURGE" and not tree.shape.purge:
+            continue
         axes = [choices for param, choices in AXES if param in step.params]
         axes += [tuple((CHOSEN, task) for task in tree.rows["task"])] if CHOSEN in step.params else []
         rows = tree.rows[step.on] if step.name != "START" else tree.rows[step.on][:1]

@@ -83,7 +83,14 @@ class Oracle:
         if link == "outbox":
             run = self.value(state, row, "run")
             return tuple(j for j in self.places[row].sets[link] if self.places[j].fixed["run"] == run)
+        if link == "archives":
+            return tuple(j for j in self.places[row].sets[link] if self.ended_run(state, j))
         return self.places[row].sets[link]
+
+    def ended_run(self, state: State, delivery: int) -> bool:
+        """Whether the run that a delivery is about has been."""
+        of = self.places[delivery].one["of"]
+        return state[of][0] != ABSENT and not combined("lt", self.value(state, of, "run"), self.value(state, delivery, "run"))
 
     def root_of_present(self, state: State, task: int) -> tuple[int, ...]:
         """The root above a task; nothing when a sub-workflow on the way is not that of the present attempt."""
@@ -191,14 +198,21 @@ class Oracle:
         return after
 
     def move(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
-        """Move rows together, each by its line: all is read before anything changes. A row that goes leaves nothing."""
+        """Move rows together, each by its line: all is read before anything changes.
+
+        A row that goes leaves nothing but what its line sets; a root takes its tree with it.
+        """
         after = list(state)
         for row, line in moves.items():
-            if line.target == ABSENT:
-                after[row] = blank(self.spec.kinds[self.places[row].kind])
-                continue
             columns = self.tree.columns[self.places[row].kind]
             values = list(state[row])
+            if line.target == ABSENT:
+                after = list(self.tree.start) if self.places[row].fixed.get("root") else after
+                values = list(blank(self.spec.kinds[self.places[row].kind]))
+                for name, expr in line.set:
+                    values[columns[name]] = self.evaluate(expr, row, given, state)
+                after[row] = tuple(values)
+                continue
             for name, expr in line.set:
                 values[columns[name]] = self.evaluate(expr, row, given, state)
             values[columns["changed"]] = given["now"]

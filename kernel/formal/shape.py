@@ -15,6 +15,8 @@ from attrs import define, evolve, field, frozen
 from kernel.spec.language import NEVER, Kind, Sort, Spec
 from kernel.spec.vocabulary import ABSENT
 
+ARCHIVE = "archive"
+"""The topic of archives."""
 Value = str | int
 Row = tuple[Value, ...]
 State = tuple[Row, ...]
@@ -71,6 +73,10 @@ class Shape:
     open: int = 1
     """Whether the schedule lets deliveries be claimed."""
     runs: int = 1
+    copied: int = 1
+    """Whether the sink of its archive gives a copy, not a receipt."""
+    purge: int = 0
+    """Whether a tree of it may be purged: a model of its own, in which that is the end. Only the root's counts."""
 
 
 @define
@@ -132,7 +138,8 @@ class Tree:
             mark = ">" if run == 1 else f"#{run}>"
             place = Place("delivery", f"{name}{mark}{topic}", (name, len(shape.tasks)), {
                 "run": run, "sends": 2, "lease": shape.delivery_lease, "hears": shape.hears, "wait": shape.wait,
-                "open": shape.open, "own": shape.own})
+                "open": shape.open, "own": shape.own, "copied": shape.copied, "wanted": int(shape.hears == "ENDS"),
+                "topic": topic})
             place.one["of"] = here
             self._put(place)
         return here
@@ -157,6 +164,8 @@ class Tree:
                 place.sets["outbox"] = tuple(j for j in self._kind("delivery") if self.places[j].one["of"] == i)
                 place.sets["all_outboxes"] = tuple(
                     j for j in self._kind("delivery") if self.places[j].one["of"] in (i, *below))
+                place.sets["archives"] = tuple(
+                    j for j in place.sets["all_outboxes"] if self.places[j].fixed["topic"] == ARCHIVE)
 
         for i, place in enumerate(self.places):
             if place.kind == "task":

@@ -28,6 +28,7 @@ LINKS: Mapping[str, str] = {
     "child_tasks": "(= (wf {y}) (child {x} (task_attempt{w} {x})))",
     "outbox": "(and (= (of {y}) {x}) (= (delivery_run {y}) (workflow_run{w} {x})))",
     "all_outboxes": "(or (= (of {y}) {x}) (above {x} (of {y})))",
+    "archives": "(or (= (of {y}) {x}) (above {x} (of {y})))",
 }
 """When y is behind a set link of x, in the world w."""
 

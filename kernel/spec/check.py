@@ -309,12 +309,15 @@ def footprint(spec: Spec, step: Step) -> set[str]:
 
 
 def apart(spec: Spec) -> Iterator[str]:
-    """A step of the tree neither reads nor writes deliveries, it creates them; a delivery step touches nothing else."""
+    """A step of the tree neither reads nor writes deliveries, it creates them; a delivery step touches nothing else.
+
+    A command that takes the tree away looks at them, too: it needs the tree alone.
+    """
     for step in (*spec.commands, *spec.progress, *following(spec)):
         touched = {step.on} | footprint(spec, step)
         if step.on == "delivery" and touched != {"delivery"}:
             yield f"{step.name}: a delivery step touches {', '.join(sorted(touched - {'delivery'}))}"
-        if step.on != "delivery" and "delivery" in touched:
+        if step.on != "delivery" and "delivery" in touched and not _removes(spec, step):
             yield f"{step.name}: a step of the tree touches a delivery"
     for enter, step in zip(spec.on_enter, entering(spec), strict=True):
         if enter.kind == "delivery":
@@ -325,6 +328,12 @@ def apart(spec: Spec) -> Iterator[str]:
         for fire in enter.emit:
             if reached(spec, step, fire).kind.name != "delivery" or fire.event != "CREATE":
                 yield f"{step.name}: emits {fire.event} over {fire.at!r}; what is emitted is the CREATE of deliveries"
+
+
+def _removes(spec: Spec, step: Step) -> bool:
+    """Whether all that a step does, with the tree alone, is to take a workflow away."""
+    targets = {row.target for fire in step.do for row in fired(spec, step, fire) if fire.at == "self"}
+    return step.lock is Lock.TREE and len(step.do) == 1 and targets == {ABSENT}
 
 
 def locks(spec: Spec) -> Iterator[str]:

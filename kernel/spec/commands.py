@@ -16,6 +16,7 @@ from kernel.spec.vocabulary import (
     paused_here,
     starts_again,
     under_way,
+    unused,
     wf_paused_here,
 )
 
@@ -41,7 +42,7 @@ FOLLOWS = (
 
 COMMANDS = (
     #    name          on          does                                          guards; what the caller presents; who; lock
-    Step("START",      "workflow", (Fire("START"), Fire("CREATE", "tasks")),     (is_root,)),
+    Step("START",      "workflow", (Fire("START"), Fire("CREATE", "tasks")),     (is_root, unused)),
     Step("PAUSE",      "workflow", (Fire("PAUSE"), Fire("PAUSE", "subs")),       params=("origin",)),
     Step("RESUME",     "workflow", (Fire("RESUME"), Fire("RESUME", "subs", paused_here),
                                     Fire("SHIFT", "all_tasks", wf_paused_here)), (parent_runs,), ("origin",)),
@@ -49,6 +50,7 @@ COMMANDS = (
     Step("RETRY",      "workflow", (Fire("RETRY"),),                             params=("resume",)),
     Step("RESTART",    "workflow", (Fire("RESTART"),)),
     Step("RERUN",      "workflow", (Fire("RERUN"),),                             params=("from_task",)),
+    Step("PURGE",      "workflow", (Fire("PURGE"),),                             params=("unarchived",)),
     Step("TIME_OUT",   "workflow", (Fire("TIME_OUT"),),                          (expired_deadline,), by="clock"),
     Step("OVERDUE",    "workflow", (Fire("OVERDUE"),),                           (overdue,), by="clock"),
     Step("POLL",       "task",     (Fire("POLL"),),                              by="worker", lock=Lock.SHARE),

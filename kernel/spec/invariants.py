@@ -27,6 +27,7 @@ from kernel.spec.vocabulary import (
     ENDED,
     LIVE,
     OPEN,
+    a_copy,
     closed,
     current,
     ended,
@@ -37,6 +38,7 @@ from kernel.spec.vocabulary import (
     nesting,
     of_root,
     running,
+    unwanted,
     wf_live,
     wf_running,
     worker,
@@ -47,7 +49,8 @@ absent = Guard("absent", is_(ABSENT))
 present = Guard("present", no(absent))
 not_open = Guard("not open", no(is_(*OPEN)))
 moving = Guard("moving", is_("SCHEDULED", "IN_PROGRESS"))
-delivered = Guard("delivered", is_("DELIVERED"))
+settled = Guard("delivered", is_("DELIVERED", ABSENT))
+kept = Guard("copied or unwanted", either(a_copy, unwanted))
 told = Guard("told", both(is_(*ENDED, of=("of",)), heard))
 of_swept = both(no(of_root), is_("TERMINATED", of=("of",)), heard)
 of_this_run = eq(F("run"), F("run", ("of",)))
@@ -91,8 +94,12 @@ PROPERTIES = (
              implies(is_("DELIVERED"), no(eq(F("proof"), ""))), Place.MID,
              known="the relay reads every copy back and compares it with the frozen rows: tests/engine/test_relay.py"),
     Property("INV-05", Nature.STEP, "workflow",
-             "Rows are removed only by PURGE of a whole terminal tree with no open or DEAD delivery.",
-             implies(both(is_root, present, gone), both(ended, every("subs", not_live), every("all_outboxes", delivered)))),
+             "Rows are removed only by PURGE of a whole terminal tree with no open or DEAD delivery, every run's archive "
+             "DELIVERED by a sink that gives a copy, or not asked for; nothing dangling remains.",
+             implies(both(is_root, present, gone), both(
+                 ended, every("subs", not_live), every("all_outboxes", settled), every("archives", kept),
+                 eq(F("purged", then=True), 1))),
+             known="the audit looks for what a purge left: tests/engine/test_purging.py"),
     Property("INV-06", Nature.STEP, "task",
              "A worker's write counts only if its token is the stored one, and no lease comes back under an old token.",
              either(wf_run_up, gone, both(

@@ -55,6 +55,7 @@ WORKFLOW_KIND = Kind(
         Field("paused_at", Sort.TIME, "when it was paused"),
         Field("deadline", Sort.TIME, "when it times out"),
         Field("changed", Sort.TIME, "when its state last changed; every row of the table sets it"),
+        Field("purged", Sort.FLAG, "its tree was purged: a tombstone keeps its id"),
     ),
     attributes=(
         Field("id", Sort.TEXT, "its id"),
@@ -63,7 +64,7 @@ WORKFLOW_KIND = Kind(
         Field("timeout", Sort.DURATION, "how long it may live"),
         Field("on_timeout", Sort.CHOICE, "what its deadline does", ("TIME_OUT_WF", "ALERT_ONLY")),
         Field("restartable", Sort.FLAG, "it may be restarted although it COMPLETED"),
-        Field("retention", Sort.DURATION, "how long it is kept after its end"),
+        Field("retention", Sort.DURATION, "how long it is kept after its end", judged=True),
     ),
     rank={ABSENT: 2, **dict.fromkeys(LIVE, 1), **dict.fromkeys(ENDED, 0)},
 )
@@ -124,6 +125,8 @@ DELIVERY_KIND = Kind(
         Field("hears", Sort.CHOICE, "of which ends the policy of its topic asks to be told",
               ("ENDS", "BAD_ENDS", "FAILURES", "NOTHING")),
         Field("own", Sort.FLAG, "its topic hears only of ends on the workflow's own account"),
+        Field("copied", Sort.FLAG, "its proof is the digest of a copy that was read back, not a receipt"),
+        Field("wanted", Sort.FLAG, "the policy that is in force now asks to be told of the end that it is about", judged=True),
         Field("wait", Sort.DURATION, "how long until the schedule of its topic comes round; 0 while its window is open",
               judged=True),
         Field("open", Sort.FLAG, "the schedule of its topic lets it be claimed now", judged=True),
@@ -157,6 +160,7 @@ LINKS = {
         Link("under_tasks", "task", "task", "the tasks of the sub-workflows below it", covers=("under_tasks",)),
         Link("outbox", "workflow", "delivery", "the deliveries of its present run, one per topic"),
         Link("all_outboxes", "workflow", "delivery", "the deliveries of every run of its tree"),
+        Link("archives", "workflow", "delivery", "the archive of every run of its tree; ABSENT where none was asked for"),
     )
 }
 
@@ -285,9 +289,18 @@ may_restart = Guard(
     "restartable", either(no(is_("COMPLETED")), eq(F("restartable"), 1)),
     "it COMPLETED and its definition is not restartable")
 subs_ended = Guard("descendants ended", every("subs", ended), "a descendant is live")
+unused = Guard("id unused", eq(F("purged"), 0), "a workflow of this id was purged; ids are not reused")
 outbox_settled = Guard(
-    "everything delivered", every("all_outboxes", Guard("delivered", is_("DELIVERED"))),
+    "everything delivered", every("all_outboxes", Guard("delivered", is_("DELIVERED", ABSENT))),
     "a delivery of it is open or DEAD")
+a_copy = both(is_("DELIVERED"), eq(F("copied"), 1))
+unwanted = eq(F("wanted"), 0)
+archived = Guard(
+    "archived",
+    both(every("archives", Guard("copied or unwanted", either(a_copy, unwanted))),
+         either(eq(Param("unarchived"), 1), every("archives", Guard("copied or wanted", either(a_copy, no(unwanted)))))),
+    "a run of it has no archive of which a copy was read back: while its policy asks for none, say that this is meant; "
+    "otherwise archive it")
 retention_over = Guard(
     "retention passed", no(lt(now, plus(F("changed"), F("retention")))), "its retention has not passed")
 

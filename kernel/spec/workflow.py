@@ -12,6 +12,7 @@ from kernel.spec.vocabulary import (
     ENDED_BADLY,
     LIVE,
     WORKFLOW_KIND,
+    archived,
     is_child,
     is_root,
     may_restart,
@@ -47,7 +48,8 @@ ROWS = (
     Row("RERUN",      ENDED,         "RUNNING",    (is_root, chosen_task), next_run),
     Row("REOPEN",     ENDED,         "RUNNING",    (is_child,), {"run": F("run", ("up", "wf")), **anew}),
     Row("SET_ASIDE",  ENDED,         ABSENT,       (is_child,)),     # superseded: the row of the old run stays, frozen
-    Row("PURGE",      ENDED,         ABSENT,       (is_root, subs_ended, retention_over, outbox_settled)),  # a tombstone
+    Row("PURGE",      ENDED,         ABSENT,       (is_root, retention_over, subs_ended, outbox_settled, archived),
+        {"purged": Lit(1)}),                                         # a tombstone stays, and nothing else of its tree
 )
 
 NO_OPS = (

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from kernel.core.archive import Hearing
 from kernel.core.outbox import hearing_of
+from kernel.core.plan import Tombstone
 from kernel.core.records import (
     DeliveryRow,
     Prepared,
     TaskRow,
     TreeRow,
     WorkflowRow,
+    root_of,
 )
 from kernel.core.working_set import in_scope
 
@@ -78,6 +80,18 @@ class MemorySnapshot:
             if run == self.run and row.state == "PAUSED" and row.paused_by == workflow_id
             and in_scope("subs", workflow_id, owner)
         ]
+
+    def every_run(self) -> Iterable[WorkflowRow]:
+        """Every workflow of the tree in each of its runs."""
+        return [row.copy() for (owner, _), row in self.store.workflows.items() if root_of(owner) == self.root]
+
+    def outboxes(self) -> Iterable[DeliveryRow]:
+        """Every delivery of the tree, of each of its runs."""
+        return [row.copy() for key, row in self.store.outbox.items() if root_of(key[0]) == self.root]
+
+    def tombstone(self) -> Tombstone | None:
+        """What stays of the tree, if it was purged."""
+        return self.store.tombstones.get(self.root)
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One delivery."""

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy, compiled
 from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Plan, Subject, Tally
+from kernel.core.plan import Cascade, Plan, Subject, Tally, Tombstone
 from kernel.core.program import standard_program
-from kernel.core.records import (
-    Change,
-    DeliveryRow,
-    Prepared,
-    TaskRow,
-    TreeRow,
-    WorkflowRow,
-    prepare,
-    root_of,
-)
+from kernel.core.records import Change, DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, prepare, root_of
 from kernel.core.structure import Definition
 from kernel.core.working_set import in_scope
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
@@ -28,7 +19,6 @@ from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, ENDED, LIVE
 from kernel.stores.memory_snapshot import MemorySnapshot, definition_of
-from kernel.stores.whole import violations
 
 if TYPE_CHECKING:
     from kernel.stores.memory import MemoryStore
@@ -87,6 +77,11 @@ class MemoryTransaction:
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""
         store, root, run = self.store, plan.tree.root, plan.tree.run
+        if plan.purged is not None:
+            for table, key in store.belongings(root):
+                self._drop(table, key)
+            self._put(store.tombstones, root, plan.purged)
+            return Tally()
         moved: list[Change] = self._reopen(plan)
         for cascade in plan.first:
             moved += self._cascade(cascade, run, plan)
@@ -323,6 +318,14 @@ class MemoryTransaction:
         return Waiting(len(self.timers(now, 2**31)), len(due), states["PENDING"], states["LEASED"], states["DEAD"],
                        min(due, default=None))
 
+    def tombstone(self, root: str) -> Tombstone | None:
+        """What stays of a tree that was purged."""
+        return self.store.tombstones.get(root)
+
+    def purgeable(self, before: int, after: str, limit: int) -> list[str]:
+        """The ids of roots that ended at this time or earlier, behind the id `after`."""
+        return self.store.purgeable(before, after)[:limit]
+
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
         return MemorySnapshot(self.store, root).tree()
@@ -379,11 +382,7 @@ class MemoryTransaction:
 
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant."""
-        workflows = [row.copy() for row in self.store.workflows.values()]
-        tasks = [row.copy() for rows in self.store.tasks.values() for row in rows.values()]
-        archiving = [(since, hearing) for since, (_, hearing) in sorted(self.store.archive.items())]
-        outbox = [row.copy() for row in self.store.outbox.values()]
-        return violations(self.store.trees.values(), workflows, tasks, outbox, archiving)
+        return self.store.violations()
 
     def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
         """The store's own archive policies, each with the time from which it is in force."""

@@ -9,7 +9,7 @@ import apsw
 
 from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.outbox import hearing_of
-from kernel.core.plan import Subject
+from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
 from kernel.engine.reading import damaged
@@ -179,6 +179,19 @@ class SqliteReader:
         found = self._rows("deliveries", values) if workflow_id is None else self._rows(
             "deliveries_of", {**values, "workflow": workflow_id})
         return [self._delivery(row) for row in found]
+
+    def outboxes(self, root: str) -> list[DeliveryRow]:
+        """Every delivery of a tree, of each of its runs."""
+        return [self._delivery(row) for row in self._rows("outboxes", {"root": root})]
+
+    def tombstone(self, root: str) -> Tombstone | None:
+        """What stays of a tree that was purged."""
+        rows = self._rows("tombstone", (root,))
+        return Tombstone(*rows[0]) if rows else None
+
+    def purgeable(self, before: int, after: str, limit: int) -> list[str]:
+        """The ids of roots that ended at this time or earlier, behind the id `after`."""
+        return [root for (root,) in self._rows("purgeable", {"before": before, "after": after, "limit": limit})]
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel.core.archive import Hearing
 from kernel.core.checks import canonical
-from kernel.core.plan import Subject
+from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class SqliteSnapshot:
 
     def __init__(self, transaction: SqliteTransaction, subject: Subject) -> None:
         self.transaction, self.policy = transaction, transaction.store.policy
-        self.row = transaction.read_ahead(subject) or transaction.tree(root_of(subject.workflow))
+        self.root = root_of(subject.workflow)
+        self.row = transaction.read_ahead(subject) or transaction.tree(self.root)
         self.run = 1 if self.row is None else self.row.run
 
     def tree(self) -> TreeRow | None:
@@ -54,6 +55,18 @@ class SqliteSnapshot:
     def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
         """The descendants that this workflow's PAUSE paused."""
         return self.transaction.workflow_rows("paused_by", {"id": workflow_id, "run": self.run})
+
+    def every_run(self) -> Iterable[WorkflowRow]:
+        """Every workflow of the tree in each of its runs."""
+        return self.transaction.workflow_rows("every_run", {"root": self.root})
+
+    def outboxes(self) -> Iterable[DeliveryRow]:
+        """Every delivery of the tree, of each of its runs."""
+        return self.transaction.outboxes(self.root)
+
+    def tombstone(self) -> Tombstone | None:
+        """What stays of the tree, if it was purged."""
+        return self.transaction.tombstone(self.root)
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One delivery."""

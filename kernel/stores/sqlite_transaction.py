@@ -9,7 +9,7 @@ from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
 from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Plan, Subject, Tally
+from kernel.core.plan import Cascade, Plan, Subject, Tally, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
 from kernel.core.structure import Definition
@@ -23,6 +23,12 @@ OWN_TASKS = ("tasks", "all_tasks")
 """The links that reach a workflow's own tasks."""
 BELOW = ("all_tasks", "subs", "children")
 """The links that reach what is below; `children` only one level down."""
+
+PURGES = (
+    "purge_delivery", "purge_payload", "purge_task", "purge_workflow", "purge_late", "purge_history", "purge_command",
+    "purge_tree",
+)
+"""What takes a tree away, table by table: rows go before those that they refer to."""
 
 
 def _maybe(value: int) -> int | None:
@@ -89,6 +95,8 @@ class SqliteTransaction(SqliteReader):
         tree = plan.tree
         self.command_id, self.workflow_id = plan.command.id, plan.command.subject.workflow
         self.wrote = True
+        if plan.purged is not None:
+            return self._purge(plan.purged)
         if self.store.latest is not None:
             self.store.latest = max(self.store.latest, plan.now)
         run, tasks, self.line = self.stored.get(tree.root, (0, 0, 0))
@@ -105,6 +113,14 @@ class SqliteTransaction(SqliteReader):
         tallies += [self._cascade(cascade, plan) for cascade in plan.last]
         self.stored[tree.root] = tree.run, tree.tasks, self.line
         return Tally(*(sum(column) for column in zip(*tallies, strict=True))) if tallies else Tally()
+
+    def _purge(self, tombstone: Tombstone) -> Tally:
+        """Take a whole tree away, all its runs."""
+        self.ahead.clear()
+        for name in PURGES:
+            self._run(name, {"root": tombstone.root})
+        self._run("insert_tombstone", tombstone)
+        return Tally()
 
     def _write_lines(self, plan: Plan, changes: Sequence[Change]) -> None:
         tree, command = plan.tree, plan.command

@@ -11,7 +11,7 @@ from typing import Any
 
 from kernel.core.archive import Hearing
 from kernel.core.nobody import NOBODY
-from kernel.core.outbox import hearing_of
+from kernel.core.outbox import DEAF, hearing_of
 from kernel.core.program import Counter, standard_program
 from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, child_id, root_of
 from kernel.core.working_set import in_scope
@@ -20,9 +20,6 @@ from kernel.spec import SPEC
 from kernel.spec.evaluate import Function, function
 from kernel.spec.language import NEVER, Nature, Property
 from kernel.spec.vocabulary import ABSENT, LIVE
-
-DEAF = Hearing("NOTHING")
-"""A topic that the definition does not name."""
 
 
 class Whole:

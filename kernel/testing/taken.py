@@ -20,13 +20,12 @@ from kernel.spec.language import Enter, Fire, Row, Spec, Step
 from kernel.spec.names import following
 from kernel.testing.dump import TreeDump
 
-NOT_YET: Mapping[str, str] = {
-    "PURGE": "there is no purge",
-}
+NOT_YET: Mapping[str, str] = {}
 """Events that nothing fires yet, and why. Shorter with every command."""
 ELSEWHERE: Mapping[str, str] = dict.fromkeys(
     ("RETRY", "RESTART", "RERUN", "REOPEN", "RESET", "SET_ASIDE"),
-    "no rule re-opens a tree; tests/stores/test_same.py does, at random, on both stores")
+    "no rule re-opens a tree; tests/stores/test_same.py does, at random, on both stores") | {
+        "PURGE": "its history goes with it, so that nothing tells of it; tests/engine/test_purging.py takes each row"}
 """Events of commands that the rules do not give, and who gives them."""
 
 

@@ -24,6 +24,7 @@ above == "w.s" :> {} @@ "w/s.a" :> {"w.s"}
 after == "w.s" :> {} @@ "w/s.a" :> {}
 all_outboxes == "w" :> {"w/s>archive", "w>archive"} @@ "w/s" :> {"w/s>archive"}
 all_tasks == "w" :> {"w.s", "w/s.a"} @@ "w/s" :> {"w/s.a"}
+archives == "w" :> {"w/s>archive", "w>archive"} @@ "w/s" :> {"w/s>archive"}
 children == "w" :> {"w/s"} @@ "w/s" :> {}
 of == "w/s>archive" :> "w/s" @@ "w>archive" :> "w"
 outbox == "w" :> {"w>archive"} @@ "w/s" :> {"w/s>archive"}
@@ -61,14 +62,17 @@ task_total_timeout == "w.s" :> NEVER @@ "w/s.a" :> NEVER
 task_tries == "w.s" :> 1 @@ "w/s.a" :> 1
 task_wait_for == "w.s" :> NEVER @@ "w/s.a" :> NEVER
 task_wait_until == "w.s" :> NEVER @@ "w/s.a" :> NEVER
+delivery_copied == "w>archive" :> 1 @@ "w/s>archive" :> 1
 delivery_hears == "w>archive" :> "ENDS" @@ "w/s>archive" :> "ENDS"
 delivery_lease == "w>archive" :> NEVER @@ "w/s>archive" :> NEVER
 delivery_open == "w>archive" :> 1 @@ "w/s>archive" :> 1
 delivery_own == "w>archive" :> 0 @@ "w/s>archive" :> 0
 delivery_run == "w>archive" :> 1 @@ "w/s>archive" :> 1
 delivery_sends == "w>archive" :> 2 @@ "w/s>archive" :> 2
+delivery_topic == "w>archive" :> "archive" @@ "w/s>archive" :> "archive"
 delivery_wait == "w>archive" :> 0 @@ "w/s>archive" :> 0
-Start == "w" :> [state |-> "ABSENT", run |-> 0, paused_by |-> "", paused_at |-> 0, deadline |-> NEVER, changed |-> 0] @@ "w.s" :> [state |-> "ABSENT", attempt |-> 0, handouts |-> 0, not_before |-> 0, expires |-> NEVER, attempt_ends |-> NEVER, total_ends |-> NEVER, wakes |-> NEVER, signalled |-> 0, changed |-> 0] @@ "w/s" :> [state |-> "ABSENT", run |-> 0, paused_by |-> "", paused_at |-> 0, deadline |-> NEVER, changed |-> 0] @@ "w/s.a" :> [state |-> "ABSENT", attempt |-> 0, handouts |-> 0, not_before |-> 0, expires |-> NEVER, attempt_ends |-> NEVER, total_ends |-> NEVER, wakes |-> NEVER, signalled |-> 0, changed |-> 0] @@ "w/s>archive" :> [state |-> "ABSENT", attempt |-> 0, claims |-> 0, due |-> 0, expires |-> NEVER, error |-> "", proof |-> "", changed |-> 0] @@ "w>archive" :> [state |-> "ABSENT", attempt |-> 0, claims |-> 0, due |-> 0, expires |-> NEVER, error |-> "", proof |-> "", changed |-> 0]
+delivery_wanted == "w>archive" :> 1 @@ "w/s>archive" :> 1
+Start == "w" :> [state |-> "ABSENT", run |-> 0, paused_by |-> "", paused_at |-> 0, deadline |-> NEVER, changed |-> 0, purged |-> 0] @@ "w.s" :> [state |-> "ABSENT", attempt |-> 0, handouts |-> 0, not_before |-> 0, expires |-> NEVER, attempt_ends |-> NEVER, total_ends |-> NEVER, wakes |-> NEVER, signalled |-> 0, changed |-> 0] @@ "w/s" :> [state |-> "ABSENT", run |-> 0, paused_by |-> "", paused_at |-> 0, deadline |-> NEVER, changed |-> 0, purged |-> 0] @@ "w/s.a" :> [state |-> "ABSENT", attempt |-> 0, handouts |-> 0, not_before |-> 0, expires |-> NEVER, attempt_ends |-> NEVER, total_ends |-> NEVER, wakes |-> NEVER, signalled |-> 0, changed |-> 0] @@ "w/s>archive" :> [state |-> "ABSENT", attempt |-> 0, claims |-> 0, due |-> 0, expires |-> NEVER, error |-> "", proof |-> "", changed |-> 0] @@ "w>archive" :> [state |-> "ABSENT", attempt |-> 0, claims |-> 0, due |-> 0, expires |-> NEVER, error |-> "", proof |-> "", changed |-> 0]
 
 \* ---- the events: the row after it
 workflow_START(s, me, p) ==
@@ -108,6 +112,15 @@ workflow_OVERDUE(s, me, p) ==
 workflow_TERMINATE(s, me, p) ==
   CASE s[me].state \in {"RUNNING", "PAUSED"}
          -> [s[me] EXCEPT !.changed = NOW, !.state = "TERMINATED"]
+    [] OTHER -> NoLine
+workflow_PURGE(s, me, p) ==
+  CASE s[me].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"}
+       /\ workflow_root[me] = 1   \* root
+       /\ ~(NOW < Sum(s[me].changed, workflow_retention[me]))   \* retention passed
+       /\ (\A x \in subs[me] : s[x].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"})   \* descendants ended
+       /\ (\A x \in all_outboxes[me] : s[x].state \in {"DELIVERED", "ABSENT"})   \* everything delivered
+       /\ ((\A x \in archives[me] : ((s[x].state = "DELIVERED" /\ delivery_copied[x] = 1) \/ delivery_wanted[x] = 0)) /\ (p.unarchived = 1 \/ (\A x \in archives[me] : ((s[x].state = "DELIVERED" /\ delivery_copied[x] = 1) \/ ~(delivery_wanted[x] = 0)))))   \* archived
+         -> [s[me] EXCEPT !.purged = 1, !.changed = NOW, !.state = "ABSENT"]
     [] OTHER -> NoLine
 task_CREATE(s, me, p) ==
   CASE s[me].state = "ABSENT"
@@ -404,7 +417,7 @@ INV_02_3 == [][\A me \in task : v[me].state = "ABSENT" \/ (v[wf[me]].run < v'[wf
 INV_03_4(s) == \A me \in delivery : (~((delivery_own[me] = 0 /\ delivery_run[me] = s[of[me]].run)) \/ ((~(s[me].state = "ABSENT") /\ (s[of[me]].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"} /\ (delivery_hears[me] = "ENDS" \/ (delivery_hears[me] = "BAD_ENDS" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT", "TERMINATED"}) \/ (delivery_hears[me] = "FAILURES" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT"})))) \/ (s[me].state = "ABSENT" /\ ~((s[of[me]].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"} /\ (delivery_hears[me] = "ENDS" \/ (delivery_hears[me] = "BAD_ENDS" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT", "TERMINATED"}) \/ (delivery_hears[me] = "FAILURES" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT"})))))))   \* Each ended run has exactly one delivery per end topic that its policy asks for, written in the ending commit; no live run has one.
 INV_03_5(s) == \A me \in delivery : (~((delivery_own[me] = 1 /\ delivery_run[me] = s[of[me]].run /\ ~((~(workflow_root[of[me]] = 1) /\ s[of[me]].state = "TERMINATED" /\ (delivery_hears[me] = "ENDS" \/ (delivery_hears[me] = "BAD_ENDS" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT", "TERMINATED"}) \/ (delivery_hears[me] = "FAILURES" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT"})))))) \/ ((~(s[me].state = "ABSENT") /\ (s[of[me]].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"} /\ (delivery_hears[me] = "ENDS" \/ (delivery_hears[me] = "BAD_ENDS" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT", "TERMINATED"}) \/ (delivery_hears[me] = "FAILURES" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT"}))) /\ (workflow_root[of[me]] = 1 \/ workflow_slot[of[me]] = s[up[of[me]]].attempt)) \/ (s[me].state = "ABSENT" /\ ~(((s[of[me]].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"} /\ (delivery_hears[me] = "ENDS" \/ (delivery_hears[me] = "BAD_ENDS" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT", "TERMINATED"}) \/ (delivery_hears[me] = "FAILURES" /\ s[of[me]].state \in {"FAILED", "TIMED_OUT"}))) /\ (workflow_root[of[me]] = 1 \/ workflow_slot[of[me]] = s[up[of[me]]].attempt))))))   \* So has each run that ended on its own account for a topic that hears only of these; whose the account was of a sub-workflow that is TERMINATED, only its commit tells.
 INV_04_6(s) == \A me \in delivery : (~(s[me].state = "DELIVERED") \/ ~(s[me].proof = ""))   \* DELIVERED carries the sink's proof; an archive document equals the frozen rows of its run.
-INV_05_7 == [][\A me \in workflow : v[me].state = "ABSENT" \/ (~((workflow_root[me] = 1 /\ ~(v[me].state = "ABSENT") /\ v'[me].state = "ABSENT")) \/ (v[me].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"} /\ (\A x \in subs[me] : ~(v[x].state \in {"RUNNING", "PAUSED"})) /\ (\A x \in all_outboxes[me] : v[x].state = "DELIVERED")))]_v   \* Rows are removed only by PURGE of a whole terminal tree with no open or DEAD delivery.
+INV_05_7 == [][\A me \in workflow : v[me].state = "ABSENT" \/ (~((workflow_root[me] = 1 /\ ~(v[me].state = "ABSENT") /\ v'[me].state = "ABSENT")) \/ (v[me].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"} /\ (\A x \in subs[me] : ~(v[x].state \in {"RUNNING", "PAUSED"})) /\ (\A x \in all_outboxes[me] : v[x].state \in {"DELIVERED", "ABSENT"}) /\ (\A x \in archives[me] : ((v[x].state = "DELIVERED" /\ delivery_copied[x] = 1) \/ delivery_wanted[x] = 0)) /\ v'[me].purged = 1))]_v   \* Rows are removed only by PURGE of a whole terminal tree with no open or DEAD delivery, every run's archive DELIVERED by a sink that gives a copy, or not asked for; nothing dangling remains.
 INV_06_8 == [][\A me \in task : v[me].state = "ABSENT" \/ (v[wf[me]].run < v'[wf[me]].run \/ v'[me].state = "ABSENT" \/ (~(v'[me].handouts < v[me].handouts) /\ (~((task_mode[me] = "WORKER" /\ ~(v[me].state = "IN_PROGRESS") /\ v'[me].state = "IN_PROGRESS")) \/ v[me].handouts < v'[me].handouts)))]_v   \* A worker's write counts only if its token is the stored one, and no lease comes back under an old token.
 INV_07_9 == [][\A me \in task : v[me].state = "ABSENT" \/ (~((task_mode[me] = "WORKER" /\ ~(v[me].state = "IN_PROGRESS") /\ v'[me].state = "IN_PROGRESS")) \/ v[wf[me]].state = "RUNNING")]_v   \* No task of a workflow that is not RUNNING is handed out.
 INV_07_10(s) == \A me \in workflow : (~((~(workflow_root[me] = 1) /\ s[me].state = "RUNNING")) \/ s[wf[up[me]]].state = "RUNNING")   \* Below a PAUSED workflow nothing is RUNNING.
@@ -435,7 +448,7 @@ Between(s) == INV_01_1(s) /\ INV_03_4(s) /\ INV_04_6(s) /\ INV_07_10(s) /\ INV_1
 Invariant == INV_01_1(v) /\ INV_03_4(v) /\ INV_03_5(v) /\ INV_04_6(v) /\ INV_07_10(v) /\ INV_09_12(v) /\ INV_09_13(v) /\ INV_09_14(v) /\ INV_09_15(v) /\ INV_09_16(v) /\ INV_10_17(v) /\ INV_13_20(v) /\ INV_13_21(v) /\ INV_14_22(v) /\ AUX_01_23(v) /\ AUX_02_24(v) /\ AUX_03_25(v) /\ AUX_04_26(v) /\ AUX_05_27(v) /\ AUX_06_28(v) /\ AUX_07_29(v) /\ AUX_08_30(v) /\ AUX_09_31(v) /\ AUX_10_32(v) /\ AUX_11_33(v) /\ AUX_12_34(v) /\ AUX_13_35(v) /\ AUX_14_36(v)
 
 \* ---- the commands and the rules of progress
-START_on(s, me, p) == workflow_root[me] = 1 /\ workflow_START(s, me, p) # NoLine
+START_on(s, me, p) == workflow_root[me] = 1 /\ s[me].purged = 0 /\ workflow_START(s, me, p) # NoLine
 START_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_START(s, x, p)]) @@ Taken([x \in tasks[me] |-> task_CREATE(s, x, p)]) @@ s, p)
 PAUSE_on(s, me, p) == workflow_PAUSE(s, me, p) # NoLine
 PAUSE_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_PAUSE(s, x, p)]) @@ Taken([x \in subs[me] |-> workflow_PAUSE(s, x, p)]) @@ s, p)
@@ -443,6 +456,8 @@ RESUME_on(s, me, p) == (workflow_root[me] = 1 \/ s[wf[up[me]]].state = "RUNNING"
 RESUME_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_RESUME(s, x, p)]) @@ Taken([x \in {x \in subs[me] : s[x].paused_by = p.origin} |-> workflow_RESUME(s, x, p)]) @@ Taken([x \in {x \in all_tasks[me] : (s[wf[x]].state = "PAUSED" /\ s[wf[x]].paused_by = p.origin)} |-> task_SHIFT(s, x, p)]) @@ s, p)
 TERMINATE_on(s, me, p) == workflow_TERMINATE(s, me, p) # NoLine
 TERMINATE_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_TERMINATE(s, x, p)]) @@ s, p)
+PURGE_on(s, me, p) == workflow_PURGE(s, me, p) # NoLine
+PURGE_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_PURGE(s, x, p)]) @@ s, p)
 TIME_OUT_on(s, me, p) == (~(NOW < s[me].deadline) /\ ~(workflow_on_timeout[me] = "ALERT_ONLY")) /\ workflow_TIME_OUT(s, me, p) # NoLine
 TIME_OUT_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_TIME_OUT(s, x, p)]) @@ s, p)
 OVERDUE_on(s, me, p) == (~(NOW < s[me].deadline) /\ workflow_on_timeout[me] = "ALERT_ONLY") /\ workflow_OVERDUE(s, me, p) # NoLine
@@ -545,6 +560,10 @@ Next ==
        RESUME_on(v, me, p) = TRUE /\ v' = Settle(RESUME_do(v, me, p))
   \/ \E me \in workflow : LET p == [now |-> NOW] IN
        TERMINATE_on(v, me, p) = TRUE /\ v' = Settle(TERMINATE_do(v, me, p))
+  \/ \E me \in workflow : LET p == [now |-> NOW, unarchived |-> 0] IN
+       PURGE_on(v, me, p) = TRUE /\ v' = Settle(PURGE_do(v, me, p))
+  \/ \E me \in workflow : LET p == [now |-> NOW, unarchived |-> 1] IN
+       PURGE_on(v, me, p) = TRUE /\ v' = Settle(PURGE_do(v, me, p))
   \/ \E me \in workflow : LET p == [now |-> NOW] IN
        TIME_OUT_on(v, me, p) = TRUE /\ v' = Settle(TIME_OUT_do(v, me, p))
   \/ \E me \in workflow : LET p == [now |-> NOW] IN

@@ -18,7 +18,7 @@ from tests.cli.stand import Cli
 
 COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "skip",
             "retry", "restart", "rerun", "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "policy",
-            "audit", "diagram", "faults",
+            "purge", "audit", "diagram", "faults",
             "spec"]
 
 

@@ -256,7 +256,7 @@ def test_choices_say_what_could_be_done_now(world: World) -> None:
     world = does(world, "POLL", "w.a")
     view = View(standard_program(), world, Command("", Subject("w")), TreeRow("w", 1, 1, 0, 2), NOW)
     assert allowed(view.workflow("w"), view) == {
-        "PAUSE": "", "RESUME": "-", "TERMINATE": "", "RETRY": "-", "RESTART": "-", "RERUN": "-",
+        "PAUSE": "", "RESUME": "-", "TERMINATE": "", "RETRY": "-", "RESTART": "-", "RERUN": "-", "PURGE": "-",
         "TIME_OUT": "deadline passed"}
     assert allowed(view.task("w", 0), view) == {
         "POLL": "-", "HEARTBEAT": "", "COMPLETE": "", "FAIL": "", "POSTPONE": "",

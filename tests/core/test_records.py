@@ -106,7 +106,7 @@ def test_rows_have_every_field_and_attribute_of_their_kind(prepared: Prepared) -
 def test_attributes_come_from_the_definition(prepared: Prepared) -> None:
     """A workflow has its definition's timeout; it is a root when it has no parent."""
     root = workflow(prepared)
-    assert (root.root, root.timeout, root.restartable, root.retention, root.mode) == (1, 60_000_000, 1, 0, "")
+    assert (root.root, root.timeout, root.restartable, root.purged, root.mode) == (1, 60_000_000, 1, 0, "")
     assert workflow(prepared, parent="v").root == 0
     row = task(prepared)
     assert (row.ref, row.mode, row.tries, row.on_expiry, row.asks) == ("t", "WORKER", 3, "TIME_OUT_WF", "")

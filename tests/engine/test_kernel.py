@@ -1048,7 +1048,7 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
     started(k, Task("a"), Task("ok", kind="wait"), timeout=60.0)
     assert choices(k, "w") == {
         "PAUSE": (True, ""), "RESUME": (False, ""), "TERMINATE": (True, ""), "RETRY": (False, ""), "RESTART": (False, ""),
-        "RERUN": (False, ""), "TIME_OUT": (False, "deadline passed")}
+        "RERUN": (False, ""), "PURGE": (False, ""), "TIME_OUT": (False, "deadline passed")}
     assert choices(k, "w", "a") == {
         "POLL": (True, ""), "HEARTBEAT": (False, ""), "COMPLETE": (False, ""), "FAIL": (False, ""),
         "POSTPONE": (False, ""), "SIGNAL": (False, "waiting task"), "SKIP": (True, ""), "EXPIRE": (False, "expired")}
@@ -1081,7 +1081,8 @@ def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
 def checked(each: Stand, workflow: str, choice: kernel.Choice) -> tuple[str, bool]:
     """Give the command, undo it, and compare."""
     chosen = Subject(workflow, 0) if choice.event == "RERUN" else None
-    command = each.k.command(choice.event, Subject(workflow), given={"origin": workflow, "resume": 0}, chosen=chosen)
+    command = each.k.command(choice.event, Subject(workflow), chosen=chosen,
+                             given={"origin": workflow, "resume": 0, "unarchived": 0})
     done, error = None, None
     with suppress(Undone), each.store.transaction(write=True) as transaction:
         try:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from kernel.formal.explore import Explorer, explore
+from kernel.formal.explore import Exploration, Explorer, explore
 from kernel.formal.oracle import Stuck
 from kernel.formal.shape import Shape, State, Task, hurried
 from kernel.spec import SPEC
-from kernel.spec.language import Enter, Fire, Row, Spec
-from kernel.spec.vocabulary import held, wf_running, worker
+from kernel.spec.language import Enter, Fire, Guard, Row, Spec
+from kernel.spec.vocabulary import archived, held, outbox_settled, wf_running, worker
 
 ONE = Shape((Task("a"),))
 NESTED = Shape((Task("s", (), "WORKFLOW", Shape((Task("x"),))),))
@@ -47,6 +47,39 @@ def test_every_delivery_keeps_its_invariants(shape: Shape, states: int, transiti
     seen = explorer.run()
     assert (seen.broken, seen.trace) == ((), ())
     assert (len(seen.found), seen.transitions) == (states, transitions)
+
+
+def graves(spec: Spec, shape: Shape) -> Exploration:
+    """Everything that can happen to a tree that may be purged, as far as two claims reach."""
+    explorer = Explorer(spec, shape, kinds=spec.kinds)
+    (delivery,), claims = explorer.tree.rows["delivery"], explorer.tree.columns["delivery"]["claims"]
+    explorer.within = lambda state: int(state[delivery][claims]) < 2
+    return explorer.run()
+
+
+@pytest.mark.parametrize(("shape", "purged"), [
+    (evolve(ONE, purge=1), True), (evolve(ONE, purge=1, copied=0), False), (evolve(ONE, purge=1, hears="NOTHING"), True),
+])
+def test_only_what_is_archived_or_not_to_be_is_purged(shape: Shape, purged: bool) -> None:
+    """INV-05: after a copy was read back, or where none is asked for; a receipt is not enough. Then nothing begins anew."""
+    seen = graves(SPEC, shape)
+    assert (seen.broken, seen.trace) == ((), ())
+    column = seen.tree.columns["workflow"]["purged"]
+    assert any(state[0][column] for state in seen.found) == purged
+    assert all(row == start for state in seen.found if state[0][column]
+               for row, start in zip(state[1:], seen.tree.start[1:], strict=True))
+
+
+@pytest.mark.parametrize("guard", [outbox_settled, archived])
+def test_a_purge_without_a_guard_is_found(guard: Guard) -> None:
+    """Without one of the guards INV-05 is broken."""
+    spec = rows("workflow", "PURGE", without(guard))
+    shape = evolve(ONE, purge=1, copied=int(guard is not archived), topics=("archive",))
+    if guard is outbox_settled:
+        spec = evolve(spec, tables={**spec.tables, "workflow": evolve(spec.tables["workflow"], rows=tuple(
+            evolve(r, guards=tuple(g for g in r.guards if g is not archived)) if r.event == "PURGE" else r
+            for r in spec.tables["workflow"].rows))})
+    assert any(broken.startswith("INV-05") for broken in graves(spec, shape).broken)
 
 
 # ---- planted bugs: each is an edit of the tables --------------------------------------------------------------------------

@@ -37,6 +37,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "retry": (("w",), {**OPTIONS, "resume_children": True}),
     "restart": (("w",), OPTIONS),
     "rerun": (("w",), {**OPTIONS, "from_task": "ok", "in_workflow": "w"}),
+    "purge": (("w",), {**OPTIONS, "unarchived": False}),
+    "purge_ended": ((), {"older_than": 1e9, "after": None, "limit": 10, "unarchived": False, "reason": "", "actor": None}),
     "tick": ((), {"limit": 10}),
     "deliver": ((), {"limit": 10, "now": False}),
     "set_archive_policy": ((None,), {}),
@@ -78,7 +80,7 @@ def test_every_public_method_is_called() -> None:
     for name, (positional, named) in CALLS.items():
         parameters = inspect.signature(getattr(Kernel, name)).parameters
         fixed = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "self"]
-        assert len(fixed) == len(positional) + len(set(named) - (set() if name == "start" else set(OPTIONS)))
+        assert len(fixed) == len(positional) + len(set(named) - (set() if name in ("start", "purge_ended") else set(OPTIONS)))
 
 
 @pytest.mark.slow

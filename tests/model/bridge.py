@@ -11,14 +11,14 @@ from attrs import evolve, frozen
 from kernel.core.archive import Hearing, Schedule
 from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
-from kernel.core.plan import Command, Plan, Refusal, Subject
+from kernel.core.plan import Command, Plan, Refusal, Subject, Tombstone
 from kernel.core.program import Program
 from kernel.core.records import OWN, Change, DeliveryRow, Policy, Prepared, Record, TaskRow, TreeRow, WorkflowRow, prepare
 from kernel.core.structure import compile_definition
 from kernel.formal.explore import CHOSEN, NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
 from kernel.formal.shape import Shape, State, Task, blank
-from kernel.spec.language import Lock
+from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ABSENT, ENDED
 from tests.model.world import World
 
@@ -126,6 +126,8 @@ class Bridge:
             if state[i][0] != ABSENT:
                 self.put_workflow(world, state, i, self.prepared[names[i]])
         self.put_deliveries(world, state)
+        if self.stored(state, 0)["purged"]:
+            world.grave = Tombstone("w", 1, VERSION, "w", "", NOW, "", "", "")
         if world.workflows:
             world.root = TreeRow("w", world.workflows["w"].run, VERSION, NOW, len(world.own))
         return world
@@ -181,6 +183,9 @@ class Bridge:
         for place in tree.places:
             row = rows.pop(place.id, None)
             kind = self.explorer.spec.kinds[place.kind]
+            if row is None and place.id == "w" and world.grave is not None:
+                row = WorkflowRow(
+                    "w", 0, ABSENT, "", OWN, 0, 0, self.prepared["w"], 0, 0, NEVER, "", 0, "", [], purged=1)
             state.append(blank(kind) if row is None else tuple(getattr(row, name) for name in tree.columns[place.kind]))
         assert not rows, f"rows that no shape has: {sorted(rows)}"
         return tuple(state)
@@ -246,6 +251,8 @@ class Bridge:
             return f"the version is {plan.tree.version}"
         if not lines and request.step.lock is not Lock.ROW and before != after:
             return "a change without history"
+        if plan.purged is not None:
+            return ""  # it goes with its history
         return self.replayed(before, lines, after)
 
     def replayed(self, before: State, lines: list[Change], after: State) -> str:

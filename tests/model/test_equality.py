@@ -136,6 +136,28 @@ def test_deliveries_move_alike(name: str, program: Program) -> None:
     assert (len(seen.found), seen.transitions, compared.counted) == pinned
 
 
+PURGES = {
+    "archived": (evolve(TOLD, purge=1), (84, 218, 3067), 1),
+    "not asked for": (evolve(TOLD, purge=1, hears="NOTHING"), (28, 78, 1225), 1),
+}
+"""Shapes of which a tree may be purged; states, transitions, comparisons, and how many of the states are tombstones."""
+
+
+@pytest.mark.parametrize("name", PURGES)
+def test_trees_are_purged_alike(name: str, program: Program) -> None:
+    """The model of purging: a workflow with its delivery, as far as two claims reach; nothing is left or begins anew."""
+    shape, pinned, graves = PURGES[name]
+    explorer = Explorer(SPEC, shape, kinds=SPEC.kinds)
+    columns = explorer.tree.columns
+    explorer.within = lambda state: all(
+        int(state[row][columns["delivery"]["claims"]]) < 2 for row in explorer.tree.rows["delivery"])
+    compared = Comparison(explorer, program)
+    seen = explorer.run(compared)
+    assert seen.broken == ()
+    assert (len(seen.found), seen.transitions, compared.counted) == pinned
+    assert sum(bool(state[0][columns["workflow"]["purged"]]) for state in seen.found) == graves
+
+
 # ---- with a clock that goes on --------------------------------------------------------------------------------------------
 class Walk:
     """Goes through the shape with every clock at random, and compares every command at each stop."""

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from kernel.core.archive import Hearing
 from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Plan, Reopened
+from kernel.core.plan import Cascade, Plan, Reopened, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import (
     Change,
@@ -37,6 +37,7 @@ class World:
     payloads: dict[tuple[str, int, str], str] = field(factory=dict)
     definitions: Mapping[str, Prepared] = field(factory=dict)
     policy: Policy = field(factory=Policy)
+    grave: Tombstone | None = None
 
     # ---- what a decision asks -------------------------------------------------------------------------------------------
     def tree(self) -> TreeRow | None:
@@ -83,6 +84,18 @@ class World:
             if row.state == "PAUSED" and row.paused_by == workflow_id and in_scope("subs", workflow_id, owner)
         ]
 
+    def every_run(self) -> list[WorkflowRow]:
+        """Copies of all workflows."""
+        return [row.copy() for row in self.workflows.values()]
+
+    def outboxes(self) -> list[DeliveryRow]:
+        """Copies of all deliveries."""
+        return [row.copy() for row in self.outbox.values()]
+
+    def tombstone(self) -> Tombstone | None:
+        """What stays of the tree, if it was purged."""
+        return self.grave
+
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """A copy of one delivery."""
         row = self.outbox.get((workflow_id, run, topic))
@@ -103,6 +116,8 @@ class World:
     # ---- writing a plan -------------------------------------------------------------------------------------------------
     def after(self, plan: Plan) -> tuple[World, list[Change]]:
         """The world as the plan leaves it, and all of the commit's history."""
+        if plan.purged is not None:
+            return World(definitions=self.definitions, policy=self.policy, grave=plan.purged), plan.changes
         world = evolve(
             self, workflows=dict(self.workflows), own={place: row.copy() for place, row in self.own.items()},
             outbox=dict(self.outbox), payloads=dict(self.payloads))

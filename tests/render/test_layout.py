@@ -16,7 +16,7 @@ from kernel.spec.vocabulary import ABSENT
 from tests.render.pictures import DRAWINGS, holds, overlap, passed
 from tests.render.test_extract import with_row
 
-PAGE = 920
+PAGE = 945
 """How wide a README shows a picture, in points."""
 every_drawing = pytest.mark.parametrize("drawn", DRAWINGS.values(), ids=DRAWINGS)
 

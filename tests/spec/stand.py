@@ -19,6 +19,7 @@ PRESENTED: dict[str, tuple[Any, ...]] = {
     "run": (0, 1), "handouts": (0, 1), "claims": (0, 1), "retryable": (0, 1), "delay": (0, 2),
     "proof": ("", "a"), "error": ("", "a"), "origin": ("", "a"), "from_task": (None,), "anyway": (0, 1),
     "resume": (0, 1),
+    "unarchived": (0, 1),
 }
 """What a caller may present. `now` is 1, so that a time is before, at or after it."""
 VALUES: dict[Sort, tuple[Any, ...]] = {

@@ -34,13 +34,27 @@ CREATE TABLE tree (
     tasks   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What stays of a tree that was purged, so that its id is not used again: its last run and version, how its root ended, and who
+-- purged it, when, why, by which command.
+CREATE TABLE tombstone (
+    root        TEXT    NOT NULL PRIMARY KEY,
+    run         INTEGER NOT NULL,
+    version     INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    state       TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    actor       TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    command     TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- One workflow of one run. A sub-workflow's id is a path that begins with its parent's. What later runs keep is part of them,
 -- too: until is the last run of the tree that it is part of, NULL while that is the present one.
 CREATE TABLE workflow (
     key         INTEGER PRIMARY KEY,
     id          TEXT    NOT NULL,
     run         INTEGER NOT NULL,
-    root        TEXT    NOT NULL REFERENCES tree,
+    root        TEXT    NOT NULL,
     state       TEXT    NOT NULL CHECK (state IN ('RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'TIMED_OUT', 'TERMINATED')),
     parent      TEXT    NOT NULL,
     parent_no   INTEGER NOT NULL,

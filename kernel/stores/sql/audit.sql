@@ -28,6 +28,11 @@ SELECT r.root, r.run, NULL, 'its tree has ' || coalesce(t.tasks, 0) || ' tasks, 
   FROM tree r LEFT JOIN there t ON t.root = r.root
  WHERE r.tasks <> coalesce(t.tasks, 0)
 
+-- name: audit_STORE_tree_gone
+SELECT w.id, w.run, NULL, 'its tree is gone'
+  FROM workflow w LEFT JOIN tree r ON r.root = w.root
+ WHERE r.root IS NULL
+
 -- name: audit_INV-01_open_task
 SELECT w.id, w.run, t.no, t.state || ' under ' || w.state
   FROM task t JOIN workflow w ON w.key = t.workflow
@@ -68,6 +73,11 @@ SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is
 SELECT w.id, w.run, NULL, 'DELIVERED to ' || d.topic || ' without a proof'
   FROM delivery d JOIN workflow w ON w.key = d.workflow
  WHERE d.state = 'DELIVERED' AND d.proof = ''
+
+-- name: audit_INV-05_left
+SELECT t.root, t.run, NULL, 'it was purged, and is still there'
+  FROM tombstone t
+ WHERE EXISTS (SELECT 1 FROM tree r WHERE r.root = t.root) OR EXISTS (SELECT 1 FROM history h WHERE h.root = t.root)
 
 -- name: audit_INV-07_below_paused
 SELECT w.id, w.run, NULL, 'RUNNING under a parent that is ' || coalesce(p.state, 'missing')

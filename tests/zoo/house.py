@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernel.testing.stores import MemoryStores
-from tests.zoo import keeping, latent, racing, reopening, stopping, telling, terminating, timing
+from tests.zoo import keeping, latent, racing, removing, reopening, stopping, telling, terminating, timing
 from tests.zoo.stand import Exhibit, on_stage
 
-HALLS = (keeping, latent, racing, reopening, stopping, telling, terminating, timing)
+HALLS = (keeping, latent, racing, removing, reopening, stopping, telling, terminating, timing)
 EXHIBITS: tuple[Exhibit, ...] = tuple(sorted(
     (exhibit for hall in HALLS for exhibit in hall.EXHIBITS), key=lambda exhibit: exhibit.id))
 PAGE = Path(__file__).parents[2] / "specs" / "evidence" / "zoo.md"

@@ -41,6 +41,11 @@ def test_each_bug_is_there_once() -> None:
     assert len({exhibit.id for exhibit in EXHIBITS}) == len({exhibit.scenario for exhibit in EXHIBITS}) == len(EXHIBITS)
 
 
+def test_none_is_missing() -> None:
+    """All forty that are known are there."""
+    assert {int(exhibit.id[1:3]) for exhibit in EXHIBITS} == set(range(1, 41))
+
+
 def test_the_page_tells_what_is_there() -> None:
     """specs/evidence/zoo.md has a row for each, with what its plant does today."""
     assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.zoo.house` and look at the difference"

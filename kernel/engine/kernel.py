@@ -112,10 +112,10 @@ class Kernel(Reader):
         transaction.record(root_of(command.subject.workflow), command.id, outcomes.recorded(command, applied, plan.now))
         return applied, plan
 
-    def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
-        """Decide and write inside a transaction that is under way."""
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
+        """Decide and write inside a transaction that is under way. One commit has one time, `now` in microseconds."""
         snapshot = transaction.snapshot(command.subject)
-        now = self.clock.now()
+        now = self.clock.now() if now is None else now
         answer = decide(self.program, snapshot, command, now)
         if answer is None:
             raise not_found(command.subject, command.name, snapshot.tombstone())
@@ -300,7 +300,7 @@ class Kernel(Reader):
                 return outcomes.leases(transaction, command, known, now)
             for subject in transaction.pollable(type, now, limit):
                 each = Command("POLL", subject, {}, command.id, "", command.actor, command.reason, worker)
-                plan = self.apply(transaction, each)[1]
+                plan = self.apply(transaction, each, now)[1]
                 leases.append(reading.lease(transaction, plan.tasks[0]))
             if command.request and leases:
                 transaction.record(outcomes.NO_TREE, command.id, outcomes.handed_out(command, leases, now))

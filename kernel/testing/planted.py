@@ -230,9 +230,9 @@ def _missing(transaction: Transaction, tree: TreeRow) -> list[tuple[str, str]]:
 class LateOutboxKernel(_AfterwardsKernel):
     """Writes the deliveries of a run after the commit that ended it."""
 
-    def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
         """Apply everything but the outbox."""
-        return super().apply(cast(Transaction, _WithoutOutbox(transaction)), command)
+        return super().apply(cast(Transaction, _WithoutOutbox(transaction)), command, now)
 
     def afterwards(self, applied: Applied, root: str) -> Applied:
         """Write the deliveries that are missing."""

@@ -260,6 +260,20 @@ def test_poll_gives_what_is_due_first(k: Kernel, clock: ManualClock) -> None:
     assert [lease.ref for lease in k.poll("t", limit=2)] == ["b", "c"]
 
 
+def test_a_poll_has_one_time(each: Stand) -> None:
+    """What one commit hands out it hands out at one time, however long it takes."""
+    class Running(ManualClock):
+        def now(self) -> int:
+            self.advance(0.001)
+            return super().now()
+
+    with Kernel(each.store, clock=Running()) as k:
+        k.register(kernel.WorkflowDef("wide", tasks=[Task("a", type="t"), Task("b", type="t")]))
+        k.start("wide", workflow_id="w")
+        assert len(k.poll("t", limit=2)) == 2
+        assert len({line.at for line in k.history("w") if line.event == "POLL"}) == 1
+
+
 def test_poll_takes_several_in_one_commit(each: Stand) -> None:
     """A batch is one commit: one fault point is passed, however many tasks are handed out."""
     passed: list[str] = []

@@ -30,6 +30,13 @@ from tests.stores.stand import STORES, Rows, rows_of
 PICK, PACK = TYPES
 DUE = WorkflowDef("due", tasks=[TaskDef("a", type=PICK), TaskDef("sub", workflow="leaf")], topics=(ARCHIVE,), timeout=15.0)
 """Nothing in it has a time limit but the workflow itself."""
+LATE = WorkflowDef("tardy", tasks=[TaskDef("a", type=PICK)], topics=(ARCHIVE,), timeout=15.0, on_timeout="ALERT_ONLY")
+ALERTED = WorkflowDef(
+    "alarm", tasks=[TaskDef("a", type=PICK, lease=10.0, on_expiry="ALERT_ONLY")], topics=(ARCHIVE,), timeout=60.0)
+WAITS = WorkflowDef("pausing", tasks=[TaskDef("w", kind="wait", wait_for=5.0)], topics=(ARCHIVE,))
+OVERRUN = WorkflowDef("slow", tasks=[TaskDef("sub", workflow="leaf", attempt_timeout=10.0)], topics=(ARCHIVE,))
+"""Each for the clock of its name."""
+OWN = (DUE, LATE, ALERTED, WAITS, OVERRUN)
 ENTRY = f"w#1:{ARCHIVE}"
 """The outbox entry that the scenes with a relay are about."""
 LATER = 120.0
@@ -160,6 +167,20 @@ def closed(place: Place, k: Kernel) -> None:
     place.clock.advance(60.0)
 
 
+def ended(place: Place, k: Kernel) -> None:
+    """A tree was terminated with everything open."""
+    k.start("due", workflow_id="w")
+    k.terminate("w")
+
+
+def archived(place: Place, k: Kernel) -> None:
+    """A tree ended and is delivered; another one has just ended."""
+    ended(place, k)
+    k.deliver()
+    k.start("due", workflow_id="other")
+    k.terminate("other")
+
+
 def deliver(k: Kernel, _: Any) -> object:
     """A relay's pass over one delivery."""
     return k.deliver(limit=1)
@@ -177,15 +198,24 @@ SCENES = (
     Scene("PAUSE", started("tower"), lambda k, _: k.pause("w", command_id=ONCE), named=True),
     Scene("RESUME", paused, lambda k, _: k.resume("w", command_id=ONCE), named=True),
     Scene("TERMINATE", started("tower"), lambda k, _: k.terminate("w", command_id=ONCE), named=True),
+    Scene("RETRY", ended, lambda k, _: k.retry("w", command_id=ONCE), named=True),
+    Scene("RESTART", ended, lambda k, _: k.restart("w", command_id=ONCE), named=True),
+    Scene("RERUN", ended, lambda k, _: k.rerun("w", from_task="a", command_id=ONCE), named=True),
+    Scene("PURGE", archived, lambda k, _: k.purge("w")),
     Scene("TIME_OUT", started("due", seconds=20.0), tick),
+    Scene("OVERDUE", started("tardy", seconds=20.0), tick),
     Scene("POLL", started("tower"), lambda k, _: k.poll(PICK, limit=2)),
     Scene("HEARTBEAT", leased("clocks", PICK, seconds=5.0), lambda k, lease: k.heartbeat(lease)),
     Scene("COMPLETE", leased("again", PICK, PACK), lambda k, lease: k.complete(lease, output={"n": 1}, command_id=ONCE),
           named=True),
     Scene("FAIL", leased("tower", PICK), lambda k, lease: k.fail(lease, retryable=False, command_id=ONCE), named=True),
     Scene("SIGNAL", started("approval"), lambda k, _: k.signal("w", "now", output={"by": "ada"}, command_id=ONCE), named=True),
+    Scene("POSTPONE", leased("tower", PICK), lambda k, lease: k.postpone(lease, 5.0, command_id=ONCE), named=True),
     Scene("SKIP", started("line"), lambda k, _: k.skip("w", "a", command_id=ONCE), named=True),
     Scene("EXPIRE", leased("clocks", PICK, seconds=11.0), tick),
+    Scene("ALERT", leased("alarm", PICK, seconds=11.0), tick),
+    Scene("ELAPSE", started("pausing", seconds=6.0), tick),
+    Scene("OVERRUN", started("slow", seconds=11.0), tick),
     Scene("WAKE", sub_failed, tick),
     Scene("CLAIM", sent(0, fails=False), deliver),
     Scene("DEFER", closed, deliver),
@@ -217,7 +247,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pla
 def untouched(scene: Scene, place: Place, point: FaultPoint) -> tuple[Rows, Rows]:
     """What the twin holds where a crash would have happened, and when the call is over."""
     quiet = place.open(Crashes())
-    quiet.register(*POOL, DUE)
+    quiet.register(*POOL, *OWN)
     given = scene.first(place, quiet)
     witness = Witness(place.store, point, scene.passes if point in COMMITS else 0)
     quiet.faults = witness
@@ -266,7 +296,7 @@ def test_a_crash_leaves_the_last_commit(places: tuple[Place, Place], scene: Scen
     expected, complete = untouched(scene, twin, point)
     crashes = Crashes()
     k = place.open(crashes)
-    k.register(*POOL, DUE)
+    k.register(*POOL, *OWN)
     given = scene.first(place, k)
     before = rows_of(place.store)
     crashes.arm(point, scene.passes if point in COMMITS else 0)

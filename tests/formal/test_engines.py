@@ -15,7 +15,7 @@ from kernel.formal.engines import ENGINES, agree, models, run_python, run_spin, 
 from kernel.formal.explore import Explorer
 from kernel.formal.ground import COUNTED_UP, NOW
 from kernel.formal.oracle import Stuck
-from kernel.formal.shape import State
+from kernel.formal.shape import State, within_a_run
 from kernel.formal.story import story
 from kernel.spec import SPEC
 from kernel.spec.language import NEVER, Spec
@@ -84,7 +84,7 @@ def projected(explorer: Explorer, state: State) -> State:
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_plain_interpreter_agrees(name: str) -> None:
     """The interpreter of the tables, which writes nothing out, reaches as many states over as many transitions."""
-    explorer = Explorer(SPEC, CONFIGS[name].shape)
+    explorer = Explorer(within_a_run(SPEC), CONFIGS[name].shape)
     found = {projected(explorer, state): state for state in explorer.run().found}
     transitions = sum(
         not isinstance(explorer.commit(request, state), Stuck) for state in found.values() for request in explorer.requests)

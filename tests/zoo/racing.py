@@ -210,9 +210,9 @@ def an_end_waits_for_its_own_lock(stage: Stage) -> None:
 class NestedKernel(Kernel):
     """Ends what an evaluation found to be over by a command of its own, inside the evaluation."""
 
-    def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
         """Apply, and end."""
-        applied, plan = super().apply(transaction, command)
+        applied, plan = super().apply(transaction, command, now)
         if any(change.kind == "workflow" and change.target in ENDED for change in plan.changes):
             self.terminate(command.subject.workflow)
         return applied, plan

@@ -133,12 +133,12 @@ def removing_leaves_something(stage: Stage) -> None:
 class ShallowKernel(Kernel):
     """Removes a workflow, and forgets its sub-workflows."""
 
-    def apply(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
         """Apply; then what was below is there again."""
         root = command.subject.workflow
         tree = transaction.tree(root)
         below = [] if tree is None else [row for row in transaction.below(root, tree.run) if row.id != root]
-        applied, plan = super().apply(transaction, command)
+        applied, plan = super().apply(transaction, command, now)
         if command.name == "PURGE" and tree is not None:
             left = Plan(Command("LEAVE", Subject(root)), plan.now, tree, False)
             left.created_workflows += below

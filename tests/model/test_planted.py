@@ -51,11 +51,11 @@ def test_the_shortest_history_is_short(bug: Planted) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS[:2], ids=lambda bug: bug.name)
 def test_hypothesis_shortens_the_history(bug: Planted) -> None:
-    """What Hypothesis shows in the end is that trees are started and terminated, and nothing else."""
+    """What Hypothesis shows in the end is that trees are started and terminated, and nothing else: three trees at most."""
     with pytest.raises(Violated) as violated:
         run_machine(MemoryStores(), SEEDS[0], kernel=bug.kernel, shrink=True)
     assert {line.split()[0] for line in violated.value.story} == {"start", "terminate"}
-    assert len(violated.value.story) <= 4
+    assert len(violated.value.story) <= 6
 
 
 def test_the_kernel_itself_passes() -> None:

@@ -55,23 +55,32 @@ def test_rows_are_equal_in_many_runs(stands: list[Stand], seed: int) -> None:
 NOT_YET = {"PURGE"}
 UNWRITTEN = {"HEARTBEAT", "SHIFT", "DEFER"}
 """They change no state, so no line of history tells of them."""
-OUT_OF_REACH = {("REJECT", "SCHEDULED"), ("SIGNAL", "SCHEDULED")}
-"""A waiting task is launched in the commit that schedules it; what was sound is rarely unsound at the next attempt."""
+OUT_OF_REACH = {("REJECT", "SCHEDULED"), ("SIGNAL", "SCHEDULED"), ("REOPEN", "SKIPPED"),
+                ("REOPEN", "FAILED_WITH_TERMINAL_ERROR")}
+"""A waiting task is launched in the commit that schedules it; what was sound is rarely unsound at the next attempt. A task that
+was skipped or rejected has no sub-workflow that could go on in place.
+"""
+
+
+RUNS = 200
+"""Runs that are made at most, until every row was taken: some fifty are enough by far on most days."""
 
 
 @pytest.mark.slow
 def test_the_runs_go_everywhere(tmp_path: Path) -> None:
-    """In some fifty runs like those above every row of the tables is taken: what is equal there is equal."""
-    taken = set()
-    for seed in range(55):
+    """In runs like those above every row of the tables is taken: what is equal there is equal."""
+    missing = {(kind, row.event, source, row.target) for kind, table in SPEC.tables.items() for row in table.rows
+               for source in row.source if row.event not in NOT_YET | UNWRITTEN and (row.event, source) not in OUT_OF_REACH}
+    for seed in range(RUNS):
         with stand("memory", tmp_path) as memory:
             driver = Driver([memory], seed)
             for _ in range(170):
                 driver.step()
-            taken |= {(r["kind"], r["event"], r["source"], r["target"]) for r in memory.rows()["history"].values()}
-    rows = {(kind, row.event, source, row.target) for kind, table in SPEC.tables.items()
-            for row in table.rows for source in row.source if row.event not in NOT_YET | UNWRITTEN}
-    assert {row for row in rows - taken if (row[1], row[2]) not in OUT_OF_REACH} == set()
+            missing -= {(r["kind"], r["event"], r["source"], r["target"]) for r in memory.rows()["history"].values()}
+        if not missing:
+            break
+    print(f"{seed + 1} runs")  # noqa: T201 - shown with -s
+    assert missing == set()
 
 
 # ---- every question ---------------------------------------------------------------------------------------------------------

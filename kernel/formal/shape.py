@@ -203,9 +203,13 @@ class Tree:
 
 
 def within_a_run(spec: Spec) -> Spec:
-    """The specification without the commands that begin a new run of a tree: those whose events bring others with them."""
-    bringing = {(follow.kind, follow.event) for follow in spec.follows}
-    kept = tuple(c for c in spec.commands if not any((c.on, fire.event) in bringing for fire in c.do))
+    """The specification without the commands that begin a new run of a tree, or take the tree away.
+
+    The events of the first bring others with them; those of the second lead to where there is no row.
+    """
+    beyond = {(follow.kind, follow.event) for follow in spec.follows}
+    beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}
+    kept = tuple(c for c in spec.commands if not any((c.on, fire.event) in beyond for fire in c.do))
     return evolve(spec, commands=kept, follows=())
 
 

@@ -113,15 +113,6 @@ workflow_TERMINATE(s, me, p) ==
   CASE s[me].state \in {"RUNNING", "PAUSED"}
          -> [s[me] EXCEPT !.changed = NOW, !.state = "TERMINATED"]
     [] OTHER -> NoLine
-workflow_PURGE(s, me, p) ==
-  CASE s[me].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"}
-       /\ workflow_root[me] = 1   \* root
-       /\ ~(NOW < Sum(s[me].changed, workflow_retention[me]))   \* retention passed
-       /\ (\A x \in subs[me] : s[x].state \in {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"})   \* descendants ended
-       /\ (\A x \in all_outboxes[me] : s[x].state \in {"DELIVERED", "ABSENT"})   \* everything delivered
-       /\ ((\A x \in archives[me] : ((s[x].state = "DELIVERED" /\ delivery_copied[x] = 1) \/ delivery_wanted[x] = 0)) /\ (p.unarchived = 1 \/ (\A x \in archives[me] : ((s[x].state = "DELIVERED" /\ delivery_copied[x] = 1) \/ ~(delivery_wanted[x] = 0)))))   \* archived
-         -> [s[me] EXCEPT !.purged = 1, !.changed = NOW, !.state = "ABSENT"]
-    [] OTHER -> NoLine
 task_CREATE(s, me, p) ==
   CASE s[me].state = "ABSENT"
          -> [s[me] EXCEPT !.attempt = 1, !.changed = NOW, !.state = "PENDING"]
@@ -456,8 +447,6 @@ RESUME_on(s, me, p) == (workflow_root[me] = 1 \/ s[wf[up[me]]].state = "RUNNING"
 RESUME_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_RESUME(s, x, p)]) @@ Taken([x \in {x \in subs[me] : s[x].paused_by = p.origin} |-> workflow_RESUME(s, x, p)]) @@ Taken([x \in {x \in all_tasks[me] : (s[wf[x]].state = "PAUSED" /\ s[wf[x]].paused_by = p.origin)} |-> task_SHIFT(s, x, p)]) @@ s, p)
 TERMINATE_on(s, me, p) == workflow_TERMINATE(s, me, p) # NoLine
 TERMINATE_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_TERMINATE(s, x, p)]) @@ s, p)
-PURGE_on(s, me, p) == workflow_PURGE(s, me, p) # NoLine
-PURGE_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_PURGE(s, x, p)]) @@ s, p)
 TIME_OUT_on(s, me, p) == (~(NOW < s[me].deadline) /\ ~(workflow_on_timeout[me] = "ALERT_ONLY")) /\ workflow_TIME_OUT(s, me, p) # NoLine
 TIME_OUT_do(s, me, p) == Entering(s, Taken([x \in {me} |-> workflow_TIME_OUT(s, x, p)]) @@ s, p)
 OVERDUE_on(s, me, p) == (~(NOW < s[me].deadline) /\ workflow_on_timeout[me] = "ALERT_ONLY") /\ workflow_OVERDUE(s, me, p) # NoLine
@@ -560,10 +549,6 @@ Next ==
        RESUME_on(v, me, p) = TRUE /\ v' = Settle(RESUME_do(v, me, p))
   \/ \E me \in workflow : LET p == [now |-> NOW] IN
        TERMINATE_on(v, me, p) = TRUE /\ v' = Settle(TERMINATE_do(v, me, p))
-  \/ \E me \in workflow : LET p == [now |-> NOW, unarchived |-> 0] IN
-       PURGE_on(v, me, p) = TRUE /\ v' = Settle(PURGE_do(v, me, p))
-  \/ \E me \in workflow : LET p == [now |-> NOW, unarchived |-> 1] IN
-       PURGE_on(v, me, p) = TRUE /\ v' = Settle(PURGE_do(v, me, p))
   \/ \E me \in workflow : LET p == [now |-> NOW] IN
        TIME_OUT_on(v, me, p) = TRUE /\ v' = Settle(TIME_OUT_do(v, me, p))
   \/ \E me \in workflow : LET p == [now |-> NOW] IN

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from kernel.core.decide import choices, presented
+from kernel.core.decide import choices, declined, presented
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tombstone
 from kernel.core.program import Program
 from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.core.snapshot import Snapshot
 from kernel.core.view import View
 from kernel.engine.entities import moment
+from kernel.engine.ports import Transaction
 from kernel.errors import Fenced, GuardRefused, NoSuchTransition, NotFound, Refused, quoted
-from kernel.spec.vocabulary import unused
+from kernel.spec.task import TASK_TABLE
+from kernel.spec.vocabulary import ABSENT, unused
 from kernel.spec.workflow import WORKFLOW_TABLE
 
 
@@ -51,6 +53,14 @@ def not_found(subject: Subject, asked: str = "", tombstone: Tombstone | None = N
         return NotFound(asked, why="there is none in this store", hint=hint)
     return NotFound(asked, stands=told(tombstone), why="a purge removes all rows of a tree, of every run",
                     hint="its archive has it; its id is not used again")
+
+
+def left_behind(transaction: Transaction, command: Command) -> Refusal | None:
+    """Why a lease does not count whose task stayed behind with an earlier run; None when there never was such a task."""
+    subject, run = command.subject, command.given.get("run")
+    if subject.no is None or run is None or transaction.task(subject.workflow, run, subject.no) is None:
+        return None
+    return Refusal(command, command.name, f"set aside with run {run}", "", declined(TASK_TABLE, ABSENT, command.name)[1], True)
 
 
 def unknown_definition(names: Mapping[str, Sequence[int]], name: str, version: int | None) -> NotFound:

@@ -19,7 +19,7 @@ from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, outcomes, reading
 from kernel.engine.clock import SystemClock
 from kernel.engine.entities import Applied, Lease, Purge, Workflow
-from kernel.engine.explain import error_of, no_op_of, not_found, unknown_definition
+from kernel.engine.explain import error_of, left_behind, no_op_of, not_found, unknown_definition
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
 from kernel.engine.late import keep_late
 from kernel.engine.ports import Chance, Clock, Store, Transaction
@@ -117,7 +117,7 @@ class Kernel(Reader):
         snapshot = transaction.snapshot(command.subject)
         now = self.clock.now() if now is None else now
         answer = decide(self.program, snapshot, command, now)
-        if answer is None:
+        if answer is None and (answer := left_behind(transaction, command)) is None:
             raise not_found(command.subject, command.name, snapshot.tombstone())
         if isinstance(answer, Refusal):
             raise error_of(self.program, snapshot, answer, now)

@@ -18,8 +18,9 @@ from kernel.engine.relay import Outcome, Settled
 from kernel.engine.timers import Ticked
 from kernel.testing.checks import LIVE
 from kernel.testing.inventory import chosen
-from kernel.testing.named import NAMED, Ids, LostPoll
+from kernel.testing.named import NAMED, LostPoll
 from kernel.testing.pool import INPUTS, NESTED, POOL, TYPES
+from kernel.testing.reopening import Reopening
 from kernel.testing.sinks import Behaviour
 from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE
 
@@ -32,7 +33,7 @@ FAULTS = tuple(SINK_FAULTS)
 POINTS = tuple(FaultPoint)
 
 
-class Driver(Ids):
+class Driver(Reopening):
     """Gives commands, each with the answer that it should get."""
 
     # ---- workflows --------------------------------------------------------------------------------------------------------
@@ -206,8 +207,8 @@ class Driver(Ids):
 
     def fail_one(self, lease: Lease, number: int, retryable: bool) -> None:
         """Fail under this lease."""
-        task, facts = self.task_def(lease.workflow_id, lease.position), self.task(lease.workflow_id, lease.position)
-        if retryable and facts.attempt <= task.retries:
+        task = self.task_def(lease.workflow_id, lease.position)
+        if retryable and lease.attempt <= task.retries:
             state = "SCHEDULED"
         elif task.optional:
             state = "COMPLETED_WITH_ERRORS"
@@ -310,9 +311,10 @@ class Driver(Ids):
 
     def _strike(self, delivery: str) -> None:
         """Count a terminated workflow whose delivery met a fault."""
-        name = delivery.rpartition("#")[0]
-        if self.workflow(name).state == "TERMINATED" and name not in self.struck:
-            self.struck.add(name)
+        name, _, entry = delivery.rpartition("#")
+        place = (name, int(entry.partition(":")[0]))
+        if self.frozen[place][0] == "TERMINATED" and place not in self.struck:
+            self.struck.add(place)
             self.tally.terminations_under_fault += 1
 
     def redrive(self, number: int) -> None:

@@ -43,9 +43,11 @@ class Inventory(World):
         return self.definitions[name].source.tasks[no]
 
     def holds(self, lease: Lease) -> bool:
-        """Whether a lease is the one that is stored."""
-        task = self.task(lease.workflow_id, lease.position)
-        return task.state == "IN_PROGRESS" and task.handouts == lease.handouts
+        """Whether a lease is the one that is stored: of this run, and handed out last."""
+        tree = self.dump[root_of(lease.workflow_id)]
+        task = tree.tasks.get((lease.workflow_id, lease.position))
+        return (task is not None and task.state == "IN_PROGRESS" and task.handouts == lease.handouts
+                and tree.workflows[lease.workflow_id].run == lease.run)
 
     @property
     def room(self) -> bool:
@@ -97,7 +99,12 @@ class Inventory(World):
     def stale(self) -> list[Lease]:
         """The leases that hold no more, first those of tasks that another one holds."""
         stale = [lease for lease in self.leases if not self.holds(lease)]
-        return sorted(stale, key=lambda lease: self.task(lease.workflow_id, lease.position).state != "IN_PROGRESS")
+        return sorted(stale, key=lambda lease: not self.taken_over(lease))
+
+    def taken_over(self, lease: Lease) -> bool:
+        """Whether the task of a lease that holds no more is under way under another one."""
+        task = self.dump[root_of(lease.workflow_id)].tasks.get((lease.workflow_id, lease.position))
+        return task is not None and task.state == "IN_PROGRESS"
 
     def one_of(self, number: int, *states: str, last: bool = False) -> str:
         """A workflow in one of these states, if there is one; every fourth number chooses among all. `last`: from the end."""

@@ -37,6 +37,13 @@ def stall(driver: Driver, number: int, how: int) -> None:
     driver.present(lease, how)
 
 
+def put_off(driver: Driver, number: int, how: int) -> None:
+    """A worker hands its task back, and the clocks of the task run out, or not, before anybody else takes it."""
+    driver.postpone(number, 0)
+    driver.advance(how)
+    driver.tick()
+
+
 def end_below(driver: Driver, number: int, how: int, point: int) -> None:
     """A sub-workflow ends: it is terminated (0), its tasks complete (1), the last of them fails (2).
 

@@ -88,6 +88,9 @@ class KernelMachine(RuleBasedStateMachine):
     pause = a_rule(Driver.pause)
     resume = a_rule(Driver.resume)
     terminate = a_rule(Driver.terminate)
+    retry = a_rule(Driver.retry)
+    restart = a_rule(Driver.restart)
+    rerun = a_rule(Driver.rerun)
     signal = a_rule(Driver.signal)
     skip = a_rule(Driver.skip)
     postpone = a_rule(Driver.postpone)
@@ -113,6 +116,7 @@ class KernelMachine(RuleBasedStateMachine):
 
     # ---- scenes -------------------------------------------------------------------------------------------------------------
     stall = a_rule(scenes.stall)
+    put_off = a_rule(scenes.put_off)
     end_below = a_rule(scenes.end_below)
     meddle = a_rule(scenes.meddle)
     defer = a_rule(scenes.defer)

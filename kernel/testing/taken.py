@@ -22,10 +22,9 @@ from kernel.testing.dump import TreeDump
 
 NOT_YET: Mapping[str, str] = {}
 """Events that nothing fires yet, and why. Shorter with every command."""
-ELSEWHERE: Mapping[str, str] = dict.fromkeys(
-    ("RETRY", "RESTART", "RERUN", "REOPEN", "RESET", "SET_ASIDE"),
-    "no rule re-opens a tree; tests/stores/test_same.py does, at random, on both stores") | {
-        "PURGE": "its history goes with it, so that nothing tells of it; tests/engine/test_purging.py takes each row"}
+ELSEWHERE: Mapping[str, str] = {
+    "PURGE": "its history goes with it, so that nothing tells of it; tests/engine/test_purging.py takes each row",
+}
 """Events of commands that the rules do not give, and who gives them."""
 
 
@@ -47,6 +46,9 @@ UNREACHED: Mapping[Entry, str] = {
         _task("SIGNAL SCHEDULED -> SCHEDULED"), _task("REJECT SCHEDULED -> COMPLETED_WITH_ERRORS"),
         _task("REJECT SCHEDULED -> FAILED_WITH_TERMINAL_ERROR"),
     ), "what waits or nests starts in the commit that schedules it, so nothing comes between"),
+    **dict.fromkeys((
+        _task("REOPEN SKIPPED -> IN_PROGRESS"), _task("REOPEN FAILED_WITH_TERMINAL_ERROR -> IN_PROGRESS"),
+    ), "what was skipped or rejected has no sub-workflow that could go on in place"),
 }
 """What no run of today's commands comes to, and why."""
 Place = tuple[str, str, str, str]

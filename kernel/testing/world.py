@@ -17,7 +17,6 @@ from attrs import define, field
 
 from kernel.core.archive import COMPENSATION
 from kernel.core.definitions import WorkflowDef
-from kernel.core.records import root_of
 from kernel.engine.compensation import compensation_id
 from kernel.engine.document import checked_document
 from kernel.engine.entities import Applied, Lease
@@ -57,6 +56,8 @@ KINDS = (*SINK_FAULTS.values(), *CRASHES.values(), STALE, BACKWARDS)
 """Every kind of fault; a run in which one of them never fired has shown less than it claims."""
 
 
+Ended = tuple[str, list[tuple[str, str]]]
+"""A workflow that has ended: its state, and its tasks with theirs."""
 KernelFactory = Callable[..., Kernel]
 """Makes the kernel under test from a store and the options of `Kernel`: `Kernel` itself, or one with a bug planted."""
 
@@ -124,7 +125,8 @@ class World:
         self.leases: list[Lease] = []
         self.tokens: set[tuple[str, int, int, int]] = set()
         self.documents: set[tuple[str, int]] = set()
-        self.struck: set[str] = set()
+        self.frozen: dict[tuple[str, int], Ended] = {}
+        self.struck: set[tuple[str, int]] = set()
         self.story: list[str] = []
         self.failed = False
         self.committed = Everything({}, {}, {})
@@ -265,6 +267,8 @@ class World:
             if known is not None:
                 problems += steps(known, tree, self.definitions)
                 self.takings.look(known, tree)
+            self.frozen |= {(name, facts.run): self._ended(tree, name) for name, facts in tree.workflows.items()
+                            if facts.state not in LIVE}
             problems += self._read_history(root, tree)
         if changed:
             problems += (f"{f.invariant}: audit: {f.workflow_id} {f.subject}: {f.text}" for f in self.kernel.audit().findings)
@@ -295,16 +299,20 @@ class World:
         else:
             yield from replay.differences(tree)
 
+    def _ended(self, tree: TreeDump, name: str) -> Ended:
+        """A workflow that has ended, as an archive tells of it."""
+        refs = enumerate(task.ref for task in self.definitions[name].source.tasks)
+        return tree.workflows[name].state, [(ref, tree.tasks[name, no].state) for no, ref in refs]
+
     def _document(self, place: tuple[str, int]) -> Iterator[str]:
         """An archived document equals the rows of its run, which nothing can change any more."""
         self.documents.add(place)
         name = place[0]
-        content, tree = checked_document(self.archive.documents[place]), self.dump[root_of(name)]
+        content = checked_document(self.archive.documents[place])
         told = [(task["ref"], task["state"]) for task in content["tasks"]]
-        refs = [task.ref for task in self.definitions[name].source.tasks]
-        stands = [(ref, tree.tasks[name, no].state) for no, ref in enumerate(refs)]
-        if content["workflow"]["state"] != tree.workflows[name].state or told != stands:
-            yield f"INV-04: the archive tells of {name}: {content['workflow']['state']} {told}; it is {stands}"
+        ended = (content["workflow"]["state"], told)
+        if ended != self.frozen.get(place):
+            yield f"INV-04: the archive tells of {name}: {ended}; it ended as {self.frozen.get(place)}"
         for ref, state in told:
             if state in OPEN:
                 yield f"INV-01: the archive says that task {ref} of {name} is {state}"
@@ -340,6 +348,11 @@ class World:
                     problems.append(f"INV-04: delivery {name} {topic} has the proof {facts.proof}, not {proof}")
                 self.tally.deliveries[facts.state] += 1
             self.tally.workflows += len(tree.workflows)
+        for (name, run), ended in self.frozen.items():
+            stands = (str(self.kernel.get(name, run=run).state),
+                      [(task.ref, str(task.state)) for task in self.kernel.tasks(name, run=run)])
+            if stands != ended:
+                problems.append(f"INV-02: {name} ended run {run} as {ended}; it is told as {stands}")
         if problems:
             self.fail_with(problems)
 

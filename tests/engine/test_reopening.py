@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 import kernel
@@ -224,6 +225,26 @@ def test_no_lease_of_an_earlier_run_is_valid(failed: Kernel, again: str) -> None
         with pytest.raises(Fenced):
             call(old)
     failed.complete(new)
+    sound(failed)
+
+
+def test_a_lease_of_what_stayed_behind_is_fenced(failed: Kernel) -> None:
+    """A sub-workflow that the next run has not yet, or has no more, still fences its workers; what never was is not found."""
+    failed.retry("o")
+    (old,) = failed.poll("x", worker="w1")
+    failed.terminate("o")
+    failed.restart("o")
+    with pytest.raises(NotFound):
+        failed.get("o/s")
+    for call, what in ((failed.complete, "complete"), (failed.fail, "fail"), (failed.heartbeat, "hold")):
+        with pytest.raises(Fenced) as fenced:
+            call(old)
+        told = fenced.value
+        assert (told.stands, told.why) == ("set aside with run 2", f"there is no task to {what}")
+        assert told.hint == "stop working on this attempt and poll for the next task"
+    for strange in (attrs.evolve(old, run=7), attrs.evolve(old, position=9), attrs.evolve(old, workflow_id="o/t")):
+        with pytest.raises(NotFound):
+            failed.complete(strange)
     sound(failed)
 
 

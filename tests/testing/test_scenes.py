@@ -8,6 +8,7 @@ from kernel.testing import scenes
 from kernel.testing.driver import Driver
 from kernel.testing.pool import POOL
 from kernel.testing.stores import MemoryStores
+from kernel.testing.taken import Entry
 
 NAMES = [definition.name for definition in POOL]
 
@@ -38,6 +39,17 @@ def test_without_a_lease_nobody_stalls() -> None:
     driver.story.clear()
     scenes.stall(driver, 0, 1)
     assert driver.story == []
+
+
+def test_what_is_handed_back_may_wait_too_long() -> None:
+    """The clocks of the task run on while nobody has it."""
+    driver = started("late")
+    scenes.put_off(driver, 0, 4)
+    assert driver.story[:3] == [
+        "poll 'pick', at most 4 -> w1 a (hand-out 1), w1/slow x (hand-out 1)",
+        "postpone for 0 seconds w1 a under hand-out 1 -> done", "25 seconds later"]
+    assert driver.task("w1", 0).state == "SCHEDULED"
+    assert driver.tally.taken[Entry("task", "ALERT SCHEDULED -> SCHEDULED, time left, attempt timed out", "ALERT")] == 1
 
 
 @pytest.mark.parametrize(("how", "point", "story"), [

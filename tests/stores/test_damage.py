@@ -70,6 +70,11 @@ def test_a_whole_file_answers_everything(tmp_path: Path, whole: bytes) -> None:
     assert asked(path) == Counter(f"{name} answers" for name in ASKS)
 
 
+def noticed(answers: Counter[str]) -> bool:
+    """Whether any damage was refused or told by an audit."""
+    return any(not answer.endswith("answers") for answer in answers)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, whole: bytes, seed: int) -> None:
@@ -78,12 +83,14 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, whole: bytes, seed: 
     """
     chance, answers = random.Random(seed), Counter[str]()
     path = tmp_path / "kernel.db"
-    for _ in range(40):
+    for number in range(400):
+        if number >= 40 and noticed(answers):
+            break
         data = bytearray(whole)
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
         path.write_bytes(data)
         answers += asked(path)
-    assert sum(count for answer, count in answers.items() if not answer.endswith("answers")) > 0
+    assert noticed(answers)
     assert {answer.split()[1] for answer in answers} <= {"answers", "finds", "StoreCorrupt", "NotFound", "StoreUnavailable"}
 
 

@@ -202,8 +202,3 @@ class Attributes:
     def branch(self) -> int:
         """Which branch of its switch it stands in, counted from 1; 0 for a task in none."""
         return self.facts.branch
-
-    @property
-    def judged(self) -> bool:
-        """Whether something may prevent it."""
-        return self.facts.judged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import cast
 
 from kernel.core.plan import Reopened
 from kernel.core.program import Line, Part
@@ -91,10 +92,9 @@ def _set_aside(view: View, workflow: WorkflowRow, begun: Reopened) -> None:
 
 
 def _reopen_below(view: View, task: TaskRow, part: Part, by: str) -> None:
-    child = view.child(task)
-    line = None if child is None else pick(view.program, child, part.event, view.given)
-    if child is not None and line is not None:
-        reopen(view, child, line, by)
+    """The sub-workflow of a task that goes on in place goes on with it: the guard has read that it is there and ended."""
+    child = cast(WorkflowRow, view.child(task))
+    reopen(view, child, cast(Line, pick(view.program, child, part.event, view.given)), by)
 
 
 def _recount(view: View, workflow: WorkflowRow, own: list[TaskRow]) -> None:

@@ -24,7 +24,8 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Violation
 from kernel.errors import StoreUnavailable
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ENDED
-from kernel.stores.memory_transaction import DeliveryKey, MemoryTransaction
+from kernel.stores.memory_reader import DeliveryKey
+from kernel.stores.memory_transaction import MemoryTransaction
 from kernel.stores.whole import violations
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 NAME = "-- name: "
-STATEMENTS = ("queries.sql", "late.sql", "purge.sql", "audit.sql")
+STATEMENTS = ("queries.sql", "waiting.sql", "moving.sql", "late.sql", "purge.sql", "audit.sql")
 
 
 @cache

@@ -21,9 +21,9 @@ from kernel.engine.entities import EPOCH
 from kernel.engine.kernel import Kernel
 from kernel.errors import InvalidInput, StoreCorrupt
 from kernel.testing.clock import ManualClock
+from kernel.testing.lockstep import Lockstep
 from kernel.testing.sinks import MemoryArchive
 from tests.engine.test_relay import free
-from tests.stores.driver import Driver
 from tests.stores.stand import Stand
 
 Task = kernel.TaskDef
@@ -148,7 +148,7 @@ def test_an_ended_sub_workflow_is_frozen_in_a_live_tree(each: Stand, k: Kernel) 
 
 def test_random_runs_have_documents(each: Stand) -> None:
     """Of every workflow that ended in a random run, the document equals what callers read."""
-    driver = Driver([each], 8)
+    driver = Lockstep([each], 8)
     for _ in range(200):
         driver.step()
     found = [w.id for w in each.k.find(limit=1_000).items if w.state not in ("RUNNING", "PAUSED")]

@@ -27,7 +27,7 @@ from kernel.errors import (
     Refused,
 )
 from kernel.testing.clock import ManualClock
-from tests.stores.driver import Driver
+from kernel.testing.lockstep import Lockstep
 from tests.stores.stand import Stand
 
 Task = kernel.TaskDef
@@ -1082,7 +1082,7 @@ def test_allowed_says_what_can_be_done_now(k: Kernel, clock: ManualClock) -> Non
 
 def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
     """In random states, each command of an operator does exactly what `allowed` says of it."""
-    driver, seen = Driver([each], 4), set[tuple[str, bool]]()
+    driver, seen = Lockstep([each], 4), set[tuple[str, bool]]()
     wanted = {(event, allowed) for event in ("PAUSE", "RESUME", "TERMINATE", "RETRY", "RESTART", "RERUN")
               for allowed in (True, False)}
     for number in range(600):

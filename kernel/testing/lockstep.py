@@ -1,11 +1,14 @@
-"""Gives the same random commands to kernels on several stores and insists that all give the same answer."""
+"""Gives the same random commands to kernels on several stores and insists that all give the same answer.
+
+On equal stores equal kernels (one clock, the same chance) answer alike and leave equal rows: what every store is held to.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -15,10 +18,12 @@ from kernel.core.records import MICROSECONDS, DeliveryRow
 from kernel.engine import reading
 from kernel.engine.entities import Lease
 from kernel.engine.kernel import Kernel
+from kernel.engine.ports import Store
 from kernel.engine.timers import fire
 from kernel.errors import KernelError
+from kernel.testing.clock import ManualClock
+from kernel.testing.dump import difference
 from kernel.testing.pool import INPUTS, POOL, TYPES
-from tests.stores.stand import Stand
 
 LIMIT = 1_000_000
 TOPICS = ("zeta", "mail", "archive")
@@ -48,11 +53,23 @@ def answered(ask: Callable[[Kernel], Any], k: Kernel) -> Answer:
         return ("raises", type(error), str(error))
 
 
+class Unlike(AssertionError):
+    """Two stores that ought to be equal are not."""
+
+
+class Side(Protocol):
+    """A store, a clock of its own, and a kernel on both. All sides of a run are told the same by clock and chance."""
+
+    store: Store
+    clock: ManualClock
+    k: Kernel
+
+
 @attrs.define(eq=False)
-class Driver:
+class Lockstep:
     """One random run. `step` picks a command, gives it to every kernel, and returns its name."""
 
-    stands: Sequence[Stand]
+    sides: Sequence[Side]
     seed: int
     chance: random.Random = attrs.field(init=False)
     leases: list[Lease] = attrs.field(factory=list)
@@ -67,17 +84,23 @@ class Driver:
     # ---- asking all -------------------------------------------------------------------------------------------------------
     def ask(self, question: Callable[[Kernel], Any]) -> Any:
         """The one answer of all kernels; None when all refuse."""
-        answers = [answered(question, stand.k) for stand in self.stands]
-        assert answers.count(answers[0]) == len(answers), answers
-        return answers[0][1] if answers[0][0] == "gives" else None
+        kind, *given = self._one([answered(question, side.k) for side in self.sides])
+        return given[0] if kind == "gives" else None
 
     def read(self, question: Callable[[Any], Any]) -> Any:
         """The one answer of all stores to a question about their rows."""
         answers = []
-        for stand in self.stands:
-            with stand.store.transaction(write=False) as transaction:
+        for side in self.sides:
+            with side.store.transaction(write=False) as transaction:
                 answers.append(question(transaction))
-        assert answers.count(answers[0]) == len(answers), answers
+        return self._one(answers)
+
+    def _one(self, answers: list[Any]) -> Any:
+        """What all answer. Raises Unlike when they do not."""
+        for side, answer in zip(self.sides[1:], answers[1:], strict=True):
+            if answer != answers[0]:
+                first = self.sides[0].store.name
+                raise Unlike(f"{first} and {side.store.name}: {difference(answers[0], answer) or (answers[0], answer)}")
         return answers[0]
 
     def some(self, rows: Sequence[Any]) -> Any:
@@ -104,8 +127,8 @@ class Driver:
         act = self.chance.choices(ACTS, WEIGHTS)[0]
         act(self)
         seconds = self.chance.choices((0.0, 0.5, 4.0, 30.0, -2.0), (4, 4, 3, 1, 0.5))[0]  # the clock goes back, too
-        for stand in self.stands:
-            stand.clock.advance(seconds)
+        for side in self.sides:
+            side.clock.advance(seconds)
         return act.__name__
 
     def start(self) -> None:
@@ -124,7 +147,7 @@ class Driver:
 
     def poll(self) -> None:
         """Hand out one task. Which of several comes first is for each store to say, so it is named."""
-        type, worker, now = self.some(TYPES), self.some(("w1", "w2", "")), self.stands[0].clock.now()
+        type, worker, now = self.some(TYPES), self.some(("w1", "w2", "")), self.sides[0].clock.now()
         subject = self.some(self.read(lambda t: sorted(t.pollable(type, now, LIMIT), key=placed)))
         if subject is not None:
             lease = self.ask(lambda k: handed_out(k, subject, worker))
@@ -222,13 +245,13 @@ class Driver:
 
     def tick(self) -> None:
         """The clock fires all that is due, in an order of ours where times are equal."""
-        now = self.stands[0].clock.now()
+        now = self.sides[0].clock.now()
         for timer in self.read(lambda t: sorted(t.timers(now, LIMIT), key=lambda due: (due.command, placed(due.subject)))):
             self.ask(partial(fire, timer=timer))
 
     def claim(self) -> None:
         """A relay takes a delivery."""
-        now = self.stands[0].clock.now()
+        now = self.sides[0].clock.now()
         subject = self.some(self.read(lambda t: sorted(t.claimable(TOPICS, now, LIMIT), key=placed)))
         if subject is not None:
             self.ask(lambda k: k.commit(k.command("CLAIM", subject, given={"anyway": 0}, actor="relay")))
@@ -268,9 +291,9 @@ def handed_out(k: Kernel, subject: Subject, worker: str) -> Lease:
         return reading.lease(transaction, plan.tasks[0])
 
 
-ACTS: tuple[Callable[[Driver], None], ...] = (
-    Driver.start, Driver.register, Driver.poll, Driver.complete, Driver.fail, Driver.postpone, Driver.heartbeat, Driver.signal,
-    Driver.skip, Driver.pause, Driver.resume, Driver.terminate, Driver.tick, Driver.claim, Driver.settle, Driver.redrive,
-    Driver.retry, Driver.restart, Driver.rerun,
+ACTS: tuple[Callable[[Lockstep], None], ...] = (
+    Lockstep.start, Lockstep.register, Lockstep.poll, Lockstep.complete, Lockstep.fail, Lockstep.postpone,
+    Lockstep.heartbeat, Lockstep.signal, Lockstep.skip, Lockstep.pause, Lockstep.resume, Lockstep.terminate, Lockstep.tick,
+    Lockstep.claim, Lockstep.settle, Lockstep.redrive, Lockstep.retry, Lockstep.restart, Lockstep.rerun,
 )
 WEIGHTS = (10, 1, 24, 20, 6, 3, 3, 5, 1, 3, 5, 3, 5, 6, 9, 3, 3, 1, 3)

@@ -109,7 +109,8 @@ class MemoryReader:
     def backlog(self, now: int) -> Waiting:
         """What waits."""
         states = Counter(row.state for row in self.store.outbox.values())
-        due = [row.due for row in self.store.outbox.values() if row.state == "PENDING" and row.due <= now]
+        due = [row.due for row in self.store.outbox.values()
+               if row.state == "PENDING" and self._come(row.due, now, row.workflow)]
         return Waiting(len(self.timers(now, 2**31)), len(due), states["PENDING"], states["LEASED"], states["DEAD"],
                        min(due, default=None))
 

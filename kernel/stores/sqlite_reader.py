@@ -244,7 +244,7 @@ class SqliteReader:
 
     def backlog(self, now: int) -> Waiting:
         """What waits."""
-        return Waiting(*self._rows("backlog", {"now": now})[0])
+        return Waiting(*self._due("backlog", now, 1)[0])
 
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, found set by set."""

@@ -120,6 +120,24 @@ def test_a_backlog_counts_what_waits(k: Kernel, clock: ManualClock) -> None:
     assert k.backlog().timers == 0
 
 
+def test_a_backlog_counts_what_a_tick_would_do(k: Kernel, clock: ManualClock) -> None:
+    """A clock that went back takes nothing out of it that the last time of its own tree has reached."""
+    wait = kernel.TaskDef("ask", kind="wait", poll_timeout=5.0)
+    k.register(kernel.WorkflowDef("order", tasks=[TASK, wait], topics=("archive",), timeout=20.0))
+    for name in "abc":
+        k.start("order", workflow_id=name)
+    assert len(k.poll("pack", limit=2)) == 2
+    clock.advance(100.0)
+    since = moment(clock.now())
+    k.pause("a")
+    k.terminate("c")
+    clock.advance(-90.0)
+    backlog = k.backlog()
+    assert (backlog.timers, backlog.due, backlog.oldest) == (3, 1, since)
+    assert k.tick().total == 3
+    assert k.backlog().timers == 0
+
+
 def test_pauses_grow_while_nothing_is_due(k: Kernel) -> None:
     """An idle daemon looks more and more seldom, and says how things stand at its interval."""
     watch = Watch(k, lambda w: len(w.texts("health")) > 12, idle=(0.1, 0.8))

@@ -57,15 +57,26 @@ SELECT d.expires, w.id, w.run, d.topic
 -- name: backlog
 SELECT (SELECT count(*) FROM (
          SELECT t.workflow, t.no FROM task t JOIN workflow w ON w.key = t.workflow
-          WHERE t.queue = '' AND t.due <= :now AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
+          WHERE t.queue = '' AND (t.state = 'IN_PROGRESS' OR w.state = 'RUNNING')
+                AND t.due <= :horizon AND (t.due <= :now OR t.due <= (
+                    SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
           UNION
          SELECT t.workflow, t.no FROM task t INDEXED BY task_by_poll_timeout JOIN workflow w ON w.key = t.workflow
-          WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND t.expires <= :now AND w.state = 'RUNNING'))
-     + (SELECT count(*) FROM workflow INDEXED BY workflow_by_deadline
-         WHERE deadline IS NOT NULL AND state IN ('RUNNING', 'PAUSED') AND deadline <= :now)
-     + (SELECT count(*) FROM delivery WHERE state = 'LEASED' AND expires <= :now),
-       (SELECT count(*) FROM delivery WHERE state = 'PENDING' AND due <= :now),
+          WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND w.state = 'RUNNING'
+                AND t.expires <= :horizon AND (t.expires <= :now OR t.expires <= (
+                    SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))))
+     + (SELECT count(*) FROM workflow w INDEXED BY workflow_by_deadline
+         WHERE w.deadline IS NOT NULL AND w.state IN ('RUNNING', 'PAUSED')
+               AND w.deadline <= :horizon AND (w.deadline <= :now OR w.deadline <= (
+                   SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1)))
+     + (SELECT count(*) FROM delivery d JOIN workflow w ON w.key = d.workflow
+         WHERE d.state = 'LEASED' AND d.expires <= :horizon AND (d.expires <= :now OR d.expires <= (
+               SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))),
+       due.count,
        (SELECT count(*) FROM delivery WHERE state = 'PENDING'),
        (SELECT count(*) FROM delivery WHERE state = 'LEASED'),
        (SELECT count(*) FROM delivery WHERE state = 'DEAD'),
-       (SELECT min(due) FROM delivery WHERE state = 'PENDING' AND due <= :now)
+       due.first
+  FROM (SELECT count(*) AS count, min(d.due) AS first FROM delivery d JOIN workflow w ON w.key = d.workflow
+         WHERE d.state = 'PENDING' AND d.due <= :horizon AND (d.due <= :now OR d.due <= (
+               SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))) due

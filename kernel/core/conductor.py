@@ -25,15 +25,15 @@ from kernel.core.conductor_items import (
     joined,
     out_of_order,
     refuse_foreign,
-    refuse_timer,
     tasks_defined,
+    timer_of,
     value_of,
 )
-from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
+from kernel.core.definitions import ExpiryPolicy, RetryLogic, TaskDef, TaskKind, TimeoutPolicy, WorkflowDef
 from kernel.errors import InvalidDefinition, quoted
 
 DEEPEST = 50  # forks, switches and inline definitions in one another
-_LOGICS = ("FIXED", "LINEAR_BACKOFF", "EXPONENTIAL_BACKOFF")
+_LIMITS = {"pollTimeoutSeconds": "poll_timeout", "timeoutSeconds": "attempt_timeout", "totalTimeoutSeconds": "total_timeout"}
 Branch = tuple[str, str | None]
 
 
@@ -84,17 +84,16 @@ class _Reader:
         given = self.fields("workflow", content, Item(place), required=("name", "tasks"))
         checks.choice(place, "schemaVersion", str(given.get("schemaVersion", 2)), ("2",))
         refuse_foreign(given["tasks"], place)
-        policy, seconds = given.get("timeoutPolicy", "ALERT_ONLY"), given.get("timeoutSeconds") or None
-        checks.choice(place, "timeoutPolicy", policy, ("TIME_OUT_WF", "ALERT_ONLY"))
-        if policy == "ALERT_ONLY" and seconds:
-            self.note(Item(place), "'timeoutSeconds' has no effect: with ALERT_ONLY nothing ends and nobody is told")
-            seconds = None
+        policy = given.get("timeoutPolicy", "ALERT_ONLY")
+        checks.choice(place, "timeoutPolicy", policy, TimeoutPolicy)
         tasks, _ = self.sequence(given["tasks"], (), place, depth)
         names = {"outputParameters": "output", "inputTemplate": "defaults", "variables": "variables"}
         options = {ours: given[name] for name, ours in names.items() if name in given}
+        if seconds := given.get("timeoutSeconds"):
+            options |= {"timeout": seconds, "on_timeout": policy}
         try:
             return WorkflowDef(
-                given["name"], version=given.get("version", 1), tasks=tasks, topics=topics, timeout=seconds,
+                given["name"], version=given.get("version", 1), tasks=tasks, topics=topics,
                 restartable=given.get("restartable", True), failure_workflow=given.get("failureWorkflow") or None, **options,
             )
         except InvalidDefinition as error:
@@ -154,7 +153,7 @@ class _Reader:
         elif item.kind is TaskKind.WORKFLOW:
             options |= self.child_options(item, depth)
         elif item.kind is TaskKind.WAIT:
-            refuse_timer(item)
+            options |= timer_of(item)
         elif item.kind is TaskKind.SWITCH:
             options["on"] = value_of(item)
         elif item.kind is TaskKind.TERMINATE:
@@ -185,17 +184,22 @@ class _Reader:
         given = self.fields("taskDefinition", content, item)
         policy, logic = given.get("timeoutPolicy", "TIME_OUT_WF"), given.get("retryLogic", "FIXED")
         lease, delay = given.get("responseTimeoutSeconds", 3600), given.get("retryDelaySeconds", 60)
+        scale = given.get("backoffScaleFactor", 1)
         checks.choice(item.where, f"{prefix}timeoutPolicy", policy, ExpiryPolicy)
-        checks.choice(item.where, f"{prefix}retryLogic", logic, _LOGICS)
+        checks.choice(item.where, f"{prefix}retryLogic", logic, RetryLogic)
         checks.whole(item.where, f"{prefix}responseTimeoutSeconds", lease, least=1)
-        if logic != "FIXED" and delay:
-            self.note(item, f"'{prefix}retryLogic' {logic} has no effect: every retry waits retryDelaySeconds")
-        if policy != "RETRY":
+        checks.whole(item.where, f"{prefix}backoffScaleFactor", scale, least=1)
+        limits = {ours: given[name] for name, ours in _LIMITS.items() if given.get(name)}
+        if not limits:
+            policy = ExpiryPolicy.RETRY  # it has nothing to say: a worker that stays silent is retried
+        elif policy != "RETRY":
             text = "also says what follows when responseTimeoutSeconds end; Conductor would retry then"
             self.note(item, f"'{prefix}timeoutPolicy' {policy} {text}")
-        return {
-            "retries": given.get("retryCount", 3), "retry_delay": delay, "lease": lease, "on_expiry": policy,
-            "poll_timeout": given.get("pollTimeoutSeconds") or None, "template": given.get("inputTemplate", {}),
+        return limits | {
+            "retries": given.get("retryCount", 3), "lease": lease, "on_expiry": policy, "retry_logic": logic,
+            "retry_delay": delay * scale if logic == "LINEAR_BACKOFF" else delay,
+            "retry_delay_max": given.get("maxRetryDelaySeconds") or None,
+            "retry_jitter": given.get("backoffJitterMs", 0) / 1000, "template": given.get("inputTemplate", {}),
         }
 
     def child_options(self, item: Item, depth: int) -> dict[str, Any]:

@@ -120,16 +120,18 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
     },
     "taskDefinition": {
         **dict.fromkeys((*_DESCRIBES, "name", "inputKeys", "outputKeys", "enforceSchema"), HARMLESS),
-        "backoffScaleFactor": HARMLESS,  # without a retryLogic that uses it
         "rateLimitFrequencyInSeconds": HARMLESS,  # without a rateLimitPerFrequency
         "retryCount": WHOLE,
         "retryDelaySeconds": WHOLE,
         "retryLogic": TEXT,
+        "backoffScaleFactor": WHOLE,
+        "backoffJitterMs": WHOLE,
+        "maxRetryDelaySeconds": WHOLE,
         "responseTimeoutSeconds": WHOLE,
         "pollTimeoutSeconds": WHOLE,
         "timeoutPolicy": TEXT,
-        "timeoutSeconds": _warned("only responseTimeoutSeconds and pollTimeoutSeconds limit a task's time"),
-        "totalTimeoutSeconds": _warned("only responseTimeoutSeconds and pollTimeoutSeconds limit a task's time"),
+        "timeoutSeconds": WHOLE,
+        "totalTimeoutSeconds": WHOLE,
         "concurrentExecLimit": _warned("any number of such tasks may run at a time"),
         "rateLimitPerFrequency": _warned("any number of such tasks may run at a time"),
         "isolationGroupId": _warned("every worker of the type can get the task"),

@@ -167,9 +167,12 @@ def joined(join: Item, forked: Sequence[TaskDef]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def refuse_timer(item: Item) -> None:
-    """Refuses a wait that is to end by itself."""
-    for name in ("duration", "until"):
-        if item.given.get("inputParameters", {}).get(name) is not None:
-            why = "a WAIT task ends by a signal, never by itself; this one would wait for ever"
-            checks.refuse(item.where, f"inputParameters.{name}", why, "take it out and signal the task")
+def timer_of(wait: Item) -> dict[str, Any]:
+    """How long, or until when, a WAIT waits by itself; a HUMAN task has no such inputs."""
+    given = wait.given.get("inputParameters", {}) if wait.type == "WAIT" else {}
+    names = {"duration": "wait_for", "until": "wait_until"}
+    found = {ours: given[name] for name, ours in names.items() if given.get(name) not in (None, "")}
+    if len(found) > 1:
+        checks.refuse(wait.where, "inputParameters.until", "a WAIT ends after a duration or at a time",
+                      "take one of the two out")
+    return found

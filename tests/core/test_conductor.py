@@ -10,7 +10,7 @@ import pytest
 
 from kernel.core.conductor import DEEPEST, Parsed, parse
 from kernel.core.conductor_fields import KINDS
-from kernel.core.definitions import ExpiryPolicy, TaskDef, TaskKind, WorkflowDef
+from kernel.core.definitions import ExpiryPolicy, RetryLogic, TaskDef, TaskKind, WorkflowDef
 from kernel.core.structure import compile_definition, flatten
 from kernel.errors import InvalidDefinition
 
@@ -39,15 +39,9 @@ REFUSED = {
 POLICY = "TIME_OUT_WF also says what follows when responseTimeoutSeconds end; Conductor would retry then"
 UNKNOWN = "has no effect: there is no such field"
 NO_DELAY = "'startDelay' has no effect: the task starts without delay"
-TIME = "only responseTimeoutSeconds and pollTimeoutSeconds limit a task's time"
 WARNINGS = {
     "simple_workflow_with_permissive_task_integration_test": [
-        f", tasks 't1', 't2': 'taskDefinition.timeoutSeconds' has no effect: {TIME}",
         f", tasks 't1', 't2': 'taskDefinition.timeoutPolicy' {POLICY}",
-    ],
-    "timed-out-tasks-not-removed": [
-        f", task 'ref_1': 'taskDefinition.timeoutSeconds' has no effect: {TIME}",
-        ", task 'ref_1': 'taskDefinition.retryLogic' LINEAR_BACKOFF has no effect: every retry waits retryDelaySeconds",
     ],
     "wf2": [
         f", tasks 'task_5', 'task_28', 'forkx', 'task_10', 'task_11' and 4 more: 'callbackFromWorker' {UNKNOWN}",
@@ -358,8 +352,37 @@ def test_an_embedded_task_definition() -> None:
     ]
     assert tasks_of(task("a", taskDefinition={**embedded, "pollTimeoutSeconds": 0}))[0].poll_timeout is None
     assert read(task("a", taskDefinition={"name": "x"})).definitions[0].tasks == (
-        TaskDef("a", type="a_type", retries=3, retry_delay=60, lease=3600, on_expiry=ExpiryPolicy.TIME_OUT_WF),
+        TaskDef("a", type="a_type", retries=3, retry_delay=60, lease=3600),
     )
+
+
+def test_the_clocks_of_a_task_definition() -> None:
+    """Those of an attempt and of all of them; how delays grow, up to where, and how much comes by chance."""
+    embedded = {
+        "timeoutSeconds": 90, "totalTimeoutSeconds": 600, "timeoutPolicy": "ALERT_ONLY", "retryDelaySeconds": 2,
+        "retryLogic": "LINEAR_BACKOFF", "backoffScaleFactor": 3, "maxRetryDelaySeconds": 20, "backoffJitterMs": 250,
+    }
+    parsed = read(task("a", taskDefinition=embedded))
+    assert parsed.definitions[0].tasks == (TaskDef(
+        "a", type="a_type", retries=3, lease=3600, attempt_timeout=90, total_timeout=600, on_expiry=ExpiryPolicy.ALERT_ONLY,
+        retry_delay=6, retry_logic=RetryLogic.LINEAR_BACKOFF, retry_delay_max=20, retry_jitter=0.25),)
+    (warning,) = parsed.warnings
+    assert warning.endswith("'taskDefinition.timeoutPolicy' ALERT_ONLY also says what follows when responseTimeoutSeconds end; "
+                            "Conductor would retry then")
+    (made,) = tasks_of(task("a", taskDefinition={**embedded, "retryLogic": "EXPONENTIAL_BACKOFF", "timeoutPolicy": "RETRY"}))
+    assert (made.retry_delay, made.retry_logic) == (2.0, RetryLogic.EXPONENTIAL_BACKOFF)
+    nothing = {"timeoutSeconds": 0, "totalTimeoutSeconds": 0, "maxRetryDelaySeconds": 0, "backoffJitterMs": 0}
+    (made,) = tasks_of(task("a", taskDefinition=nothing))
+    assert made == TaskDef("a", type="a_type", retries=3, retry_delay=60, lease=3600)
+
+
+@pytest.mark.parametrize("limit", ["timeoutSeconds", "totalTimeoutSeconds", "pollTimeoutSeconds"])
+@pytest.mark.parametrize(("policy", "count"), [("RETRY", 0), ("TIME_OUT_WF", 1), ("ALERT_ONLY", 1)])
+def test_the_policy_of_a_task_definition(limit: str, policy: str, count: int) -> None:
+    """Holds for the clocks that are given; with none but the response time-out a silent worker is retried, as in Conductor."""
+    for given, expected, warned in (({limit: 5}, policy, count), ({}, "RETRY", 0)):
+        parsed = read(task("a", taskDefinition={**given, "timeoutPolicy": policy}))
+        assert (parsed.definitions[0].tasks[0].on_expiry, len(parsed.warnings)) == (expected, warned)
 
 
 def test_a_task_without_one_has_our_defaults() -> None:
@@ -418,13 +441,6 @@ def test_the_retries_of_a_task_go_before_those_of_its_definition() -> None:
     embedded = {"retryCount": 5, "timeoutPolicy": "RETRY"}
     assert tasks_of(task("a", taskDefinition=embedded, retryCount=0))[0].retries == 0
     assert tasks_of(task("a", retryCount=4))[0].retries == 4
-
-
-@pytest.mark.parametrize(("delay", "count"), [(0, 0), (1, 1)])
-def test_a_backoff_is_warned_of_where_it_would_wait(delay: int, count: int) -> None:
-    """Without a delay every logic is the same."""
-    embedded = {"retryDelaySeconds": delay, "retryLogic": "EXPONENTIAL_BACKOFF", "timeoutPolicy": "RETRY"}
-    assert len(read(task("a", taskDefinition=embedded)).warnings) == count
 
 
 def test_sub_workflows_by_name() -> None:
@@ -495,29 +511,42 @@ def test_what_is_wrong_in_an_inline_definition_is_placed() -> None:
     assert error.asked == "'f.json', definition 'order', task 'a', definition 'in', task 'b' cannot be read"
 
 
-@pytest.mark.parametrize("field", ["duration", "until"])
-def test_a_timer_is_refused(field: str) -> None:
-    """A WAIT that would end by itself would here wait for ever."""
-    error = refused(task("a", "WAIT", inputParameters={field: "1 seconds"}))
-    assert f"task 'a', field 'inputParameters.{field}'" in error.asked
-    assert "signal" in error.hint
+@pytest.mark.parametrize(("field", "ours", "value"), [
+    ("duration", "wait_for", "1 seconds"), ("duration", "wait_for", 30), ("duration", "wait_for", "${workflow.input.d}"),
+    ("until", "wait_until", "2026-12-31 23:59 UTC"), ("until", "wait_until", "${workflow.input.u}")])
+def test_a_timer(field: str, ours: str, value: Any) -> None:
+    """A WAIT may end by itself; what another type of task has under that name is input like any other."""
+    given = {field: value, "x": 1}
+    assert tasks_of(task("a", "WAIT", inputParameters=given)) == [
+        TaskDef("a", type="a_type", kind=TaskKind.WAIT, input=given, **{ours: value})]
     assert tasks_of(task("a", "WAIT", inputParameters={field: None, "x": 1}))[0].kind is TaskKind.WAIT
-    split = fork("f", [task("b", inputParameters={field: "1 seconds"})], inputParameters={field: "1 seconds"})
-    assert tasks_of(split, task("j", "JOIN", inputParameters={field: "1 seconds"}))[0].input == {field: "1 seconds"}
+    assert tasks_of(task("a", "HUMAN", inputParameters=given)) == [TaskDef("a", type="a_type", kind=TaskKind.WAIT, input=given)]
+    split = fork("f", [task("b", inputParameters=given)], inputParameters=given)
+    assert [each.input for each in tasks_of(split, task("j", "JOIN", inputParameters=given))] == [given] * 3
+
+
+def test_a_bad_timer_is_refused() -> None:
+    """One that cannot be read, and two at once."""
+    error = refused(task("a", "WAIT", inputParameters={"duration": "soon"}))
+    assert "task 'a', field 'wait_for'" in error.asked
+    error = refused(task("a", "WAIT", inputParameters={"duration": 5, "until": "2026-12-31"}))
+    assert "task 'a', field 'inputParameters.until'" in error.asked
+    assert "one of the two" in error.hint
 
 
 def test_the_time_out_of_a_workflow() -> None:
-    """Only TIME_OUT_WF ends it; ALERT_ONLY is the default and is warned of."""
-    def timeout(**fields: Any) -> tuple[float | None, int]:
+    """TIME_OUT_WF ends it; ALERT_ONLY is the default and records it."""
+    def timeout(**fields: Any) -> tuple[float | None, str]:
         parsed = read(task("a"), **fields)
-        return parsed.definitions[0].timeout, len(parsed.warnings)
+        assert parsed.warnings == ()
+        return parsed.definitions[0].timeout, parsed.definitions[0].on_timeout
 
-    assert timeout(timeoutSeconds=5, timeoutPolicy="TIME_OUT_WF") == (5.0, 0)
-    assert timeout(timeoutSeconds=0, timeoutPolicy="TIME_OUT_WF") == (None, 0)
-    assert timeout(timeoutPolicy="TIME_OUT_WF") == (None, 0)
-    assert timeout(timeoutSeconds=5, timeoutPolicy="ALERT_ONLY") == (None, 1)
-    assert timeout(timeoutSeconds=5) == (None, 1)
-    assert timeout() == (None, 0)
+    assert timeout(timeoutSeconds=5, timeoutPolicy="TIME_OUT_WF") == (5.0, "TIME_OUT_WF")
+    assert timeout(timeoutSeconds=0, timeoutPolicy="ALERT_ONLY") == (None, "TIME_OUT_WF")
+    assert timeout(timeoutPolicy="ALERT_ONLY") == (None, "TIME_OUT_WF")
+    assert timeout(timeoutSeconds=5, timeoutPolicy="ALERT_ONLY") == (5.0, "ALERT_ONLY")
+    assert timeout(timeoutSeconds=5) == (5.0, "ALERT_ONLY")
+    assert timeout() == (None, "TIME_OUT_WF")
 
 
 def test_what_else_a_workflow_says() -> None:

@@ -16,6 +16,7 @@ from kernel import spec
 from kernel.core.archive import ArchivePolicy
 from kernel.core.decide import Choice
 from kernel.core.definitions import ExpiryPolicy, RetryLogic, TaskDef, TaskKind, TimeoutPolicy, WorkflowDef
+from kernel.engine.attempt import Attempt, NotRetryable, Postpone, TaskFailed
 from kernel.engine.daemon import Daemon, Served
 from kernel.engine.entities import (
     Applied,
@@ -42,7 +43,7 @@ from kernel.engine.relay import RelayOptions, Settled
 from kernel.engine.sinks import Owes, Parcel, Sink
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
 from kernel.engine.timers import Ticked
-from kernel.engine.worker import Attempt, Notice, NotRetryable, TaskFailed, Worked, Worker
+from kernel.engine.worker import Notice, Worked, Worker
 from kernel.errors import (
     CommitUnknown,
     Conflict,
@@ -72,8 +73,8 @@ __all__ = [
     "Applied", "ArchivePolicy", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon",
     "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding",
     "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kept", "Kernel", "KernelError", "LateResult", "Lease",
-    "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Purge",
-    "Purged", "Refused", "RelayOptions", "Report", "RetryLogic", "SchemaMismatch", "Served", "Settled", "Sink",
+    "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Postpone",
+    "Purge", "Purged", "Refused", "RelayOptions", "Report", "RetryLogic", "SchemaMismatch", "Served", "Settled", "Sink",
     "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed",
     "TaskKind", "TaskState", "Ticked", "TimeoutPolicy", "UnsafeStore", "Worked", "Worker", "Workflow", "WorkflowDef",
     "WorkflowState", "load_definitions", "open", "spec",

@@ -10,7 +10,8 @@ from inspect import getmodule, isroutine
 from typing import Any
 
 from kernel.cli.files import Outcome
-from kernel.engine.worker import Attempt, Function, TaskFailed
+from kernel.engine.attempt import Attempt, TaskFailed
+from kernel.engine.worker import Function
 from kernel.errors import InvalidInput, quoted
 
 

@@ -69,7 +69,8 @@ def worker(
 
     MODULE is found from the current folder, too, and imported. Its function named like a task's type gets the task's input
     and returns its output; with a second parameter it gets the attempt, too, whose check() raises when the task was canceled.
-    Taken are the functions of the module's __all__, or else its own public ones. What a function raises fails the attempt.
+    Taken are the functions of the module's __all__, or else its own public ones. What a function raises fails the attempt;
+    kernel.Postpone(seconds) hands the task back for later.
 
     Runs until SIGINT or SIGTERM; then it takes no more tasks, and leaves when the functions under way have ended, or at a
     second signal. Exits with 1 when it left some.
@@ -92,7 +93,8 @@ def worker(
             tell(Notice("start", f"worker {crew.name}: {', '.join(chosen)}; {number(threads, 'thread')}"))
             worked = crew.run()
     place.answer(worked, lambda: say(
-        f"{worked.completed:,} completed, {worked.failed:,} failed, {worked.late:,} late, {worked.abandoned:,} abandoned"))
+        f"{worked.completed:,} completed, {worked.failed:,} failed, {worked.postponed:,} postponed, {worked.late:,} late, "
+        f"{worked.abandoned:,} abandoned"))
     ctx.exit(int(worked.abandoned > 0))
 
 

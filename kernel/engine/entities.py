@@ -89,6 +89,8 @@ class Lease:
     input: Any
     position: int
     """Of the task in its definition."""
+    output: Any = None
+    """How far this attempt had come when it was postponed."""
 
 
 @frozen

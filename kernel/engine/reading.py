@@ -145,6 +145,7 @@ def lease(transaction: Transaction, row: TaskRow) -> Lease:
         workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, attempt=row.attempt, run=row.run,
         handouts=row.handouts, worker=row.worker, expires=moment(row.expires), input=task_input(transaction, row, row.wf),
         position=row.no,
+        output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")) if row.handouts > 1 else None,
     )
 
 

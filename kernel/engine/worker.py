@@ -23,6 +23,7 @@ from attrs import define, frozen
 
 from kernel.core.records import MICROSECONDS
 from kernel.engine import inputs
+from kernel.engine.attempt import Attempt, Postpone, TaskFailed
 from kernel.engine.courier import described, one_line
 from kernel.engine.entities import EPOCH, Lease
 from kernel.engine.pulse import HEALING, LONGEST_TROUBLE, Pauses, Pulse
@@ -32,31 +33,11 @@ if TYPE_CHECKING:
     from kernel.engine.kernel import Kernel
 
 MOST_THREADS = 1000
-LONGEST_WAIT = 3600.0  # seconds, like all below
+LONGEST_WAIT = 3600.0  # seconds, like below
 SHORTEST_BEAT = 0.01
-LOOK = 1.0
-"""Seconds for which a check trusts what the last heartbeat said."""
 
 Function = Callable[..., Any]
 """Takes the task's input and, if it has a second positional parameter, the `Attempt`; returns the task's output."""
-
-
-class TaskFailed(Exception):
-    """Raised by a worker's function: the attempt failed for this reason. Another one follows if `retryable`, and any is left.
-
-    Whatever else a function raises fails its attempt, too, as retryable.
-    """
-
-    def __init__(self, reason: str = "", *, retryable: bool = True, output: Any = None) -> None:
-        super().__init__(reason)
-        self.reason, self.retryable, self.output = reason, retryable, output
-
-
-class NotRetryable(TaskFailed):
-    """Raised by a worker's function: the attempt failed, and another one would fail, too."""
-
-    def __init__(self, reason: str = "", *, output: Any = None) -> None:
-        super().__init__(reason, retryable=False, output=output)
 
 
 @frozen
@@ -64,7 +45,8 @@ class Notice:
     """Something that a worker or a daemon tells: what kind of thing, in words, of which lease, because of which error."""
 
     what: str
-    """A worker: "completed", "failed", "late", "store" or "abandoned". A daemon: "health", "tick", "relay" or "store"."""
+    """A worker: "completed", "failed", "postponed", "late", "store" or "abandoned". A daemon: "health", "tick", "relay" or
+    "store"."""
     text: str
     lease: Lease | None = None
     error: KernelError | None = None
@@ -74,7 +56,7 @@ class Notice:
 
 def log(notice: Notice) -> None:
     """Where notices go unless somebody takes them: to Python's logging, under the name `kernel`."""
-    usual = notice.what in ("completed", "tick", "relay", "health")
+    usual = notice.what in ("completed", "postponed", "tick", "relay", "health")
     logging.getLogger("kernel").log(logging.INFO if usual else logging.WARNING, "%s", notice.text)
 
 
@@ -84,67 +66,28 @@ class Worked:
 
     completed: int = 0
     failed: int = 0
+    postponed: int = 0
     late: int = 0
     abandoned: int = 0
-
-
-class Attempt:
-    """What a function may know of the attempt that it works on, and how it learns that it should stop."""
-
-    def __init__(self, worker: Worker, lease: Lease) -> None:
-        self.lease = lease
-        self.lost: KernelError | None = None
-        """Why the task is not this worker's any more; None while it is, as far as is known."""
-        self.beat_at = worker.next_beat(lease)
-        self._worker, self._looked = worker, worker.pulse.now()
-
-    @property
-    def input(self) -> Any:
-        """The input of the task."""
-        return self.lease.input
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the worker is asked to stop: a function that takes long may want to come to an end."""
-        return self._worker.stopping
-
-    def check(self) -> None:
-        """Go on only while the task is this worker's. Raises Fenced when it was canceled, timed out, or taken over.
-
-        Cheap enough for an inner loop: it asks the store at most once a second.
-        """
-        if self.lost is None and self._worker.pulse.now() - self._looked >= LOOK:
-            self.beat()
-        if self.lost is not None:
-            raise self.lost
-
-    def beat(self) -> None:
-        """Hold the task for another lease time, or learn that it is lost. A store that cannot answer is asked again soon."""
-        worker = self._worker
-        self._looked = worker.pulse.now()
-        try:
-            self.lease = worker.kernel.heartbeat(self.lease)
-            self.beat_at = worker.next_beat(self.lease)
-        except (Refused, NotFound) as error:
-            self.lost, self.beat_at = error, float("inf")
-        except HEALING:
-            self.beat_at = self._looked + min(LOOK, worker.next_beat(self.lease) - self._looked)
 
 
 @frozen
 class _Result:
     output: Any = None
-    failure: str | None = None
+    what: str = "completed"
+    reason: str = ""
     retryable: bool = True
+    seconds: float = 0.0
 
 
 class Worker:
     """Runs functions on the tasks of a kernel: `with Worker(k, {"stock": reserve}): ...`, or `Worker(...).run()`.
 
     Each attempt ends in one of these ways: what the function returns becomes the output; what it raises fails the attempt,
-    and the next one follows while the definition allows (not after NotRetryable); an output that is no JSON fails it for
-    good. The lease is held by heartbeats as long as the function runs. A task that was canceled or taken over meanwhile is
-    not reported: the function learns of it by `Attempt.check()`, and the worker tells of a result that came too late.
+    and the next one follows while the definition allows (not after NotRetryable); Postpone hands the task back, and the
+    attempt goes on later; an output that is no JSON fails it for good. The lease is held by heartbeats as long as the function
+    runs. A task that was canceled or taken over meanwhile is not reported: the function learns of it by `Attempt.check()`,
+    and the worker tells of a result that came too late.
     """
 
     def __init__(
@@ -303,10 +246,13 @@ class Worker:
         """What the function made of it."""
         try:
             return _Result(self.functions[attempt.lease.type](attempt))
+        except Postpone as later:
+            return _Result(later.output, "postponed", seconds=later.seconds)
         except TaskFailed as error:
-            return _Result(error.output, one_line(str(error.reason), inputs.LONGEST_REASON), bool(error.retryable))
+            reason = one_line(str(error.reason), inputs.LONGEST_REASON)
+            return _Result(error.output, "failed", reason, bool(error.retryable))
         except BaseException as error:  # noqa: BLE001 - the user's code; sys.exit in it ends the attempt, not the worker
-            return _Result(failure=described(error))
+            return _Result(None, "failed", described(error))
 
     def _report(self, attempt: Attempt, result: _Result) -> None:
         """Tell the kernel how an attempt went."""
@@ -314,34 +260,35 @@ class Worker:
         try:
             try:
                 self._insist(attempt, result)
-            except InvalidInput as error:  # the output is not acceptable
-                result = _Result(failure=one_line(f"{error.asked}: {error.why}"), retryable=False)
+            except InvalidInput as error:  # the output, or a delay, is not acceptable
+                result = _Result(None, "failed", one_line(f"{error.asked}: {error.why}"), retryable=False)
                 self._insist(attempt, result)
         except (Refused, NotFound) as error:
             self._count("late")
             self._tell("late", f"{_place(lease)} came too late: {type(error).__name__}, nothing changed", lease, error)
 
     def _insist(self, attempt: Attempt, result: _Result) -> None:
-        """Complete or fail the task; again while the store cannot answer. The command's id makes it happen once."""
-        k, lease = self.kernel, attempt.lease
+        """Complete, fail or postpone the task; again while the store cannot answer. The command's id makes it happen once."""
+        k, lease, what = self.kernel, attempt.lease, result.what
         pauses = Pauses(k.chance, 0.05, LONGEST_TROUBLE)
-        token = f"{lease.workflow_id} {lease.position} {lease.run} {lease.handouts} {result.failure is None}"
-        command_id = f"w{sha256(token.encode()).hexdigest()[:24]}"
+        token = f"{lease.workflow_id} {lease.position} {lease.run} {lease.handouts} {what}"
+        options: dict[str, Any] = {"output": result.output, "command_id": f"w{sha256(token.encode()).hexdigest()[:24]}"}
         while True:
             seen = self.pulse.count
-            with self.turn if result.failure is None else nullcontext():
+            with self.turn if what == "completed" else nullcontext():
                 try:
-                    if result.failure is None:
-                        k.complete(lease, output=result.output, command_id=command_id)
+                    if what == "completed":
+                        k.complete(lease, **options)
+                    elif what == "failed":
+                        k.fail(lease, reason=result.reason, retryable=result.retryable, **options)
                     else:
-                        k.fail(lease, reason=result.failure, retryable=result.retryable, output=result.output,
-                               command_id=command_id)
+                        k.postpone(lease, result.seconds, **options)
                 except HEALING as error:
                     trouble = error
                 else:
-                    what, reason = ("completed", "") if result.failure is None else ("failed", f": {result.failure}")
                     self._count(what)
-                    self._tell(what, f"{_place(lease)} {what}{reason}", lease, reason=result.failure or "")
+                    reason = f": {result.reason}" if what == "failed" else ""
+                    self._tell(what, f"{_place(lease)} {what}{reason}", lease, reason=result.reason)
                     return
             if self.pulse.now() >= self._leave:
                 raise trouble  # nobody waits for this thread any more
@@ -353,6 +300,7 @@ class Worker:
             worked = self.worked
             worked.completed += what == "completed"
             worked.failed += what == "failed"
+            worked.postponed += what == "postponed"
             worked.late += what == "late"
 
     def _tell(

@@ -12,9 +12,10 @@ import pytest
 import kernel
 from kernel.cli.files import Outcome
 from kernel.cli.handlers import functions_for, functions_of
+from kernel.engine.attempt import Attempt, TaskFailed
 from kernel.engine.entities import Lease
 from kernel.engine.kernel import Kernel
-from kernel.engine.worker import Attempt, TaskFailed, Worker
+from kernel.engine.worker import Worker
 from kernel.errors import InvalidInput
 from kernel.stores.memory import MemoryStore
 

@@ -79,7 +79,7 @@ def test_a_worker_works_until_it_is_stopped(cli: Cli, shop: str, monkeypatch: py
     assert "attempt 1 of task 'pack' of workflow 'wf' completed" in ran.out
     assert "attempt 1 of task 'ship' of workflow 'wf' failed: no van" in ran.out
     assert "stopping: " in ran.out
-    assert ran.out.endswith("1 completed, 1 failed, 0 late, 0 abandoned\n")
+    assert ran.out.endswith("1 completed, 1 failed, 0 postponed, 0 late, 0 abandoned\n")
     assert [signal.getsignal(each) for each in service.SIGNALS] == before
     shown = cli("show", "wf", "--db", shop, "--json").json
     assert "FAILED" in json.dumps(shown)
@@ -99,7 +99,7 @@ def test_a_second_signal_leaves_at_once(cli: Cli, shop: str, tmp_path: Path, mon
     signalled(monkeypatch, "stop")
     ran = cli("worker", "shop_handlers", "--db", shop, "--json")
     over.set()
-    assert (ran.code, ran.json) == (1, {"completed": 0, "failed": 0, "late": 0, "abandoned": 1})
+    assert (ran.code, ran.json) == (1, {"completed": 0, "failed": 0, "postponed": 0, "late": 0, "abandoned": 1})
     assert "leaving now" in ran.err
     assert "is left: its function did not end in time" in ran.err
 
@@ -145,6 +145,6 @@ def test_a_worker_process_stops_on_sigterm(cli: Cli, shop: str, tmp_path: Path) 
             process.send_signal(signal.SIGTERM)
             break
     out, _ = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out.splitlines()[-1]) == (0, "1 completed, 0 failed, 0 late, 0 abandoned")
+    assert (process.returncode, out.splitlines()[-1]) == (0, "1 completed, 0 failed, 0 postponed, 0 late, 0 abandoned")
     with kernel.open(f"sqlite:///{tmp_path / shop}") as k:
         assert [(t.state, t.output) for t in k.tasks("wf")] == [("COMPLETED", {"stopping": True}), ("SCHEDULED", None)]

@@ -6,14 +6,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 import kernel
+from kernel.engine.attempt import Attempt, NotRetryable, Postpone, TaskFailed
 from kernel.engine.kernel import Kernel
 from kernel.engine.pulse import Pulse
-from kernel.engine.worker import Attempt, Notice, NotRetryable, TaskFailed, Worker
+from kernel.engine.worker import Notice, Worker
 from kernel.errors import CommitUnknown, Conflict, Fenced, InvalidInput, StoreCorrupt, StoreUnavailable
 from kernel.testing.clock import ManualClock
 from tests.stores.stand import Stand
@@ -191,6 +193,56 @@ def test_a_late_result_is_told(shop: Shop) -> None:
     (notice,) = [n for n in shop.told if n.what == "late"]
     assert isinstance(notice.error, Fenced)
     assert notice.text == "attempt 1 of task 'pack' of workflow 'wf' came too late: Fenced, nothing changed"
+
+
+def test_a_function_postpones_its_task(shop: Shop) -> None:
+    """The same attempt goes on when the time has come, and finds how far it came; clocks and attempts are not spent."""
+    shop.order(retries=0, lease=30.0)
+    found: list[Any] = []
+    times: list[float] = []
+
+    def pack(given: Any, attempt: Attempt) -> Any:
+        found.append((attempt.lease.attempt, attempt.output))
+        times.append(shop.clock.now() / 1e6)
+        if len(found) < 3:
+            raise Postpone(300.0, output={"packed": len(found)})
+        return {"packed": "all"}
+
+    worker = shop.work(pack, idle=(1.0, 60.0))
+    assert found == [(1, None), (1, {"packed": 1}), (1, {"packed": 2})]
+    assert all(300.0 <= after - before < 361.0 for before, after in pairwise(times))
+    assert (shop.task.state, shop.task.output) == ("COMPLETED", {"packed": "all"})
+    assert (worker.worked.completed, worker.worked.postponed, worker.worked.failed) == (1, 2, 0)
+    assert [n.text for n in shop.told if n.what == "postponed"] == ["attempt 1 of task 'pack' of workflow 'wf' postponed"] * 2
+    assert [line.event for line in shop.k.history("wf")].count("POSTPONE") == 2
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), "soon"])
+def test_a_delay_that_is_none_fails_for_good(shop: Shop, seconds: Any) -> None:
+    """It is a mistake of the function, which another attempt would make again."""
+
+    def pack(_: Any) -> Any:
+        raise Postpone(seconds)
+
+    shop.order(retries=5)
+    shop.work(pack)
+    assert shop.task.state == "FAILED_WITH_TERMINAL_ERROR"
+    assert "the delay" in shop.task.reason
+
+
+def test_another_attempt_starts_without_the_output(shop: Shop) -> None:
+    """How far an attempt came is forgotten when it fails."""
+    ends: list[Exception] = [Postpone(0.0, output={"n": 1}), TaskFailed("broken")]
+    found: list[Any] = []
+
+    def pack(given: Any, attempt: Attempt) -> Any:
+        found.append((attempt.lease.attempt, attempt.output))
+        if ends:
+            raise ends.pop(0)
+
+    shop.order(retries=1)
+    shop.work(pack)
+    assert found == [(1, None), (1, {"n": 1}), (2, None)]
 
 
 # ---- leases

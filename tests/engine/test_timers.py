@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import kernel
+from kernel.core.conductor import parse
 from kernel.core.plan import Subject
 from kernel.engine import timers
 from kernel.engine.kernel import Kernel
@@ -507,3 +508,33 @@ def test_a_total_is_the_sum() -> None:
     """Of all four."""
     assert Ticked(1, 2, 3, 4).total == 10
     assert Ticked().total == 0
+
+
+def test_the_clocks_of_conductors_definitions(k: Kernel, clock: ManualClock) -> None:
+    """Read from its JSON they run: a wait ends by itself, an attempt that takes too long is retried later each time, and what
+    a workflow's policy only wants recorded is recorded.
+    """
+    slow = {"retryCount": 2, "retryDelaySeconds": 2, "retryLogic": "LINEAR_BACKOFF", "backoffScaleFactor": 5,
+            "maxRetryDelaySeconds": 12, "timeoutSeconds": 30, "timeoutPolicy": "RETRY", "responseTimeoutSeconds": 20}
+    content = {"name": "w", "timeoutSeconds": 50, "tasks": [
+        {"name": "rest", "taskReferenceName": "rest", "type": "WAIT", "inputParameters": {"duration": "1 minute 10 s"}},
+        {"name": "slow", "taskReferenceName": "slow", "taskDefinition": slow}]}
+    parsed = parse(content, file="w.json")
+    assert parsed.warnings == ()
+    k.register(*parsed.definitions)
+    k.start("w", workflow_id="w")
+    assert ticked(k, clock, 50).total == 1
+    assert (k.history("w")[-1].event, k.get("w").state) == ("OVERDUE", "RUNNING")
+    assert ticked(k, clock, 20).total == 1
+    assert (task(k, "rest").state, task(k, "slow").state) == ("COMPLETED", "SCHEDULED")
+    for delay in (10, 12):
+        lease = one(k, "slow")
+        clock.advance(19)
+        k.heartbeat(lease)
+        assert ticked(k, clock, 11) == Ticked(expired=1)
+        assert ticked(k, clock, delay - 1) == Ticked()
+        assert k.poll("slow") == []
+        clock.advance(1)
+    one(k, "slow")
+    assert ticked(k, clock, 30) == Ticked(expired=1)
+    assert (task(k, "slow").state, k.get("w").state) == ("TIMED_OUT", "TIMED_OUT")

@@ -1,4 +1,4 @@
-"""The audit of the SQLite store: every state invariant as one statement, and the counters of live workflows recounted."""
+"""The audit of a store that speaks SQL: each state invariant is a statement; the counters of live workflows are recounted."""
 
 from __future__ import annotations
 
@@ -13,59 +13,51 @@ from kernel.engine.ports import Violation
 from kernel.errors import StoreCorrupt
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ENDED, LIVE
-from kernel.stores.statements import statements
 from kernel.stores.whole import Whole, recount
 
 if TYPE_CHECKING:
-    from kernel.stores.sqlite_reader import SqliteReader
+    from kernel.stores.sql_reader import SqlReader
 
 AUDIT = "audit_"
 BATCH = 200
 
 
-def violations(transaction: SqliteReader) -> Iterator[Violation]:
-    """Every row that breaks an invariant; damage of the file itself comes first."""
-    connection = transaction.connection
-    for (damage,) in connection.execute("PRAGMA quick_check(10)").fetchall():
-        if damage != "ok":
-            yield Violation("STORE", "", 0, "", str(damage))
-    for table, rowid, target, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
-        yield Violation("STORE", "", 0, "", f"row {rowid} of {table} refers to a row of {target} that does not exist")
+def violations(transaction: SqlReader) -> Iterator[Violation]:
+    """Every row that breaks an invariant; damage of the tables themselves comes first."""
+    yield from transaction.damage()
     values = {"told": canonical(_told(transaction))}
-    for name, sql in statements().items():
+    for name in transaction.sql:
         if name.startswith(AUDIT):
             invariant = name.removeprefix(AUDIT).partition("_")[0]
-            found: list[Any] = connection.execute(sql, values).fetchall()
-            for workflow, run, no, text in found:
+            for workflow, run, no, text in transaction.rows(name, values):
                 yield Violation(invariant, workflow, run, _ref(transaction, workflow, run, no), text)
     yield from _counters(transaction)
 
 
-def _told(transaction: SqliteReader) -> list[tuple[int, str, str, int, int, int]]:
+def _told(transaction: SqlReader) -> list[tuple[int, str, str, int, int, int]]:
     """Who is to be told of which ends, under each archive policy of the store: definition, topic, state, from and until.
 
     Last comes whether the topic hears only of ends on the workflow's own account.
     """
-    store, connection = transaction.store, transaction.connection
     policies: list[tuple[int, Any]] = [(-NEVER, None), *transaction.archive_policies()]
     found: list[tuple[int, str, str, int, int, int]] = []
-    keys: list[Any] = connection.execute(statements()["definitions"]).fetchall()
+    keys, policy = transaction.rows("definitions"), transaction.store.policy
     for (since, _), (until, _) in pairwise([*policies, (NEVER, None)]):
         archiving = transaction.archiving(since)
         for (key,) in keys:
-            prepared = store.prepared(connection, key)
+            prepared = transaction.prepared(key)
             for state in ENDED:
-                rows = emitted(standard_program(), Swept(state, 1), prepared, ("", 1), since, store.policy, archiving)
+                rows = emitted(standard_program(), Swept(state, 1), prepared, ("", 1), since, policy, archiving)
                 found += [(key, row.topic, state, since, until, row.own) for row in rows]
     return found
 
 
-def _ref(transaction: SqliteReader, workflow: str, run: int, no: int | None) -> str:
+def _ref(transaction: SqlReader, workflow: str, run: int, no: int | None) -> str:
     row = None if no is None else transaction.workflow(workflow, run)
     return "" if row is None or no is None or no >= len(row.prepared.facts) else row.prepared.facts[no].ref
 
 
-def _counters(transaction: SqliteReader) -> Iterator[Violation]:
+def _counters(transaction: SqlReader) -> Iterator[Violation]:
     """The counters of live workflows, a batch of workflows at a time."""
     for state in LIVE:
         after = ""

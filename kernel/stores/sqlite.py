@@ -7,7 +7,6 @@ up to a deadline, then answers Conflict.
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
 import threading
@@ -17,23 +16,12 @@ from contextlib import contextmanager
 
 import apsw
 
-from kernel.core.archive import ArchivePolicy, Hearing, compiled
-from kernel.core.content import from_content, policy_from_content
-from kernel.core.records import Policy, Prepared, prepare
-from kernel.core.structure import compile_definition
-from kernel.engine.reading import damaged, loaded
-from kernel.engine.zones import offsets
-from kernel.errors import (
-    InvalidDefinition,
-    SchemaMismatch,
-    StoreReadOnly,
-    StoreUnavailable,
-    UnsafeStore,
-    quoted,
-)
+from kernel.core.records import Policy
+from kernel.errors import SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
+from kernel.stores.sql_store import SqlStore
 from kernel.stores.sqlite_file import Seal, check_version, create, located, seal_of, sealed_name
 from kernel.stores.sqlite_span import Span, raise_as_ours
-from kernel.stores.statements import migrations, statements
+from kernel.stores.statements import migrations
 
 APPLICATION = 0x4B524E4C
 """Marks a file as ours: the letters KRNL."""
@@ -50,7 +38,7 @@ WAITS = (0.0005, 0.02)
 """Seconds: the shortest and the longest pause of the busy handler."""
 
 
-class SqliteStore:
+class SqliteStore(SqlStore[apsw.Connection]):
     """Keeps trees in one SQLite file of mode 0600. Survives the death of the process and, as far as the disk keeps its
     promises, a power cut.
     """
@@ -64,19 +52,11 @@ class SqliteStore:
         Raises StoreUnavailable, StoreCorrupt, StoreReadOnly, SchemaMismatch or UnsafeStore.
         """
         self.path, self.read_only = located(path)
-        self.policy = policy or Policy()
+        super().__init__(policy)
+        self.place = self.path
         self.patience = patience
         self.writer = threading.Lock()
-        self._idle: list[apsw.Connection] = []
-        self._prepared: dict[int, Prepared] = {}
-        self.numbers: dict[Prepared, int] = {}
-        """The row number of each definition that was read."""
         self._seal: Seal | None = None
-        self._hearings: dict[str, tuple[ArchivePolicy, Hearing]] = {}
-        self._process = os.getpid()
-        self.latest: int | None = None
-        """The latest time that this process has seen; None before it has looked for work."""
-        self.closed = False
         check_version()
         if not self.read_only:
             create(self.path)
@@ -185,85 +165,25 @@ class SqliteStore:
                                 hint="open it without ?mode=ro")
         return Span(self, write)
 
-    def check_usable(self) -> None:
-        """Raises StoreUnavailable when the store is closed, or another process opened it."""
-        if self.closed:
-            raise StoreUnavailable(f"using {quoted(self.path)}", why="the kernel was closed", hint="open it again")
-        if os.getpid() != self._process:
-            raise StoreUnavailable(f"using {quoted(self.path)}", why="it was opened by the parent process before a fork",
-                                   hint="open a kernel of its own in each process")
-
-    @contextmanager
-    def connection(self) -> Iterator[apsw.Connection]:
-        """A connection of this process, for one transaction or one PRAGMA."""
-        connection = self.take()
-        try:
-            yield connection
-        finally:
-            self.put_back(connection)
-
     def take(self) -> apsw.Connection:
         """A connection that nobody else uses, until it is put back."""
         self.check_usable()
         if self.seal_broken():
             self._drop_idle()
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()
+        return super().take()
 
     def seal_broken(self) -> bool:
         """Whether somebody wrote a file that was taken for one that nobody can write."""
         return self._seal is not None and seal_of(self.path) != self._seal
 
-    def put_back(self, connection: apsw.Connection) -> None:
-        """Keep a clean connection for the next transaction; close any other."""
+    def _is_clean(self, connection: apsw.Connection) -> bool:
         try:
-            clean = not connection.in_transaction
+            return not connection.in_transaction
         except apsw.ConnectionClosedError:
-            return
-        if clean and not self.closed and os.getpid() == self._process:
-            self._idle.append(connection)
-        else:
-            connection.close(True)
+            return False
 
-    def close(self) -> None:
-        """Close every connection that is not in use; those in use are closed when their transaction ends."""
-        self.closed = True
-        self._drop_idle()
-
-    def _drop_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().close(True)
-
-    # ---- definitions, once read ------------------------------------------------------------------------------------------
-    def prepared(self, connection: apsw.Connection, key: int) -> Prepared:
-        """The definition of a key, ready to run; definitions never change, so each is read once."""
-        found = self._prepared.get(key)
-        if found is None:
-            ((digest, content),) = connection.execute(statements()["definition_by_key"], (key,)).fetchall()
-            try:
-                definition = compile_definition(from_content(loaded(str(content))))
-            except InvalidDefinition as error:
-                raise damaged(f"definition number {key}", error.why) from error
-            if definition.digest != digest:
-                raise damaged(f"definition number {key}", "its content is not that of its digest")
-            found = self._prepared[key] = prepare(definition, offsets)
-            self.numbers[found] = key
-        return found
-
-    def hearing(self, content: str) -> tuple[ArchivePolicy | None, Hearing | None]:
-        """An archive policy of the store itself, as it was given and ready to decide by."""
-        if not content:
-            return None, None
-        found = self._hearings.get(content)
-        if found is None:
-            try:
-                policy = policy_from_content(loaded(content))
-            except InvalidDefinition as error:
-                raise damaged("the archive policy of the store", error.why) from error
-            found = self._hearings[content] = policy, compiled(policy, offsets)
-        return found
+    def _drop(self, connection: apsw.Connection) -> None:
+        connection.close(True)
 
 
 def _set(connection: apsw.Connection, name: str, value: str) -> object:

@@ -1,252 +1,50 @@
-"""One SQLite transaction: the rows of a tree for a decision, and a plan written with a fixed number of statements."""
+"""What happens between BEGIN and COMMIT on a connection to a SQLite file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from kernel.core.archive import ArchivePolicy
-from kernel.core.checks import canonical
-from kernel.core.content import to_content
-from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Plan, Subject, Tally, Tombstone
-from kernel.core.program import standard_program
-from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
-from kernel.core.structure import Definition
-from kernel.engine.ports import LateRecord, Recorded
-from kernel.errors import InvalidDefinition, quoted
-from kernel.spec.language import NEVER
-from kernel.stores.sqlite_reader import SqliteReader
-from kernel.stores.sqlite_snapshot import SqliteSnapshot
+import apsw
 
-OWN_TASKS = ("tasks", "all_tasks")
-"""The links that reach a workflow's own tasks."""
-BELOW = ("all_tasks", "subs", "children")
-"""The links that reach what is below; `children` only one level down."""
+from kernel.engine.ports import Violation
+from kernel.stores.sql_transaction import SqlTransaction
+from kernel.stores.statements import statements
 
-PURGES = (
-    "purge_delivery", "purge_payload", "purge_task", "purge_workflow", "purge_late", "purge_history", "purge_command",
-    "purge_tree",
-)
-"""What takes a tree away, table by table: rows go before those that they refer to."""
+if TYPE_CHECKING:
+    from kernel.stores.sqlite import SqliteStore
 
 
-def _maybe(value: int) -> int | None:
-    return None if value >= NEVER else value
+class SqliteTransaction(SqlTransaction):
+    """The statements as SQLite runs them."""
 
+    def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
+        super().__init__(store, statements())
+        self.connection, self.cursor = connection, connection.cursor()
 
-def _looked_for(task: TaskRow) -> tuple[str, int | None]:
-    """Who looks for a task, and from when: workers by its type, or the clock."""
-    if task.state == "SCHEDULED":
-        return task.facts.type if task.facts.mode == "WORKER" else "", task.not_before
-    return "", _maybe(min(task.expires, task.wakes)) if task.state == "IN_PROGRESS" else None
+    def rows(self, name: str, values: Any = ()) -> list[Any]:
+        """The rows that a statement gives."""
+        return self.cursor.execute(self.sql[name], values).fetchall()
 
+    def _run(self, name: str, values: Any) -> None:
+        self.wrote = True
+        self.cursor.execute(self.sql[name], values)
 
-def _columns(t: TaskRow) -> tuple[Any, ...]:
-    """What a store keeps of a task, from the column `queue` on."""
-    return (
-        *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), _maybe(t.attempt_ends),
-        _maybe(t.total_ends), _maybe(t.wakes), t.signalled, t.changed, t.worker, t.reason, *t.counts)
+    def _run_many(self, name: str, rows: Iterable[Any]) -> None:
+        self.wrote = True
+        self.cursor.executemany(self.sql[name], rows)
 
-
-class SqliteTransaction(SqliteReader):
-    """What happens between BEGIN and COMMIT."""
-
-    def snapshot(self, subject: Subject) -> SqliteSnapshot:
-        """The rows of the subject's tree, for a decision on it."""
-        return SqliteSnapshot(self, subject)
-
-    def register(self, definition: Definition, at: int) -> None:
-        """Keep a definition."""
-        source = definition.source
-        known = self._rows("definition_of_version", (source.name, source.version))
-        if known and known[0][1] != definition.digest:
-            raise InvalidDefinition(
-                f"registering {quoted(source.name)} version {source.version}",
-                stands="this version is registered with other content",
-                why="a running workflow keeps the definition that it started with",
-                hint=f"register version {source.version + 1}")
-        if not known:
-            self._run("insert_definition", (definition.digest, source.name, source.version, canonical(to_content(source)), at))
-
-    def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
-        """A policy for every definition, or none."""
-        content = "" if policy is None else canonical(to_content(policy))
-        self._run("put_archive_policy", {"since": since, "content": content})
-
-    # ---- writing a plan ------------------------------------------------------------------------------------------------------
-    def record(self, root: str, command_id: str, found: Recorded) -> None:
-        """Keep what is known of a command, in place of what was kept."""
-        self.command_id, self.workflow_id = command_id, self.workflow_id or root
-        self._run("record", (root, command_id, found.request, found.outcome, found.at))
-
-    def forget(self, before: int, limit: int) -> int:
-        """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
-        self._run("forget", (before, limit))
+    def _changed(self) -> int:
         return self.connection.changes()
 
-    def keep_late(self, record: LateRecord, most: int) -> None:
-        """Keep a late result."""
-        self._run("keep_late", record)
-        self._run("drop_late", {"workflow": record.workflow, "no": record.no, "most": most})
+    def _insert(self, name: str, values: Any) -> int:
+        self._run(name, values)
+        return self.connection.last_insert_rowid()
 
-    def write(self, plan: Plan) -> Tally:
-        """Write everything that a plan holds."""
-        tree = plan.tree
-        self.command_id, self.workflow_id = plan.command.id, plan.command.subject.workflow
-        self.wrote = True
-        if plan.purged is not None:
-            return self._purge(plan.purged)
-        if self.store.latest is not None:
-            self.store.latest = max(self.store.latest, plan.now)
-        run, tasks, self.line = self.stored.get(tree.root, (0, 0, 0))
-        if plan.born:
-            self._run("insert_tree", (tree.root, tree.run, tree.tasks))
-        elif (run, tasks) != (tree.run, tree.tasks):
-            self._run("update_tree", (tree.run, tree.tasks, tree.root))
-        self.ahead.clear()
-        if plan.reopened:
-            self._reopen(plan)
-        tallies = [self._cascade(cascade, plan) for cascade in plan.first]
-        self._write_rows(plan)
-        self._write_lines(plan, plan.changes)
-        tallies += [self._cascade(cascade, plan) for cascade in plan.last]
-        self.stored[tree.root] = tree.run, tree.tasks, self.line
-        return Tally(*(sum(column) for column in zip(*tallies, strict=True))) if tallies else Tally()
-
-    def _purge(self, tombstone: Tombstone) -> Tally:
-        """Take a whole tree away, all its runs."""
-        self.ahead.clear()
-        for name in PURGES:
-            self._run(name, {"root": tombstone.root})
-        self._run("insert_tombstone", tombstone)
-        return Tally()
-
-    def _write_lines(self, plan: Plan, changes: Sequence[Change]) -> None:
-        tree, command = plan.tree, plan.command
-        root, version, run, now, actor, name = tree.root, tree.version, tree.run, plan.now, command.actor, command.id
-        self._run_many("insert_history", [
-            (root, line, version, change.run or run, now, *change[:9], actor, change.reason, name)
-            for line, change in enumerate(changes, self.line + 1)])
-        self.line += len(changes)
-
-    def _insert_lines(self, name: str, values: dict[str, Any]) -> None:
-        """Lines of history that a statement makes."""
-        self._run(name, {**values, "line": self.line})
-        self.line += self.connection.changes()
-
-    def _write_rows(self, plan: Plan) -> None:
-        run = plan.tree.run
-        for workflow in plan.created_workflows:
-            self._create(workflow)
-        if plan.created_tasks:
-            self._run_many("insert_task", (self._new_task(task) for task in plan.created_tasks))
-        for w in plan.workflows:
-            place = w.id, run
-            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place][0])
-            if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
-                self._run("update_workflow_in_place", rest)
-            else:
-                self._run("update_workflow", (w.state, _maybe(w.deadline), *rest))
-        for t in plan.tasks:
-            self._run("update_task", (*_columns(t), self.keys[t.workflow, run][0], t.no))
-        for d in plan.created_deliveries:
-            self._run("insert_delivery", (self.keys[d.workflow, d.run][0], d.topic, d.state, d.attempt, d.claims, d.due,
-                                          _maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
-        for d in plan.deliveries:
-            self._run("update_delivery", (d.state, d.attempt, d.claims, d.due, _maybe(d.expires), d.proof, d.error, d.changed,
-                                          self.keys[d.workflow, d.run][0], d.topic))
-        for p in plan.payloads:
-            key = self.keys[p.workflow, run][0]
-            if p.text is None:
-                self._run("drop_payload", (key, p.no, p.what))
-            else:
-                self._run("put_payload", (key, p.no, p.what, p.text))
-
-    def _create(self, w: WorkflowRow) -> int:
-        """Write a new workflow; gives its row number."""
-        self._run("insert_workflow", (
-            w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, self.store.numbers[w.prepared],
-            w.started, w.changed, _maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
-        key = self.connection.last_insert_rowid()
-        self.keys[w.id, w.run] = key, w.prepared
-        return key
-
-    def _reopen(self, plan: Plan) -> None:
-        """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one.
-
-        A fixed number of statements for each of these workflows, however many tasks it keeps.
-        """
-        tree, command = plan.tree, plan.command
-        if plan.aside:
-            keys = canonical([self.keys[row.id, row.run][0] for row in plan.aside])
-            values = {"root": tree.root, "version": tree.version, "run": tree.run, "now": plan.now, "keys": keys,
-                      "by": command.name, "actor": command.actor, "command": command.id}
-            self._insert_lines("aside_workflow_history", values)
-            self._insert_lines("aside_task_history", values)
-            self._run("leave", {"keys": keys, "until": tree.run - 1})
-        for begun in plan.reopened:
-            old = self.keys[begun.workflow.id, begun.was][0]
-            self._run("leave", {"keys": canonical([old]), "until": tree.run - 1})
-            places = {"old": old, "new": self._create(begun.workflow), "again": canonical(begun.again)}
-            for name in ("keep_tasks", "keep_payloads"):
-                self._run(name, places)
-
-    def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
-        return (self.keys[t.workflow, t.run][0], t.no, t.mode, *_columns(t))
-
-    def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:
-        """Move every row behind the link: history, the outbox, then the rows. Gives (ended, canceled, deliveries)."""
-        row = cascade.line.row
-        kind, special = cascade.kind, f"cascade_{cascade.kind}_{cascade.event.lower()}"
-        moved = deliveries = 0
-        if special not in self.sql and cascade.link in OWN_TASKS:
-            moved = self._cascade_own(cascade, plan)
-        if cascade.link in BELOW:
-            values = self._values(cascade, plan)
-            definitions = self._rows("cascade_workflow_definitions", values) if cascade.emits else []
-            if cascade.emits and not definitions:
-                return 0, 0, 0  # there is nothing below
-            if row.source != (row.target,):
-                self._insert_lines(f"cascade_{kind}_history", values)
-            if told := self._told(cascade, plan, definitions):
-                values["told"] = canonical(told)
-                self._insert_lines("cascade_workflow_delivery_history", values)
-                self._run("cascade_workflow_deliveries", values)
-                deliveries = self.connection.changes()
-            self._run(special if special in self.sql else f"cascade_{kind}", values)
-            moved += self.connection.changes()
-        ended = kind == "workflow" and row.target in standard_program().spec.kinds["workflow"].terminal
-        return moved if ended else 0, moved if row.target == "CANCELED" else 0, deliveries
-
-    def _told(self, cascade: Cascade, plan: Plan, definitions: list[Any]) -> list[tuple[int, str, int]]:
-        """Who is told of the workflows of these definitions that a cascade moves, and when: definition, topic, due."""
-        archiving = self.archiving(plan.now) if definitions else None
-        return [
-            (key, row.topic, row.due) for (key,) in definitions
-            for row in emitted(standard_program(), Swept(cascade.line.target), self.store.prepared(self.connection, key),
-                               ("", plan.tree.run), plan.now, self.store.policy, archiving)
-        ]
-
-    def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
-        """Move the anchor's own tasks; gives how many."""
-        row, key = cascade.line.row, self.keys[cascade.workflow, plan.tree.run][0]
-        lines = []
-        for source in sorted(row.source):
-            self._run("cascade_task_own", (row.target, plan.now, key, source))
-            count = self.connection.changes()
-            if count:
-                lines.append(Change("task", cascade.workflow, "", cascade.event, source, row.target, 0, count, cascade.by,
-                                    cascade.reason))
-        self._write_lines(plan, lines)
-        return sum(line.count for line in lines)
-
-    def _values(self, cascade: Cascade, plan: Plan) -> dict[str, Any]:
-        row, policy = cascade.line.row, self.store.policy
-        return {
-            "root": plan.tree.root, "version": plan.tree.version, "run": plan.tree.run, "now": plan.now,
-            "id": cascade.workflow, "event": cascade.event, "sources": canonical(list(row.source)), "target": row.target,
-            "by": cascade.by, "reason": cascade.reason, "actor": plan.command.actor, "command": plan.command.id,
-            "origin": cascade.given.get("origin", ""), "sends": policy.sends, "lease": policy.lease,
-            "near": cascade.link == "children",
-        }
+    def damage(self) -> Iterable[Violation]:
+        """Damage of the file, and rows that refer to nothing."""
+        for (damage,) in self.connection.execute("PRAGMA quick_check(10)").fetchall():
+            if damage != "ok":
+                yield Violation("STORE", "", 0, "", str(damage))
+        for table, rowid, target, _ in self.connection.execute("PRAGMA foreign_key_check").fetchall():
+            yield Violation("STORE", "", 0, "", f"row {rowid} of {table} refers to a row of {target} that does not exist")

@@ -25,7 +25,7 @@ UPDATE tree SET run = ?, tasks = ? WHERE root = ?
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
        reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
        tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
-  FROM workflow WHERE id = ?1 AND run <= ?2 AND coalesce(until, ?2) >= ?2
+  FROM workflow WHERE id = :id AND run <= :run AND coalesce(until, :run) >= :run
 
 -- name: below
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
@@ -209,6 +209,9 @@ SELECT max(:since, coalesce((SELECT max(changed) + 1 FROM workflow), 0), coalesc
 
 -- name: names
 SELECT name, version FROM definition ORDER BY name, version
+
+-- name: store_id
+SELECT value FROM meta WHERE name = 'store'
 
 -- name: sizes
 SELECT (SELECT count(*) FROM workflow), (SELECT count(*) FROM task), (SELECT count(*) FROM delivery)

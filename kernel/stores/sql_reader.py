@@ -1,11 +1,10 @@
-"""What can be read of a SQLite store in a transaction: rows, definitions, and the work that waits."""
+"""What can be read of a store that speaks SQL, in a transaction: rows, definitions, and the work that waits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
-
-import apsw
 
 from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.outbox import hearing_of
@@ -17,10 +16,9 @@ from kernel.errors import quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT, KINDS
 from kernel.stores.audit import violations
-from kernel.stores.statements import statements
 
 if TYPE_CHECKING:
-    from kernel.stores.sqlite import SqliteStore
+    from kernel.stores.sql_store import SqlStore
 
 STATES = {kind.name: frozenset(kind.states) - {ABSENT} for kind in KINDS.values()}
 
@@ -29,12 +27,11 @@ def _never(value: int | None) -> int:
     return NEVER if value is None else value
 
 
-class SqliteReader:
-    """The reading half of a transaction."""
+class SqlReader(ABC):
+    """The reading half of a transaction. What a driver does is left to the store: five methods."""
 
-    def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
-        self.store, self.connection, self.sql = store, connection, statements()
-        self.cursor = connection.cursor()
+    def __init__(self, store: SqlStore[Any], sql: Mapping[str, str]) -> None:
+        self.store, self.sql = store, sql
         self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
         self.kept: dict[tuple[str, int], int] = {}
         """Of each workflow that was asked for as part of a run: the run that it is kept from, when that is an earlier one."""
@@ -42,26 +39,44 @@ class SqliteReader:
         """Of each workflow that was read: what an index holds of it, its state and its deadline."""
         self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
         self.stored: dict[str, tuple[int, int, int]] = {}
-        """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the file."""
+        """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the store."""
         self.line = 0
         self.wrote = False
         self.command_id = self.workflow_id = ""
 
-    def _rows(self, name: str, values: Any = ()) -> list[Any]:
-        return self.cursor.execute(self.sql[name], values).fetchall()
+    # ---- the driver --------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def rows(self, name: str, values: Any = ()) -> list[Any]:
+        """The rows that a statement gives."""
 
+    @abstractmethod
     def _run(self, name: str, values: Any) -> None:
-        self.wrote = True
-        self.cursor.execute(self.sql[name], values)
+        """Run a statement that writes."""
 
+    @abstractmethod
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
-        self.wrote = True
-        self.cursor.executemany(self.sql[name], rows)
+        """Run a statement that writes, for each of these rows of values."""
+
+    @abstractmethod
+    def _changed(self) -> int:
+        """How many rows the last statement wrote."""
+
+    @abstractmethod
+    def _insert(self, name: str, values: Any) -> int:
+        """Write a row; gives its number."""
+
+    def damage(self) -> Iterable[Violation]:
+        """What the engine itself finds wrong with its tables."""
+        return ()
 
     def store_id(self) -> str:
         """What was chosen at random when the store was made."""
-        ((value,),) = self.connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchall()
+        ((value,),) = self.rows("store_id")
         return str(value)
+
+    def prepared(self, key: int) -> Prepared:
+        """The definition of a key, ready to run."""
+        return self.store.prepared(self, key)
 
     # ---- rows from the database ------------------------------------------------------------------------------------------
     def read_ahead(self, subject: Subject) -> TreeRow | None:
@@ -69,7 +84,7 @@ class SqliteReader:
         self.ahead.clear()
         if subject.no is None:
             return None
-        rows = self._rows("subject", (subject.workflow, subject.no, root_of(subject.workflow)))
+        rows = self.rows("subject", (subject.workflow, subject.no, root_of(subject.workflow)))
         if not rows:
             return None
         row = rows[0]
@@ -87,7 +102,7 @@ class SqliteReader:
 
     def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
-        prepared = self.store.prepared(self.connection, definition)
+        prepared = self.prepared(definition)
         self.keys[id, run] = key, prepared
         self.indexed[id, run] = state, _never(deadline)
         if state not in STATES["workflow"]:
@@ -97,14 +112,14 @@ class SqliteReader:
 
     def workflow_rows(self, name: str, values: Any) -> list[WorkflowRow]:
         """The workflows that a statement finds."""
-        return [self._workflow(row) for row in self._rows(name, values)]
+        return [self._workflow(row) for row in self.rows(name, values)]
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow as part of a run, in which it may be kept from an earlier one."""
         ahead = self.ahead.pop((workflow_id, run), None)
         if ahead is not None:
             return cast(WorkflowRow, ahead)
-        rows = self._rows("workflow", (workflow_id, run))
+        rows = self.rows("workflow", {"id": workflow_id, "run": run})
         row = self._workflow(rows[0]) if rows else None
         if row is not None and row.run != run:
             self.keys[workflow_id, run], self.kept[workflow_id, run] = self.keys[workflow_id, row.run], row.run
@@ -124,7 +139,7 @@ class SqliteReader:
             return []
         key, prepared = known
         run = self.kept.get((workflow_id, run), run)
-        return [self._task(workflow_id, run, prepared, row) for row in self._rows(name, (key, *values))]
+        return [self._task(workflow_id, run, prepared, row) for row in self.rows(name, (key, *values))]
 
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
         no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed, *rest = row
@@ -156,46 +171,46 @@ class SqliteReader:
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
         """One outbox entry."""
-        rows = self._rows("delivery", (workflow_id, run, topic))
+        rows = self.rows("delivery", (workflow_id, run, topic))
         if not rows:
             return None
         found = self._delivery(rows[0])
-        found.hearing = hearing_of(self.store.prepared(self.connection, rows[0][14]), topic, None)
+        found.hearing = hearing_of(self.prepared(rows[0][14]), topic, None)
         return found
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""
-        past = [content for since, content in self._rows("archive_policies") if since <= now]
+        past = [content for since, content in self.rows("archive_policies") if since <= now]
         return self.store.hearing(past[-1])[1] if past else None
 
     def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
         """The store's own archive policies, each with the time from which it is in force."""
-        return [(since, self.store.hearing(content)[0]) for since, content in self._rows("archive_policies")]
+        return [(since, self.store.hearing(content)[0]) for since, content in self.rows("archive_policies")]
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:
         """Outbox entries by (workflow, run, topic)."""
         values = {"state": state, "id": after[0], "run": after[1], "topic": after[2], "limit": limit}
-        found = self._rows("deliveries", values) if workflow_id is None else self._rows(
+        found = self.rows("deliveries", values) if workflow_id is None else self.rows(
             "deliveries_of", {**values, "workflow": workflow_id})
         return [self._delivery(row) for row in found]
 
     def outboxes(self, root: str) -> list[DeliveryRow]:
         """Every delivery of a tree, of each of its runs."""
-        return [self._delivery(row) for row in self._rows("outboxes", {"root": root})]
+        return [self._delivery(row) for row in self.rows("outboxes", {"root": root})]
 
     def tombstone(self, root: str) -> Tombstone | None:
         """What stays of a tree that was purged."""
-        rows = self._rows("tombstone", (root,))
+        rows = self.rows("tombstone", (root,))
         return Tombstone(*rows[0]) if rows else None
 
     def purgeable(self, before: int, after: str, limit: int) -> list[str]:
         """The ids of roots that ended at this time or earlier, behind the id `after`."""
-        return [root for (root,) in self._rows("purgeable", {"before": before, "after": after, "limit": limit})]
+        return [root for (root,) in self.rows("purgeable", {"before": before, "after": after, "limit": limit})]
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
-        rows = self._rows("tree", (root,))
+        rows = self.rows("tree", (root,))
         return self._tree(rows[0]) if rows else None
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
@@ -205,26 +220,26 @@ class SqliteReader:
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
         """A JSON text."""
         known = self._key(workflow_id, run)
-        rows = self._rows("payload", (known[0], no, what)) if known is not None else []
+        rows = self.rows("payload", (known[0], no, what)) if known is not None else []
         return str(rows[0][0]) if rows else None
 
     def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:
         """A tree's history behind `after`, in order."""
         values = {"root": root, "workflow": workflow_id, "run": run, "after": after, "limit": limit}
-        return [HistoryRecord(*row) for row in self._rows("history", values)]
+        return [HistoryRecord(*row) for row in self.rows("history", values)]
 
     def lines_of(self, root: str, command_id: str) -> list[HistoryRecord]:
         """What a command did, line by line."""
-        return [HistoryRecord(*row) for row in self._rows("lines_of", (root, command_id))]
+        return [HistoryRecord(*row) for row in self.rows("lines_of", (root, command_id))]
 
     def recorded(self, root: str, command_id: str) -> Recorded | None:
         """What is kept of a command."""
-        rows = self._rows("recorded", (root, command_id))
+        rows = self.rows("recorded", (root, command_id))
         return Recorded(*rows[0]) if rows else None
 
     def has_records(self, before: int) -> bool:
         """Whether a command is recorded that is as old as that, or older."""
-        return bool(self._rows("has_records", (before,)))
+        return bool(self.rows("has_records", (before,)))
 
     def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
         """Workflows of their tree's present run, by id."""
@@ -235,12 +250,12 @@ class SqliteReader:
 
     def sizes(self) -> tuple[int, int, int]:
         """How many workflows, tasks and deliveries there are."""
-        workflows, tasks, deliveries = self._rows("sizes")[0]
+        workflows, tasks, deliveries = self.rows("sizes")[0]
         return workflows, tasks, deliveries
 
     def late(self, workflow_id: str) -> list[LateRecord]:
         """The late results of a workflow."""
-        return [LateRecord(*row) for row in self._rows("late", (workflow_id,))]
+        return [LateRecord(*row) for row in self.rows("late", (workflow_id,))]
 
     def backlog(self, now: int) -> Waiting:
         """What waits."""
@@ -253,23 +268,23 @@ class SqliteReader:
     # ---- definitions -----------------------------------------------------------------------------------------------------
     def definition(self, name: str, version: int | None) -> Prepared | None:
         """A registered definition; the latest one when no version is asked for."""
-        rows = self._rows("latest_definition", (name,)) if version is None else self._rows(
+        rows = self.rows("latest_definition", (name,)) if version is None else self.rows(
             "definition_of_version", (name, version))
-        return self.store.prepared(self.connection, rows[0][0]) if rows else None
+        return self.prepared(rows[0][0]) if rows else None
 
     def names(self) -> dict[str, tuple[int, ...]]:
         """The registered definitions: name and versions."""
         found: dict[str, tuple[int, ...]] = {}
-        for name, version in self._rows("names"):
+        for name, version in self.rows("names"):
             found[name] = (*found.get(name, ()), version)
         return found
 
     def _due(self, name: str, now: int, limit: int, **values: Any) -> list[Any]:
         """What a statement finds due, by the clock or by its tree's last time."""
         if self.store.latest is None:
-            ((self.store.latest,),) = self._rows("latest_time")
+            ((self.store.latest,),) = self.rows("latest_time")
         self.store.latest = max(self.store.latest, now)
-        return self._rows(name, {"now": now, "horizon": self.store.latest, "limit": limit, **values})
+        return self.rows(name, {"now": now, "horizon": self.store.latest, "limit": limit, **values})
 
     # ---- work --------------------------------------------------------------------------------------------------------------
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:

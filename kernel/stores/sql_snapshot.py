@@ -1,4 +1,4 @@
-"""The rows of one tree as a decision asks for them, read from SQLite in the transaction that will write the plan."""
+"""The rows of one tree as a decision asks for them, read in the transaction that will write the plan."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 
 if TYPE_CHECKING:
-    from kernel.stores.sqlite_transaction import SqliteTransaction
+    from kernel.stores.sql_transaction import SqlTransaction
 
 
-class SqliteSnapshot:
+class SqlSnapshot:
     """The rows of one tree in its present run. Every answer is made anew from the database."""
 
-    def __init__(self, transaction: SqliteTransaction, subject: Subject) -> None:
+    def __init__(self, transaction: SqlTransaction, subject: Subject) -> None:
         self.transaction, self.policy = transaction, transaction.store.policy
         self.root = root_of(subject.workflow)
         self.row = transaction.read_ahead(subject) or transaction.tree(self.root)

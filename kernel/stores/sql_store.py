@@ -1,0 +1,125 @@
+"""What the stores that speak SQL share: connections that nobody uses just now, and definitions that were read once."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from kernel.core.archive import ArchivePolicy, Hearing, compiled
+from kernel.core.content import from_content, policy_from_content
+from kernel.core.records import Policy, Prepared, prepare
+from kernel.core.structure import compile_definition
+from kernel.engine.reading import damaged, loaded
+from kernel.engine.zones import offsets
+from kernel.errors import InvalidDefinition, StoreUnavailable, quoted
+
+if TYPE_CHECKING:
+    from kernel.stores.sql_reader import SqlReader
+
+Connection = TypeVar("Connection")
+
+
+class SqlStore(ABC, Generic[Connection]):
+    """A store whose connections are of one driver; used by one process."""
+
+    place: str
+    """What a message calls it."""
+
+    def __init__(self, policy: Policy | None) -> None:
+        """`policy` says how deliveries are tried."""
+        self.policy = policy or Policy()
+        self._idle: list[Connection] = []
+        self._prepared: dict[int, Prepared] = {}
+        self.numbers: dict[Prepared, int] = {}
+        """The row number of each definition that was read."""
+        self._hearings: dict[str, tuple[ArchivePolicy, Hearing]] = {}
+        self._process = os.getpid()
+        self.latest: int | None = None
+        """The latest time that this process has seen; None before it has looked for work."""
+        self.closed = False
+
+    # ---- connections ---------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def _connect(self) -> Connection:
+        """A new connection."""
+
+    @abstractmethod
+    def _is_clean(self, connection: Connection) -> bool:
+        """Whether it is open, and no transaction is under way on it."""
+
+    @abstractmethod
+    def _drop(self, connection: Connection) -> None:
+        """Close a connection, whatever state it is in."""
+
+    def check_usable(self) -> None:
+        """Raises StoreUnavailable when the store is closed, or another process opened it."""
+        if self.closed:
+            raise StoreUnavailable(f"using {quoted(self.place)}", why="the kernel was closed", hint="open it again")
+        if os.getpid() != self._process:
+            raise StoreUnavailable(f"using {quoted(self.place)}", why="it was opened by the parent process before a fork",
+                                   hint="open a kernel of its own in each process")
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection of this process, for one transaction or one question about the engine."""
+        connection = self.take()
+        try:
+            yield connection
+        finally:
+            self.put_back(connection)
+
+    def take(self) -> Connection:
+        """A connection that nobody else uses, until it is put back."""
+        self.check_usable()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def put_back(self, connection: Connection) -> None:
+        """Keep a clean connection for the next transaction; close any other."""
+        if self._is_clean(connection) and not self.closed and os.getpid() == self._process:
+            self._idle.append(connection)
+        else:
+            self._drop(connection)
+
+    def close(self) -> None:
+        """Close every connection that is not in use; those in use are closed when their transaction ends."""
+        self.closed = True
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._drop(self._idle.pop())
+
+    # ---- definitions, once read ------------------------------------------------------------------------------------------
+    def prepared(self, reader: SqlReader, key: int) -> Prepared:
+        """The definition of a key, ready to run; definitions never change, so each is read once."""
+        found = self._prepared.get(key)
+        if found is None:
+            ((digest, content),) = reader.rows("definition_by_key", (key,))
+            try:
+                definition = compile_definition(from_content(loaded(str(content))))
+            except InvalidDefinition as error:
+                raise damaged(f"definition number {key}", error.why) from error
+            if definition.digest != digest:
+                raise damaged(f"definition number {key}", "its content is not that of its digest")
+            found = self._prepared[key] = prepare(definition, offsets)
+            self.numbers[found] = key
+        return found
+
+    def hearing(self, content: str) -> tuple[ArchivePolicy | None, Hearing | None]:
+        """An archive policy of the store itself, as it was given and ready to decide by."""
+        if not content:
+            return None, None
+        found = self._hearings.get(content)
+        if found is None:
+            try:
+                policy = policy_from_content(loaded(content))
+            except InvalidDefinition as error:
+                raise damaged("the archive policy of the store", error.why) from error
+            found = self._hearings[content] = policy, compiled(policy, offsets)
+        return found

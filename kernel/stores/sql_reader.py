@@ -32,7 +32,8 @@ class SqlReader(ABC):
 
     def __init__(self, store: SqlStore[Any], sql: Mapping[str, str]) -> None:
         self.store, self.sql = store, sql
-        self.keys: dict[tuple[str, int], tuple[int, Prepared]] = {}
+        self.keys: dict[tuple[str, int], int] = {}
+        self.known: dict[tuple[str, int], Prepared] = {}
         self.kept: dict[tuple[str, int], int] = {}
         """Of each workflow that was asked for as part of a run: the run that it is kept from, when that is an earlier one."""
         self.indexed: dict[tuple[str, int], tuple[str, int]] = {}
@@ -103,7 +104,7 @@ class SqlReader(ABC):
     def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
         prepared = self.prepared(definition)
-        self.keys[id, run] = key, prepared
+        self.keys[id, run], self.known[id, run] = key, prepared
         self.indexed[id, run] = state, _never(deadline)
         if state not in STATES["workflow"]:
             raise damaged(f"workflow {quoted(id)}", f"its state is {quoted(state)}")
@@ -123,23 +124,16 @@ class SqlReader(ABC):
         row = self._workflow(rows[0]) if rows else None
         if row is not None and row.run != run:
             self.keys[workflow_id, run], self.kept[workflow_id, run] = self.keys[workflow_id, row.run], row.run
+            self.known[workflow_id, run] = row.prepared
         return row
-
-    def _key(self, workflow_id: str, run: int) -> tuple[int, Prepared] | None:
-        """The row number and the definition of a workflow."""
-        known = self.keys.get((workflow_id, run))
-        if known is None and self.workflow(workflow_id, run) is not None:
-            known = self.keys[workflow_id, run]
-        return known
 
     def task_rows(self, name: str, workflow_id: str, run: int, *values: Any) -> list[TaskRow]:
         """The tasks of a workflow that a statement finds."""
-        known = self._key(workflow_id, run)
-        if known is None:
+        place = workflow_id, run
+        if place not in self.known and self.workflow(workflow_id, run) is None:
             return []
-        key, prepared = known
-        run = self.kept.get((workflow_id, run), run)
-        return [self._task(workflow_id, run, prepared, row) for row in self.rows(name, (key, *values))]
+        rows, run = self.rows(name, (self.keys[place], *values)), self.kept.get(place, run)
+        return [self._task(workflow_id, run, self.known[place], row) for row in rows]
 
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
         no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed, *rest = row
@@ -166,7 +160,7 @@ class SqlReader(ABC):
         topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, key, id, run = row[:14]
         if state not in STATES["delivery"]:
             raise damaged(f"delivery {quoted(topic)} of workflow {quoted(id)}", f"its state is {quoted(state)}")
-        self.keys.setdefault((id, run), (key, None))  # type: ignore[arg-type]
+        self.keys[id, run] = key
         return DeliveryRow(id, run, topic, state, attempt, claims, due, _never(expires), proof, error, changed, sends, lease)
 
     def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
@@ -219,8 +213,10 @@ class SqlReader(ABC):
 
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
         """A JSON text."""
-        known = self._key(workflow_id, run)
-        rows = self.rows("payload", (known[0], no, what)) if known is not None else []
+        place = workflow_id, run
+        if place not in self.keys and self.workflow(workflow_id, run) is None:
+            return None
+        rows = self.rows("payload", (self.keys[place], no, what))
         return str(rows[0][0]) if rows else None
 
     def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:

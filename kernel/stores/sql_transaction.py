@@ -143,21 +143,21 @@ class SqlTransaction(SqlReader):
             self._run_many("insert_task", (self._new_task(task) for task in plan.created_tasks))
         for w in plan.workflows:
             place = w.id, run
-            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place][0])
+            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place])
             if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
                 self._run("update_workflow_in_place", rest)
             else:
                 self._run("update_workflow", (w.state, _maybe(w.deadline), *rest))
         for t in plan.tasks:
-            self._run("update_task", (*_columns(t), self.keys[t.workflow, run][0], t.no))
+            self._run("update_task", (*_columns(t), self.keys[t.workflow, run], t.no))
         for d in plan.created_deliveries:
-            self._run("insert_delivery", (self.keys[d.workflow, d.run][0], d.topic, d.state, d.attempt, d.claims, d.due,
+            self._run("insert_delivery", (self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due,
                                           _maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
         for d in plan.deliveries:
             self._run("update_delivery", (d.state, d.attempt, d.claims, d.due, _maybe(d.expires), d.proof, d.error, d.changed,
-                                          self.keys[d.workflow, d.run][0], d.topic))
+                                          self.keys[d.workflow, d.run], d.topic))
         for p in plan.payloads:
-            key = self.keys[p.workflow, run][0]
+            key = self.keys[p.workflow, run]
             if p.text is None:
                 self._run("drop_payload", (key, p.no, p.what))
             else:
@@ -168,7 +168,7 @@ class SqlTransaction(SqlReader):
         key = self._insert("insert_workflow", (
             w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, self.store.numbers[w.prepared],
             w.started, w.changed, _maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
-        self.keys[w.id, w.run] = key, w.prepared
+        self.keys[w.id, w.run], self.known[w.id, w.run] = key, w.prepared
         return key
 
     def _reopen(self, plan: Plan) -> None:
@@ -178,21 +178,21 @@ class SqlTransaction(SqlReader):
         """
         tree, command = plan.tree, plan.command
         if plan.aside:
-            keys = canonical([self.keys[row.id, row.run][0] for row in plan.aside])
+            keys = canonical([self.keys[row.id, row.run] for row in plan.aside])
             values = {"root": tree.root, "version": tree.version, "run": tree.run, "now": plan.now, "keys": keys,
                       "by": command.name, "actor": command.actor, "command": command.id}
             self._insert_lines("aside_workflow_history", values)
             self._insert_lines("aside_task_history", values)
             self._run("leave", {"keys": keys, "until": tree.run - 1})
         for begun in plan.reopened:
-            old = self.keys[begun.workflow.id, begun.was][0]
+            old = self.keys[begun.workflow.id, begun.was]
             self._run("leave", {"keys": canonical([old]), "until": tree.run - 1})
             places = {"old": old, "new": self._create(begun.workflow), "again": canonical(begun.again)}
             for name in ("keep_tasks", "keep_payloads"):
                 self._run(name, places)
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
-        return (self.keys[t.workflow, t.run][0], t.no, t.mode, *_columns(t))
+        return (self.keys[t.workflow, t.run], t.no, t.mode, *_columns(t))
 
     def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:
         """Move every row behind the link: history, the outbox, then the rows. Gives (ended, canceled, deliveries)."""
@@ -229,7 +229,7 @@ class SqlTransaction(SqlReader):
 
     def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
         """Move the anchor's own tasks; gives how many."""
-        row, key = cascade.line.row, self.keys[cascade.workflow, plan.tree.run][0]
+        row, key = cascade.line.row, self.keys[cascade.workflow, plan.tree.run]
         lines = []
         for source in sorted(row.source):
             self._run("cascade_task_own", (row.target, plan.now, key, source))

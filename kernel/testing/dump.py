@@ -10,6 +10,7 @@ from kernel.core.records import OWN, WorkflowRow, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import HistoryRecord, Store, Transaction
 from kernel.errors import quoted
+from kernel.spec.language import NEVER
 
 
 class WorkflowFacts(NamedTuple):
@@ -96,6 +97,11 @@ class Definitions(dict[str, Definition]):
             self[row.id] = row.prepared.definition
 
 
+def _bounded(values: tuple[Any, ...]) -> Iterable[Any]:
+    """The values; all times from NEVER on are one."""
+    return (min(value, NEVER) if isinstance(value, int) else value for value in values)
+
+
 def _tree(transaction: Transaction, root: str, definitions: Definitions) -> TreeDump | None:
     tree = transaction.tree(root)
     if tree is None:
@@ -107,9 +113,9 @@ def _tree(transaction: Transaction, root: str, definitions: Definitions) -> Tree
             definitions.learn(row)
     for row in transaction.below(root, tree.run):
         definitions.learn(row)
-        workflows[row.id] = WorkflowFacts._make(_workflow(row))
+        workflows[row.id] = WorkflowFacts._make(_bounded(_workflow(row)))
         for task in transaction.tasks(row.id, tree.run):
-            tasks[row.id, task.no] = TaskFacts._make(_task(task))
+            tasks[row.id, task.no] = TaskFacts._make(_bounded(_task(task)))
     return TreeDump(tree.run, tree.version, tree.clock, workflows, tasks, {})
 
 
@@ -120,7 +126,7 @@ def dumped(store: Store, roots: Iterable[str], definitions: Definitions) -> Dump
         found = {root: tree for root, tree in read.items() if tree is not None}
         for row in transaction.deliveries(None, None, ("", 0, ""), EVERYTHING):
             if (tree := found.get(root_of(row.workflow))) is not None:
-                tree.deliveries[row.workflow, row.run, row.topic] = DeliveryFacts._make(_delivery(row))
+                tree.deliveries[row.workflow, row.run, row.topic] = DeliveryFacts._make(_bounded(_delivery(row)))
     return found
 
 

@@ -30,6 +30,9 @@ class Stores(Protocol):
     def reopen(self, store: Store) -> Store:
         """What a new process finds after the one that had `store` open was killed."""
 
+    def beside(self, store: Store) -> Store:
+        """Another way to the same data, as another process has it; whoever asked for it closes it."""
+
     def remove(self, store: Store) -> None:
         """Let go of a store and of what it kept."""
 
@@ -45,6 +48,10 @@ class MemoryStores:
 
     def reopen(self, store: Store) -> Store:
         """The same store: it has no process of its own."""
+        return store
+
+    def beside(self, store: Store) -> Store:
+        """The same store: only its own process can use it."""
         return store
 
     def remove(self, store: Store) -> None:
@@ -69,6 +76,10 @@ class SqliteStores:
     def reopen(self, store: Store) -> Store:
         """The same file through new connections."""
         store.close()
+        return self.beside(store)
+
+    def beside(self, store: Store) -> Store:
+        """The same file through connections of its own."""
         return SqliteStore(_path(store), policy=POLICY)
 
     def remove(self, store: Store) -> None:

@@ -15,9 +15,9 @@ import kernel
 from kernel.engine.kernel import Kernel
 from kernel.engine.relay import RelayOptions
 from kernel.errors import InvalidInput, KernelError, quoted
+from kernel.testing.corpus import TEXTS, THINGS, VALUES
 from kernel.testing.lockstep import answered
 from tests.hostile.conftest import LEAF
-from tests.hostile.corpus import TEXTS, THINGS, VALUES
 from tests.stores.stand import STORES, Stand, stand
 
 OPTIONS = {"command_id": None, "reason": "", "actor": None}

@@ -13,7 +13,7 @@ import kernel
 from kernel.core.checks import LIMITS
 from kernel.engine.entities import EPOCH
 from kernel.errors import InvalidDefinition, InvalidInput
-from tests.hostile.corpus import TEXTS
+from kernel.testing.corpus import TEXTS
 from tests.stores.stand import Stand
 
 MEGABYTE = 1024 * 1024

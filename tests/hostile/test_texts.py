@@ -11,10 +11,10 @@ from kernel.core.plan import Subject
 from kernel.engine.document import checked_document
 from kernel.errors import InvalidDefinition, InvalidInput, KernelError
 from kernel.sinks.directory import DirectoryArchive
+from kernel.testing.corpus import TEXTS
 from kernel.testing.lockstep import answered
 from kernel.testing.sinks import MemoryArchive
 from tests.hostile.conftest import LEAF
-from tests.hostile.corpus import TEXTS
 from tests.stores.stand import STORES, Stand, new_store, stand
 
 TAKEN = {

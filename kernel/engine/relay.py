@@ -17,7 +17,7 @@ from kernel.engine.document import document
 from kernel.engine.explain import delivery_id
 from kernel.engine.faults import FaultPoint
 from kernel.engine.sinks import Parcel, Sink
-from kernel.errors import GuardRefused, NoSuchTransition, Refused
+from kernel.errors import GuardRefused, NoSuchTransition, NotFound, Refused
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import in_schedule
 
@@ -139,17 +139,17 @@ class Relay:
                 (row,) = kernel.apply(transaction, kernel.command(
                     "CLAIM", subject, given={"anyway": int(now)}, actor="relay"))[1].deliveries
                 kernel.faults(FaultPoint.BEFORE_COMMIT, "CLAIM")
-        except Refused as refused:
+        except (Refused, NotFound) as refused:
             if isinstance(refused, GuardRefused) and refused.guard == in_schedule.name:
                 self._defer(subject)
                 deferred.append(subject)
-            return None  # or another relay was faster
+            return None  # or another relay was faster, and then its tree may have been purged
         kernel.faults(FaultPoint.AFTER_COMMIT, "CLAIM")
         return row
 
     def _defer(self, subject: Subject) -> None:
         """Let a delivery wait for the window of its topic."""
-        with suppress(Refused):
+        with suppress(Refused, NotFound):
             self.kernel.commit(self.kernel.command("DEFER", subject, actor="relay"))
 
     def _carry(self, row: DeliveryRow) -> Outcome:
@@ -185,7 +185,7 @@ class Relay:
                 return Outcome(name, "PENDING", error=result.error, retry_in=delay / MICROSECONDS)
             kernel.commit(kernel.command("BURY", subject, given={**held, "error": result.error}, actor="relay"))
             return Outcome(name, "DEAD", error=result.error)
-        except (GuardRefused, NoSuchTransition) as fenced:
+        except (GuardRefused, NoSuchTransition, NotFound) as fenced:
             return Outcome(name, "FENCED", error=fenced.why)
 
     def _delay(self, attempt: int) -> int:

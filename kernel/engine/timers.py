@@ -8,7 +8,7 @@ from attrs import frozen
 
 from kernel.engine.outcomes import forget
 from kernel.engine.ports import Timer
-from kernel.errors import Refused
+from kernel.errors import NotFound, Refused
 
 if TYPE_CHECKING:
     from kernel.engine.kernel import Kernel
@@ -57,7 +57,7 @@ over, a delivery without attempts is dead."""
 
 
 def fire(kernel: Kernel, timer: Timer) -> bool:
-    """Give one command of the clock. Somebody may have been faster: then the refusal is the right answer."""
+    """Give one command of the clock. Somebody may have been faster, or have purged it: then it is refused, and rightly so."""
     lost = {"claims": -1, "error": "the relay that held it did not come back", "delay": 0}
     reasons = {"EXPIRE": "its time ran out", "ELAPSE": "its wait is over", "TIME_OUT": "its deadline passed"}
     for name in (timer.command, *INSTEAD.get(timer.command, ())):
@@ -65,7 +65,7 @@ def fire(kernel: Kernel, timer: Timer) -> bool:
             kernel.commit(kernel.command(
                 name, timer.subject, given=lost if timer.command == "RELEASE" else None,
                 reason=reasons.get(timer.command, ""), actor="clock"))
-        except Refused:
+        except (Refused, NotFound):
             continue
         return True
     return False

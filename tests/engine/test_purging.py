@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import kernel
 from kernel.core.archive import ArchivePolicy
 from kernel.engine.courier import Failed
+from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.sinks import Parcel
 from kernel.sinks.callable import CallableSink
@@ -376,4 +378,83 @@ def test_a_purge_that_fails_leaves_everything(k: Kernel, each: Stand) -> None:
         with pytest.raises(RuntimeError):
             purge()
         assert (k.tree("w"), k.tree("w", run=1), k.history("w", below=True), k.deliveries()) == before
+    assert k.audit().clean
+
+
+# ---- others who were at work on it --------------------------------------------------------------------------------------
+class Meddling:
+    """An archive that does something else while it holds the first parcel."""
+
+    owes = MemoryArchive.owes
+
+    def __init__(self, inner: MemoryArchive, meddle: Callable[[], object]) -> None:
+        self.inner, self.meddle = inner, [meddle]
+
+    def deliver(self, parcel: Parcel) -> str:
+        """Once."""
+        while self.meddle:
+            self.meddle.pop()()
+        return self.inner.deliver(parcel)
+
+    def read_back(self, parcel: Parcel) -> Iterator[bytes] | None:
+        """As the archive does."""
+        return self.inner.read_back(parcel)
+
+
+def test_a_relay_finds_the_next_tree_purged(each: Stand, k: Kernel, archive: MemoryArchive) -> None:
+    """What it had found due was delivered and purged by others meanwhile: it goes on with what is left."""
+    define(k)
+    for name in ("w1", "w2"):
+        ended(k, name)
+
+    def meddle() -> None:
+        k.deliver()
+        k.purge("w2")
+
+    settled = with_sink(each, Meddling(archive, meddle)).deliver()
+    assert [outcome.state for outcome in settled.outcomes] == ["DELIVERED"]
+    assert {d.state for d in k.deliveries()} == {"DELIVERED"}
+    assert k.get("w2").purged is not None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_relay_that_comes_back_to_a_purged_tree(each: Stand, k: Kernel, archive: MemoryArchive, fails: bool) -> None:
+    """Its lease had run out, another relay delivered, and the tree is gone: it is told so, whatever its sink did."""
+    k.register(kernel.WorkflowDef("one", tasks=[Task("x")], topics=("archive",)))
+    k.start("one", workflow_id="w")
+    k.terminate("w")
+
+    def meddle() -> None:
+        each.clock.advance(DAY)
+        k.tick()
+        each.clock.advance(DAY)
+        k.deliver()
+        k.purge("w")
+        if fails:
+            raise OSError("no space left")
+
+    (outcome,) = with_sink(each, Meddling(archive, meddle)).deliver().outcomes
+    assert outcome.state == "FENCED"
+    assert "purge" in outcome.error
+
+
+def test_a_timer_of_a_purged_tree(each: Stand, k: Kernel) -> None:
+    """What a tick had found due is gone when its turn comes: it goes on with what is left."""
+    k.register(kernel.WorkflowDef("one", tasks=[Task("x", lease=5.0)], topics=("archive",)))
+    for name in ("w1", "w2", "w3"):
+        k.start("one", workflow_id=name)
+        k.poll("x")
+    each.clock.advance(10.0)
+
+    def hook(point: FaultPoint, command: str) -> None:
+        if point is FaultPoint.AFTER_COMMIT and command == "EXPIRE" and k.find(state="RUNNING", name="one").items:
+            for name in ("w2", "w3"):
+                with suppress(kernel.Refused):
+                    k.terminate(name)
+            k.deliver()
+            k.purge("w2")
+
+    ticked = Kernel(each.store, clock=each.clock, faults=hook).tick()
+    assert ticked.expired == 1
+    assert k.get("w2").purged is not None
     assert k.audit().clean

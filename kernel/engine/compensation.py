@@ -36,14 +36,16 @@ class Compensation:
         self.kernel = kernel
 
     def deliver(self, parcel: Parcel) -> str:
-        """Start the failure workflow, or find it started."""
+        """Start the failure workflow, or find it started; it may even be over and purged."""
         kernel, origin, run = self.kernel, parcel.workflow_id, parcel.run
+        own = compensation_id(kernel.store.id, origin, run)
         with kernel.store.transaction(write=False) as transaction:
             name, given = _origin(transaction, origin, run)
+            if transaction.tombstone(own) is not None:
+                return own
         reason = f"run {run} of workflow {origin} is {given['failureStatus']}"
         return kernel.start(
-            name, input=given, workflow_id=compensation_id(kernel.store.id, origin, run), actor="relay",
-            reason=reason[:inputs.LONGEST_REASON]).id
+            name, input=given, workflow_id=own, actor="relay", reason=reason[:inputs.LONGEST_REASON]).id
 
 
 def _origin(transaction: Transaction, workflow_id: str, run: int) -> tuple[str, dict[str, Any]]:

@@ -99,6 +99,27 @@ def test_a_relay_that_dies_starts_it_once(each: Stand, k: Kernel, clock: ManualC
     assert {d.state for d in k.deliveries()} == {"DELIVERED"}
 
 
+def test_it_was_over_and_purged_before_its_relay_came_back(each: Stand, k: Kernel, clock: ManualClock) -> None:
+    """Killed after it was started; when the next relay comes it has ended and was purged. It is not started again."""
+    define(k)
+    k.terminate("w")
+    crashes = Crashes()
+    crashes.arm(FaultPoint.SENT, 0)
+    with pytest.raises(ProcessCrash):
+        each.kernel(faults=crashes).deliver()
+    name = compensation_id(each.store.id, "w", 1)
+    k.terminate(name)
+    k.purge(name, unarchived=True)
+    clock.advance(61.0)
+    k.tick()
+    clock.advance(61.0)
+    (outcome,) = k.deliver().outcomes
+    assert (outcome.state, outcome.proof) == ("DELIVERED", f"receipt:{name}")
+    assert k.get("w").state == "TERMINATED"
+    with pytest.raises(kernel.NotFound, match="purged"):
+        k.get(name)
+
+
 def test_a_failure_workflow_that_nobody_knows(k: Kernel, clock: ManualClock) -> None:
     """The delivery keeps the error and waits; it goes through as soon as the definition is there."""
     define(k, failure_workflow="later")

@@ -37,6 +37,15 @@ def must_end(definition: WorkflowDef, states: Sequence[str]) -> str:
     return "every task is closed" if not any(state in OPEN for state in states) else ""
 
 
+def asked_for(definition: WorkflowDef, state: str) -> set[str]:
+    """The topics that a workflow in this state owes a delivery to, but for that of its failure workflow."""
+    wanted = set() if state in LIVE else set(definition.topics)
+    policy = definition.archive
+    if policy is not None and (policy.off or (policy.unsuccessful_only and state == "COMPLETED")):
+        wanted.discard("archive")
+    return wanted
+
+
 @frozen(eq=False)
 class Tree:
     """One tree to be checked: what a store keeps of it, and the definitions of its workflows."""
@@ -74,10 +83,7 @@ class Tree:
         there = {topic for owner, run, topic in self.dump.deliveries if (owner, run) == (name, workflow.run)}
         yield from self._compensation(name, workflow, definition, COMPENSATION in there)
         there.discard(COMPENSATION)
-        wanted = set() if workflow.state in LIVE else set(definition.topics)
-        policy = definition.archive
-        if policy is not None and (policy.off or (policy.unsuccessful_only and workflow.state == "COMPLETED")):
-            wanted.discard("archive")
+        wanted = asked_for(definition, workflow.state)
         if there != wanted:
             yield f"INV-03: {name} is {workflow.state} and has deliveries {sorted(there)}, not {sorted(wanted)}"
 

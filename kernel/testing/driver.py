@@ -20,7 +20,7 @@ from kernel.testing.checks import LIVE
 from kernel.testing.inventory import chosen
 from kernel.testing.named import NAMED, LostPoll
 from kernel.testing.pool import INPUTS, NESTED, POOL, TYPES
-from kernel.testing.reopening import Reopening
+from kernel.testing.purging import Purging
 from kernel.testing.sinks import Behaviour
 from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE
 
@@ -33,7 +33,7 @@ FAULTS = tuple(SINK_FAULTS)
 POINTS = tuple(FaultPoint)
 
 
-class Driver(Reopening):
+class Driver(Purging):
     """Gives commands, each with the answer that it should get."""
 
     # ---- workflows --------------------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ class Driver(Reopening):
         self.roots.append(name)
         self.register(definition)
         text = chosen(INPUTS, input)
-        self._command(NAMED * (input % 2), f"start {name} from {definition.name!r} with input {text}",
+        self._command(NAMED * (input % 2), name, f"start {name} from {definition.name!r} with input {text}",
                      lambda **id: self.kernel.start(definition.name, input=text, workflow_id=name, **id))
 
     def start_nested(self, which: int, input: int) -> None:
@@ -76,7 +76,7 @@ class Driver(Reopening):
     def pause_one(self, name: str, number: int = 0) -> None:
         """Pause this workflow."""
         expect = {"RUNNING": "applied", "PAUSED": "no-op"}.get(self.workflow(name).state, "refused")
-        self._command(number, f"pause {name}", lambda **id: self.kernel.pause(name, **id), expect=expect,
+        self._command(number, name, f"pause {name}", lambda **id: self.kernel.pause(name, **id), expect=expect,
                       effect=self._leads_to(name, "PAUSED"))
 
     def resume(self, number: int) -> None:
@@ -94,7 +94,7 @@ class Driver(Reopening):
             if self.workflow(name).state == "PAUSED":
                 yield f"answer: {name} is still PAUSED"
 
-        self._command(number, f"resume {name}", lambda **id: self.kernel.resume(name, **id), expect=expect, effect=effect)
+        self._command(number, name, f"resume {name}", lambda **id: self.kernel.resume(name, **id), expect=expect, effect=effect)
 
     def terminate(self, number: int) -> None:
         """Terminate any workflow of any tree."""
@@ -104,7 +104,7 @@ class Driver(Reopening):
         """Terminate this workflow."""
         state = self.workflow(name).state
         expect = "applied" if state in LIVE else "no-op" if state == "TERMINATED" else "refused"
-        self._command(number, f"terminate {name}", lambda **id: self.kernel.terminate(name, reason="enough", **id),
+        self._command(number, name, f"terminate {name}", lambda **id: self.kernel.terminate(name, reason="enough", **id),
                       expect=expect, effect=self._leads_to(name, "TERMINATED"))
 
     def signal(self, number: int) -> None:
@@ -123,7 +123,7 @@ class Driver(Reopening):
             if now.state != "COMPLETED" and not now.signalled and self.workflow(name).state in LIVE:
                 yield f"answer: {name} {ref} was signalled and is {now.state}"
 
-        self._command(number, f"signal {name} {ref}", lambda **id: self.kernel.signal(name, ref, output={"n": 1}, **id),
+        self._command(number, name, f"signal {name} {ref}", lambda **id: self.kernel.signal(name, ref, output={"n": 1}, **id),
                       expect="applied" if allowed else "refused", effect=effect)
 
     def skip(self, number: int) -> None:
@@ -137,7 +137,7 @@ class Driver(Reopening):
             if self.task(name, no).state != "SKIPPED":
                 yield f"answer: {name} {ref} should be SKIPPED; it is {self.task(name, no).state}"
 
-        self._command(number, f"skip {name} {ref}", lambda **id: self.kernel.skip(name, ref, **id),
+        self._command(number, name, f"skip {name} {ref}", lambda **id: self.kernel.skip(name, ref, **id),
                       expect="applied" if state in ("PENDING", "SCHEDULED") else "refused", effect=effect)
 
     # ---- workers ------------------------------------------------------------------------------------------------------------
@@ -188,7 +188,8 @@ class Driver(Reopening):
     def _on_lease(self, number: int, what: str, lease: Lease, call: Callable[..., Applied], state: str) -> None:
         held = self.holds(lease)
         self.tally.fired[STALE] += not held
-        self._command(number, f"{what} {lease.workflow_id} {lease.ref} under hand-out {lease.handouts}", call,
+        name = lease.workflow_id
+        self._command(number, name, f"{what} {name} {lease.ref} under hand-out {lease.handouts}", call,
                       expect="applied" if held else "fenced", effect=self._ends_as(lease, state))
 
     def complete(self, number: int) -> None:
@@ -324,7 +325,7 @@ class Driver(Reopening):
         name, topic, facts = chosen((number % 4 != 3 and dead) or places, number)
         expect = {"DEAD": "applied", "PENDING": "no-op"}.get(facts.state, "refused")
         entry = f"{name}#{facts.run}:{topic}"
-        self._command(number, f"redrive {entry}", lambda **id: self.kernel.redrive(entry, **id), expect=expect)
+        self._command(number, name, f"redrive {entry}", lambda **id: self.kernel.redrive(entry, **id), expect=expect)
 
     def crash(self, point: int, passes: int) -> None:
         """Arm a crash: the process will be killed when it passes this point."""

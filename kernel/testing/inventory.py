@@ -52,7 +52,7 @@ class Inventory(World):
     @property
     def room(self) -> bool:
         """Whether another tree may start."""
-        return len(self.roots) < MOST_TREES
+        return len(self.dump) < MOST_TREES
 
     @property
     def lively(self) -> bool:

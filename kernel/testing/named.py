@@ -10,7 +10,8 @@ from typing import Any
 
 from attrs import define
 
-from kernel.engine.entities import Applied, Lease, NotApplied, Workflow
+from kernel.core.records import root_of
+from kernel.engine.entities import Applied, Lease, NotApplied, Purged, Workflow
 from kernel.engine.faults import FaultPoint
 from kernel.engine.outcomes import Outcome
 from kernel.testing.inventory import Inventory, chosen
@@ -25,6 +26,7 @@ class Named:
     """A command that was given under an id: whether it was applied, and its answer, where one came."""
 
     id: str
+    root: str
     text: str
     call: Call
     expect: str
@@ -56,8 +58,8 @@ class Ids(Inventory):
         self.named: list[Named] = []
         self.lost: list[LostPoll] = []
 
-    def _command(self, number: int, text: str, call: Call, **options: Any) -> None:
-        """Give a command; for large numbers under an id of ours, so that it can be repeated and asked for."""
+    def _command(self, number: int, workflow: str, text: str, call: Call, **options: Any) -> None:
+        """Give a command to a workflow; for large numbers under an id of ours, so that it can be repeated and asked for."""
         if number < NAMED:
             self.act(text, call, **options)
             return
@@ -66,7 +68,7 @@ class Ids(Inventory):
         answer = self.act(text, lambda: call(command_id=name), **options)
         if answer is not None or self.killed is not None:
             applied = answer is not None or self.was_committed
-            self.named.append(Named(name, text, call, options.get("expect", "applied"), applied, answer))
+            self.named.append(Named(name, root_of(workflow), text, call, options.get("expect", "applied"), applied, answer))
 
     @property
     def was_committed(self) -> bool:
@@ -115,8 +117,8 @@ class Ids(Inventory):
         before = self.dump
 
         def outcomes() -> list[Outcome]:
-            found = [self.kernel.outcome(asked.id, workflow_id=root) for root in self.roots]
-            return [each for each in found if not isinstance(each, NotApplied)]
+            found = [self.kernel.outcome(asked.id, workflow_id=root) for root in {**self.dump, asked.root: None}]
+            return [each for each in found if not isinstance(each, NotApplied | Purged)]
 
         def effect(found: list[Outcome]) -> Iterator[str]:
             if self.dump != before:

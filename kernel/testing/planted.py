@@ -15,7 +15,7 @@ from attrs import frozen
 from kernel.core.archive import COMPENSATION
 from kernel.core.plan import Command, Plan, Subject, Tally
 from kernel.core.program import Program, compile_program
-from kernel.core.records import Change, DeliveryRow, TreeRow, root_of
+from kernel.core.records import Change, DeliveryRow, TaskRow, TreeRow, root_of
 from kernel.core.snapshot import Snapshot
 from kernel.engine import reading
 from kernel.engine.courier import Failed
@@ -209,6 +209,10 @@ class _WithoutOutbox:
     def snapshot(self, subject: Subject) -> Snapshot:
         """As the transaction."""
         return self.inner.snapshot(subject)
+
+    def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
+        """As the transaction."""
+        return self.inner.task(workflow_id, run, no)
 
     def write(self, plan: Plan) -> Tally:
         """Write the plan, less its outbox; tell of it all the same."""

@@ -30,7 +30,7 @@ class Reopening(Ids):
             if self.workflow(name).run != run + 1:
                 yield f"answer: {name} should be in run {run + 1}; it is in run {self.workflow(name).run}"
 
-        self._command(number, text, call, expect="applied" if allowed else "refused", effect=effect)
+        self._command(number, name, text, call, expect="applied" if allowed else "refused", effect=effect)
 
     def retry(self, number: int, how: int) -> None:
         """Retry any workflow; with `how` = 1, its sub-workflows go on in place."""

@@ -58,6 +58,7 @@ RULES = (
     Rule(Driver.retry, 2, (SOME, 2), lambda d: d.over),
     Rule(Driver.restart, 1, (SOME,), lambda d: d.over),
     Rule(Driver.rerun, 2, (SOME, SOME), lambda d: d.over),
+    Rule(Driver.purge, 1, (SOME, 2), lambda d: d.over),
     Rule(Driver.tick, 3),
     Rule(Driver.deliver, 3, (3,), lambda d: d.outbox),
     Rule(Driver.redrive, 3, (SOME,), lambda d: d.dead),
@@ -75,5 +76,6 @@ RULES = (
     Rule(scenes.defer, 1, (SOME, 4), lambda d: d.running),
     Rule(scenes.foresee, 2, (SOME,), lambda d: d.early),
     Rule(scenes.outage, 1, (len(FAULTS),), lambda d: d.outbox),
+    Rule(scenes.put_away, 2, (SOME, 2), lambda d: d.over),
     Rule(scenes.crash_during, 2, (2, 8, SOME), lambda d: d.lively),
 )

@@ -104,6 +104,14 @@ def outage(driver: Driver, behaviour: int) -> None:
         driver.wait(SECONDS[-2])
 
 
+def put_away(driver: Driver, number: int, how: int) -> None:
+    """Everything that waits is delivered, so that a tree that ended may be purged."""
+    driver.wait(LATER)
+    driver.tick()
+    driver.deliver_now(998)
+    driver.purge(number, how)
+
+
 def crash_during(driver: Driver, point: int, command: int, number: int) -> None:
     """The process is killed before (0) or after (1) the commit of a command given at once; a relay, around the sink."""
     calls: tuple[Callable[[], None], ...] = (

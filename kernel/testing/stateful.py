@@ -91,6 +91,7 @@ class KernelMachine(RuleBasedStateMachine):
     retry = a_rule(Driver.retry)
     restart = a_rule(Driver.restart)
     rerun = a_rule(Driver.rerun)
+    purge = a_rule(Driver.purge)
     signal = a_rule(Driver.signal)
     skip = a_rule(Driver.skip)
     postpone = a_rule(Driver.postpone)
@@ -122,4 +123,5 @@ class KernelMachine(RuleBasedStateMachine):
     defer = a_rule(scenes.defer)
     foresee = a_rule(scenes.foresee)
     outage = a_rule(scenes.outage)
+    put_away = a_rule(scenes.put_away)
     crash_during = a_rule(scenes.crash_during)

@@ -17,6 +17,7 @@ from attrs import define, field
 
 from kernel.core.archive import COMPENSATION
 from kernel.core.definitions import WorkflowDef
+from kernel.core.records import root_of
 from kernel.engine.compensation import compensation_id
 from kernel.engine.document import checked_document
 from kernel.engine.entities import Applied, Lease
@@ -24,7 +25,7 @@ from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.relay import RelayOptions
 from kernel.engine.sinks import Parcel
-from kernel.errors import Fenced, Refused
+from kernel.errors import Fenced, NotFound, Refused
 from kernel.sinks.callable import CallableSink
 from kernel.testing.checks import LIVE, OPEN, Tree, steps
 from kernel.testing.clock import ManualClock
@@ -120,6 +121,8 @@ class World:
         self.calls = {f"sink {topic}" for topic in self.sinks}
         """The names of the threads on which the courier calls the sinks."""
         self.definitions, self.roots = Definitions(), list[str]()
+        self.going, self.purged = set[str](), set[str]()
+        """The trees that the command under way may take away, and those that are gone."""
         self.dump: Dump = {}
         self.replays: dict[str, Replay] = {}
         self.leases: list[Lease] = []
@@ -256,8 +259,12 @@ class World:
         """Read everything anew, failure workflows that were started meanwhile, too; what is wrong with it."""
         self.roots += self._failure_workflows()
         self.dump = dumped(self.store, self.roots, self.definitions)
-        problems = [f"INV-05: the tree {root} is gone" for root in before if root not in self.dump]
-        changed = False
+        gone = [root for root in before if root not in self.dump]
+        if lost := [f"INV-05: the tree {root} is gone" for root in gone if root not in self.going]:
+            self.fail_with(lost)  # nothing more can be said of it
+        for root in gone:
+            self.takings.purged(before[root].workflows[root].state)
+        problems, changed = list[str](), bool(gone)
         for root, tree in self.dump.items():
             known = before.get(root)
             if known == tree:
@@ -317,6 +324,19 @@ class World:
             if state in OPEN:
                 yield f"INV-01: the archive says that task {ref} of {name} is {state}"
 
+    def told_of(self, root: str) -> Iterator[str]:
+        """What is wrong with what is told of the workflows of a tree that was purged: what the archive has, or nothing."""
+        for name, run in [place for place in self.frozen if root_of(place[0]) == root]:
+            try:
+                told = self.patient.get(name, run=run)
+            except NotFound:
+                if (name, run) in self.archive.documents:
+                    yield f"INV-05: {name} was purged, and nobody tells what the archive has of its run {run}"
+            else:
+                state, _ = self.frozen[name, run]
+                if told.purged is None or told.state != state:
+                    yield f"INV-05: {name} was purged after it had ended run {run} as {state}; it is told as {told}"
+
     def _open_under_terminated(self) -> int:
         """How many open tasks there are in workflows that are TERMINATED, or lie below one."""
         found = 0
@@ -348,7 +368,10 @@ class World:
                     problems.append(f"INV-04: delivery {name} {topic} has the proof {facts.proof}, not {proof}")
                 self.tally.deliveries[facts.state] += 1
             self.tally.workflows += len(tree.workflows)
+        problems += (problem for root in self.purged for problem in self.told_of(root))
         for (name, run), ended in self.frozen.items():
+            if root_of(name) in self.purged:
+                continue
             stands = (str(self.kernel.get(name, run=run).state),
                       [(task.ref, str(task.state)) for task in self.kernel.tasks(name, run=run)])
             if stands != ended:

@@ -159,7 +159,8 @@ def signal(place: Place, workflow_id: str, task: str, output: Any, **options: An
 def skip(place: Place, workflow_id: str, task: str, **options: Any) -> None:
     """Close a task that has not started as SKIPPED.
 
-    That is a good end: what comes after the task goes on, at once if it waits for nothing else.
+    That is a good end: what comes after the task goes on, at once if it waits for nothing else, even while what comes before
+    the task is still open.
     """
     with place.open() as k:
         applied = k.skip(workflow_id, task, **options)

@@ -275,7 +275,10 @@ class Kernel(Reader):
         return self.commit(self.command("SIGNAL", self._task_of(workflow_id, task), payload=payload, **options))
 
     def skip(self, workflow_id: str, task: str, **options: Unpack[Options]) -> Applied:
-        """Close a task that has not started as SKIPPED, which is a good end: what comes after it goes on."""
+        """Close a task that has not started as SKIPPED, which is a good end: what comes after it goes on.
+
+        At once, even while what comes before the skipped task is still open; of what it overtakes it finds no output.
+        """
         return self.commit(self.command("SKIP", self._task_of(workflow_id, task), **options))
 
     def _task_of(self, workflow_id: str, task: str) -> Subject:

@@ -547,6 +547,14 @@ def test_a_skipped_task_is_closed_well(k: Kernel) -> None:
     assert k.get("w").state == "COMPLETED"
 
 
+def test_what_comes_after_a_skipped_task_does_not_wait_for_what_came_before(k: Kernel) -> None:
+    """It goes on at once, and finds no output of what it has overtaken."""
+    started(k, Task("a"), Task("b", after=["a"]), Task("c", after=["b"], input={"of": "${a.output.n}"}))
+    k.skip("w", "b")
+    assert states(k, "w") == {"a": "SCHEDULED", "b": "SKIPPED", "c": "SCHEDULED"}
+    assert one(k, "c").input == {"of": None}
+
+
 def test_any_kind_of_task_can_be_skipped(k: Kernel) -> None:
     """A wait then needs no signal, a sub-workflow does not start, a terminate task ends nothing; also while PAUSED."""
     k.register(LEAF)

@@ -3,14 +3,14 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick check bench diagrams specs lock clean
+.PHONY: help demo test quick check conformance bench diagrams specs lock clean
 
 READY  := .venv/.ready
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## the story: terminate under a broken archive, in the old order and in ours (ten seconds)
 	@$(BIN)/kernel demo
@@ -25,6 +25,9 @@ check: $(READY)  ## lint, types and import contracts only
 	$(BIN)/ruff check kernel tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+conformance: $(READY)  ## drive the kernel through the larger models, too, on both stores (many minutes)
+	$(BIN)/python -m tests.conformance
 
 bench: $(READY)  ## measure, as ratios with spreads
 	$(PYTEST) -s --timeout 0 tests/benchmarks

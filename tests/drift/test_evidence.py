@@ -11,6 +11,7 @@ from kernel.formal.engines import models, run_python
 from kernel.formal.proof import Proof
 from kernel.render.write import PART
 from kernel.spec import SPEC
+from tests.conformance.cases import PINNED
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE, MODELS = ROOT / "specs" / "evidence", ROOT / "specs" / "models"
@@ -45,9 +46,18 @@ def counts() -> str:
     return table(("shape", "states", "transitions", "seen by"), rows)
 
 
+def driven() -> str:
+    """What the kernel is driven through; the test that drives it compares it with what it sees."""
+    rows: list[tuple[object, ...]] = [(name, *(f"{count:,}" for count in counts)) for name, counts in PINNED.items()]
+    every = [f"{sum(column):,}" for column in zip(*PINNED.values(), strict=True)]
+    return table(("shape", "states", "transitions made, on each store", "refused or a no-op, on each store"),
+                 [*rows, ("all", *every)])
+
+
 def pages() -> Mapping[str, Mapping[str, str]]:
     """The generated parts of each page."""
-    return {"proof.md": {"obligations": obligations(), "lemmas": lemmas()}, "models.md": {"counts": counts()}}
+    return {"proof.md": {"obligations": obligations(), "lemmas": lemmas()}, "models.md": {"counts": counts()},
+            "conformance.md": {"driven": driven()}}
 
 
 def filled(text: str, parts: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """The pinned configurations: small shapes on which every engine explores everything, and larger ones for the fast engines.
 
 Together they have every kind of task, every policy, three levels, forks with joins, retries of tasks and of sub-workflows,
-clocks that have run out, deliveries that fail and are lost. Workers, relays and crashes need no state: anyone may present
+clocks that have run out, deliveries that fail and are lost, trees that are retried, restarted, rerun from each of their tasks,
+and purged. Workers, relays and crashes need no state: anyone may present
 the stored lease or another one at any moment, and a crash is a trace that stops.
 """
 
@@ -13,6 +14,8 @@ from kernel.formal.shape import Shape, Task, hurried
 
 TREE = ("workflow", "task")
 """The kinds of row on which a tree's commands are."""
+EVERY = (*TREE, "delivery")
+"""All kinds: deliveries move, too."""
 
 
 @frozen
@@ -38,6 +41,10 @@ LENIENT = Shape((Task("a", permissive=1), Task("b", permissive=1, tries=2), Task
 ENDING = Shape((
     Task("a"), Task("t", ("a",), "CONTROL", asks="TERMINATED"), Task("b"), Task("e", ("b",), "CONTROL", asks="FAILED")))
 UNSOUND = Shape((Task("a", optional=1, sound=0), Task("b", ("a",)), Task("c", ("b",), sound=0), Task("d")))
+TWICE = Shape((Task("a", tries=2), Task("b", ("a",))), runs=2)
+INSIDE = Shape((Task("s", mode="WORKFLOW", sub=Shape((Task("x"), Task("y", ("x",))))), Task("b", ("s",))), runs=2)
+SLOTS = Shape((Task("s", mode="WORKFLOW", sub=ONE, tries=2),), runs=2)
+GRAVE = evolve(ONE, purge=1)
 
 SMALL = (
     Config("one", ONE),
@@ -54,15 +61,28 @@ SMALL = (
     Config("lenient", LENIENT),
     Config("ending", ENDING),
     Config("unsound", UNSOUND),
-    Config("deliveries", ONE, ("workflow", "task", "delivery")),
-    Config("deliveries_late", hurried(ONE), ("workflow", "task", "delivery")),
+    Config("deliveries", ONE, EVERY),
+    Config("deliveries_late", hurried(ONE), EVERY),
+    Config("runs", TWICE),
+    Config("runs_thrice", evolve(ONE, runs=3)),
+    Config("runs_nested", evolve(NESTED, runs=2)),
+    Config("runs_inside", INSIDE),
+    Config("runs_deep", evolve(DEEP, runs=2)),
+    Config("runs_slots", SLOTS),
+    Config("runs_deliveries", evolve(ONE, runs=2), EVERY),
+    Config("purge", GRAVE, EVERY),
+    Config("purge_unasked", evolve(GRAVE, hears="NOTHING"), EVERY),
+    Config("purge_nested", evolve(NESTED, purge=1), EVERY),
 )
 """Every engine explores these."""
-SHOWN = ("one", "chain_late", "nested", "deep", "mixed", "deliveries")
+SHOWN = ("one", "chain_late", "nested", "deep", "mixed", "deliveries", "runs_nested", "purge")
 """Their models stand in specs/models, for people to read."""
 LARGE = (
     Config("again_late", hurried(AGAIN)),
     Config("fork_late", hurried(FORK)),
     Config("fork_again", evolve(FORK, tasks=tuple(evolve(t, tries=2) if t.sub is None else t for t in FORK.tasks))),
+    Config("runs_late", hurried(INSIDE)),
+    Config("runs_mixed", evolve(MIXED, runs=2)),
+    Config("runs_fork", evolve(FORK, runs=2)),
 )
 """The explorer and Spin explore these."""

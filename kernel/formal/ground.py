@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from itertools import product
 
-from attrs import define, field, frozen
+from attrs import define, evolve
 
+from kernel.formal.actions import Action, Block, Move
 from kernel.formal.explore import Request, requests
-from kernel.formal.shape import Shape, Tree, within_a_run
-from kernel.formal.terms import LATER, Ground, Local, Read, Term, compared, conjunction, disjunction, negation, slots, summed
-from kernel.spec.language import NEVER, Expr, F, Fire, Linked, Lit, Nature, Op, Param, Place, Q, Row, Spec, Step
+from kernel.formal.shape import Shape, Tree, fitting
+from kernel.formal.terms import LATER, Ground, Read, Term, compared, conjunction, disjunction, negation, summed
+from kernel.spec.evaluate import NOTHING
+from kernel.spec.language import NEVER, Enter, Expr, F, Fire, Follow, Linked, Lit, Nature, Op, Param, Place, Q, Row, Spec, Step
 from kernel.spec.vocabulary import ABSENT
 
 NOW = 1
@@ -31,82 +33,21 @@ CHILD = ("child", "child_tasks")
 Given = Mapping[str, Ground]
 
 
-@frozen
-class Move:
-    """One row moves by one line where the condition holds. `flag` is set when that brings something with it."""
-
-    row: int
-    condition: Ground
-    sets: tuple[tuple[int, Ground], ...]
-    flag: int | None = None
-
-
-@frozen
-class Block:
-    """Moves that are made together, all read before any is made; only where the flag was set."""
-
-    moves: tuple[Move, ...]
-    flag: int | None = None
-
-
-@frozen
-class Action:
-    """One thing that can happen: a command with what is presented, or a rule of progress."""
-
-    label: str
-    guard: Ground
-    blocks: tuple[Block, ...]
-    fenced: bool = False
-    """A lease is presented that is not the stored one: it must never be enabled."""
-
-
-@frozen
-class Let:
-    """A name for a value that a later assignment changes."""
-
-    name: str
-    value: Ground
-
-
-@frozen
-class When:
-    """Assignments, one after the other, where the condition holds; then the flag is set."""
-
-    condition: Ground
-    sets: tuple[tuple[int, Ground], ...]
-    flag: int | None = None
-
-
-def sequenced(moves: Sequence[Move]) -> Iterator[Let | When]:
-    """Moves that are made together as statements one after the other: what another one changes is read first."""
-    written = [slot for move in moves for slot, _ in move.sets]
-    late: list[When] = []
-    for number, move in enumerate(moves):
-        condition = move.condition
-        if not {*written}.isdisjoint(slots(condition)) and len(moves) > 1:
-            yield Let(f"c{number}", condition)
-            condition = Local(f"c{number}")
-        sets = []
-        for place, (slot, value) in enumerate(move.sets):
-            if not ({*written} - {slot}).isdisjoint(slots(value)):
-                yield Let(f"v{number}_{place}", value)
-                value = Local(f"v{number}_{place}")  # noqa: PLW2901 - what is assigned
-            sets.append((slot, value))
-        late.append(When(condition, tuple(sets), move.flag))
-    yield from late
-
-
 @define
 class _Flags:
     """Numbers for the flags of one action."""
 
     count: int = 0
-    raised: list[tuple[int, int | None]] = field(factory=list)
-    """The rows that may have entered a state that brings something with it, each with its flag; None: it surely did."""
 
     def new(self) -> int:
         self.count += 1
         return self.count - 1
+
+
+Moved = tuple[Move, Row]
+"""A move, and the line of its table that it is made by."""
+Reached = list[tuple[Ground, int]]
+"""Rows that may be meant, each with when it is."""
 
 
 class Grounding:
@@ -114,7 +55,7 @@ class Grounding:
 
     def __init__(self, spec: Spec, shape: Shape, *, kinds: Collection[str] = ("workflow", "task")) -> None:
         """Commands are those on rows of these kinds. Deliveries are created at least; a static check keeps them apart."""
-        self.spec, self.tree, self.kinds = within_a_run(spec), Tree(spec, shape), kinds
+        self.spec, self.tree, self.kinds = fitting(spec, shape), Tree(spec, shape), kinds
         self.places = self.tree.places
         self.codes: dict[str, int] = {}
         for state in dict.fromkeys(state for kind in spec.kinds.values() for state in kind.states):
@@ -154,20 +95,50 @@ class Grounding:
             chosen = Term("if", (compared("eq", attempt, number), self.code(value), chosen))
         return chosen
 
-    def ends(self, row: int, path: Sequence[str], *, then: bool = False) -> list[tuple[Ground, int]]:
+    def ends(self, row: int, path: Sequence[str], *, then: bool = False) -> Reached:
         """The row at the end of a path of single links: which one it is, and when. A task's child is that of its attempt."""
-        found: list[tuple[Ground, int]] = [(True, row)]
+        found: Reached = [(True, row)]
         for link in path:
             found = [
                 (conjunction((when, here)), end) for when, at in found for here, end in self.behind_one(at, link, then=then)]
         return found
 
-    def behind_one(self, row: int, link: str, *, then: bool = False) -> list[tuple[Ground, int]]:
+    def behind_one(self, row: int, link: str, *, then: bool = False) -> Reached:
         """The row behind a single link: which one, and when."""
         if link != "child":
             return [(True, self.places[row].one[link])]
         attempt = self.value(row, "attempt", then=then)
         return [(compared("eq", attempt, number), child) for number, child in self.places[row].children.items()]
+
+    def behind(self, row: int, link: str) -> Reached:
+        """The rows behind a set link, each with when it is."""
+        if link == "child_tasks":
+            return [(when, task) for when, child in self.behind_one(row, "child") for task in self.places[child].sets["tasks"]]
+        if link == "tree":
+            return [self.root_of_present(row)]
+        return [(self.is_behind(row, link, other), other) for other in self.places[row].sets[link]]
+
+    def is_behind(self, row: int, link: str, other: int) -> Ground:
+        """When a row that can be behind a set link is: in the outbox those of the present run, of archives those to be had."""
+        if link == "outbox":
+            return compared("eq", self.value(row, "run"), self.value(other, "run"))
+        if link != "archives":
+            return True
+        of = self.places[other].one["of"]
+        been = negation(compared("lt", self.value(of, "run"), self.value(other, "run")))
+        return conjunction((self.exists(of), been))
+
+    def exists(self, row: int) -> Ground:
+        """That a row is there."""
+        return negation(compared("eq", self.value(row, "state"), self.code(ABSENT)))
+
+    def root_of_present(self, task: int) -> tuple[Ground, int]:
+        """The root above a task, when every sub-workflow on the way is that of the present attempt."""
+        wf, present = self.places[task].one["wf"], list[Ground]()
+        for up in self.places[task].sets["above"]:
+            present.append(compared("eq", self.value(up, "attempt"), self.value(wf, "slot")))
+            wf = self.places[up].one["wf"]
+        return conjunction(present), wf
 
     def term(self, expr: Expr, row: int, given: Given) -> Ground:
         """An expression read from a row; a condition is a condition, a value a value."""
@@ -182,11 +153,12 @@ class Grounding:
         if isinstance(expr, Lit):
             return self.code(expr.value)
         if isinstance(expr, Param):
-            return given[expr.name]
+            return given.get(expr.name, self.code(NOTHING))
         if isinstance(expr, Q):
-            joined = conjunction if expr.op == "every" else disjunction
-            body = expr.body.holds
-            return joined(self.term(body, other, given) for other in self.places[row].sets[expr.link])
+            body, ends = expr.body.holds, self.behind(row, expr.link)
+            if expr.op == "every":
+                return conjunction(disjunction((negation(when), self.term(body, end, given))) for when, end in ends)
+            return disjunction(conjunction((when, self.term(body, end, given))) for when, end in ends)
         return self._linked(expr, row, given)
 
     def _operation(self, expr: Op, row: int, given: Given) -> Ground:
@@ -201,9 +173,12 @@ class Grounding:
             return compared(expr.op, *parts)
         return reduce(partial(summed, expr.op), parts)
 
-    def _linked(self, expr: Linked, row: int, given: Given) -> bool:
-        chosen = given[expr.param]
-        return isinstance(chosen, int) and self.places[chosen].one[expr.link] == row
+    def _linked(self, expr: Linked, row: int, given: Given) -> Ground:
+        chosen = given.get(expr.param)
+        if not isinstance(chosen, int):
+            return False
+        return conjunction((self.exists(chosen), disjunction(
+            when for when, other in self.behind(chosen, expr.link) if other == row)))
 
     # ---- steps --------------------------------------------------------------------------------------------------------
     def lines(self, event: str, row: int, given: Given) -> Iterator[tuple[Row, Ground]]:
@@ -216,31 +191,40 @@ class Grounding:
                 if condition is not False:
                     yield line, condition
 
-    def move(self, line: Row, row: int, condition: Ground, given: Given, flags: _Flags) -> Move:
-        """A row moves by a line: its fields, when it changed, its state."""
-        sets = {self.at[row, name]: self.term(expr, row, given) for name, expr in line.set}
-        sets[self.at[row, "changed"]] = NOW
-        sets[self.at[row, "state"]] = self.code(line.target)
-        kept = tuple((slot, value) for slot, value in sets.items() if value != Read(slot))
-        entering = any(
-            e.kind == self.places[row].kind and line.target in e.states and not {*line.source} & {*e.states}
-            for e in self.spec.on_enter)
-        if not entering:
-            return Move(row, condition, kept)
-        flag = None if condition is True else flags.new()
-        flags.raised.append((row, flag))
-        return Move(row, condition, kept, flag)
+    def moved(self, line: Row, row: int, condition: Ground, given: Given, flags: _Flags) -> Moved:
+        """A row moves by a line: its fields, when it changed, its state. It has a flag where that may bring something with it.
 
-    def set_moves(self, fire: Fire, targets: Sequence[int], given: Given, flags: _Flags) -> tuple[Move, ...]:
-        """Of a set of rows those move that have a line for the event and satisfy the condition."""
+        A row that goes leaves nothing but what its line sets; a root takes its tree with it.
+        """
+        sets: dict[int, Ground] = {self.at[row, name]: self.term(expr, row, given) for name, expr in line.set}
+        if line.target == ABSENT:
+            whole = bool(self.places[row].fixed.get("root"))
+            sets = {slot: value for slot, value in enumerate(self.start) if whole or self.slots[slot][0] == row} | sets
+        else:
+            sets[self.at[row, "changed"]] = NOW
+            sets[self.at[row, "state"]] = self.code(line.target)
+        kept = tuple((slot, value) for slot, value in sets.items() if value != Read(slot))
+        brings = self.follows(line, row) or any(self.enters(enter, line, row) for enter in self.spec.on_enter)
+        return Move(row, condition, kept, flags.new() if brings and condition is not True else None), line
+
+    def follows(self, line: Row, row: int) -> tuple[Follow, ...]:
+        """What the event of a line brings with it."""
+        return tuple(f for f in self.spec.follows if (f.kind, f.event) == (self.places[row].kind, line.event))
+
+    def enters(self, enter: Enter, line: Row, row: int) -> bool:
+        """Whether a line leads into a state that brings something with it."""
+        return enter.kind == self.places[row].kind and line.target in enter.states and not {*line.source} & {*enter.states}
+
+    def fired(self, fire: Fire, targets: Reached, given: Given, flags: _Flags) -> list[Moved]:
+        """Of some rows those move that have a line for the event and satisfy the condition."""
         found = []
-        for row in targets:
-            where = self.term(fire.where, row, given)
+        for when, row in targets:
+            where = conjunction((when, self.term(fire.where, row, given)))
             for line, condition in self.lines(fire.event, row, given):
                 both = conjunction((where, condition))
                 if both is not False:
-                    found.append(self.move(line, row, both, given, flags))
-        return tuple(found)
+                    found.append(self.moved(line, row, both, given, flags))
+        return found
 
     def actions(self, step: Step, row: int, given: Given, label: str, *, fenced: bool = False) -> Iterator[Action]:
         """A step on a row, once for each combination of lines that self and the rows behind single links can take."""
@@ -250,7 +234,7 @@ class Grounding:
             if attempt:
                 asked = conjunction((asked, compared("eq", self.value(row, "attempt"), attempt)))
             elif not step.do:
-                asked = conjunction((asked, negation(compared("eq", self.value(row, "state"), self.code(ABSENT)))))
+                asked = conjunction((asked, self.exists(row)))
             if asked is False:
                 continue
             one = {fire.at: self._target(fire, row, child) for fire in step.do if self._single(fire)}
@@ -260,11 +244,11 @@ class Grounding:
                 guard = conjunction((asked, *(when for _, _, when in way)))
                 if guard is not False:
                     flags = _Flags()
-                    moves = [self.move(line, one[at], True, given, flags) for at, line, _ in way]
+                    moves = [self.moved(line, one[at], True, given, flags) for at, line, _ in way]
                     for fire in step.do:
                         if not self._single(fire):
-                            moves += self.set_moves(fire, self._set(fire, row, child), given, flags)
-                    yield Action(label, guard, (Block(tuple(moves)), *self.entered(flags, given)), fenced)
+                            moves += self.fired(fire, self._set(fire, row, child), given, flags)
+                    yield Action(label, guard, tuple(self.applied(moves, given, flags)), fenced)
 
     def _single(self, fire: Fire) -> bool:
         return fire.at == "self" or self.spec.links[fire.at].one
@@ -272,16 +256,41 @@ class Grounding:
     def _target(self, fire: Fire, row: int, child: int) -> int:
         return row if fire.at == "self" else child if fire.at == "child" else self.places[row].one[fire.at]
 
-    def _set(self, fire: Fire, row: int, child: int) -> tuple[int, ...]:
-        return self.places[child].sets["tasks"] if fire.at == "child_tasks" else self.places[row].sets[fire.at]
+    def _set(self, fire: Fire, row: int, child: int) -> Reached:
+        return self.behind(child, "tasks") if fire.at == "child_tasks" else self.behind(row, fire.at)
 
-    def entered(self, flags: _Flags, given: Given) -> Iterator[Block]:
-        """What entering its states brings with it: first the cascades, then what is emitted, also for what they moved."""
+    def applied(self, moves: Sequence[Moved], given: Given, flags: _Flags, under: int | None = None) -> Iterator[Block]:
+        """Rows move together, where the flag is set; then, one by one, what their events bring; then what entering does."""
+        yield Block(tuple(move for move, _ in moves), under)
+        for move, line in moves:
+            for follow in self.follows(line, move.row):
+                brought = [m for fire in follow.do for m in self.fired(fire, self.reached(fire, move.row), given, flags)]
+                if brought:
+                    yield from self.applied(brought, given, flags, under if move.flag is None else move.flag)
         for enter in self.spec.on_enter:
-            for (row, flag), fire in product(tuple(flags.raised), enter.cascade):
-                yield Block(self.set_moves(fire, self.places[row].sets[fire.at], given, flags), flag)
-            for (row, flag), fire in product(tuple(flags.raised), enter.emit):
-                yield Block(self.set_moves(fire, self.places[row].sets[fire.at], given, flags), flag)
+            yield from self.entered(enter, moves, given, flags, under)
+
+    def reached(self, fire: Fire, row: int) -> Reached:
+        """The rows that something which follows is at."""
+        if fire.at == "self":
+            return [(True, row)]
+        return self.behind_one(row, fire.at) if self._single(fire) else self.behind(row, fire.at)
+
+    def entered(
+        self, enter: Enter, moves: Sequence[Moved], given: Given, flags: _Flags, under: int | None
+    ) -> Iterator[Block]:
+        """What entering its states brings with it: first the cascades, then what is emitted, also for what they moved."""
+        def raised(found: Sequence[Moved], otherwise: int | None) -> list[tuple[int, int | None]]:
+            return [(move.row, otherwise if move.flag is None else move.flag)
+                    for move, line in found if self.enters(enter, line, move.row)]
+
+        ended = raised(moves, under)
+        for (row, flag), fire in product(tuple(ended), enter.cascade):
+            fired = self.fired(fire, self.behind(row, fire.at), given, flags)
+            yield Block(tuple(move for move, _ in fired), flag)
+            ended += raised(fired, flag)
+        for (row, flag), fire in product(ended, enter.emit):
+            yield Block(tuple(move for move, _ in self.fired(fire, self.behind(row, fire.at), given, flags)), flag)
 
     # ---- what a model holds -------------------------------------------------------------------------------------------
     def presented(self, request: Request) -> Given:
@@ -300,12 +309,19 @@ class Grounding:
         return given
 
     def commands(self) -> list[Action]:
-        """Every command on every row, with everything that can be presented."""
+        """Every command on every row, with everything that can be presented; one that re-opens while there is room."""
         return [
-            action for request in requests(self.spec, self.tree, self.kinds)
+            evolve(action, guard=conjunction((action.guard, self.room(request.step))))
+            for request in requests(self.spec, self.tree, self.kinds)
             for action in self.actions(request.step, request.row, self.presented(request), request.label(self.tree),
                                        fenced=request.fenced)
         ]
+
+    def room(self, step: Step) -> Ground:
+        """That the shape has room for the run that a command begins."""
+        if not any((f.kind, f.event) == (step.on, fire.event) for f in self.spec.follows for fire in step.do):
+            return True
+        return compared("lt", self.value(self.tree.rows["workflow"][0], "run"), self.tree.shape.runs)
 
     def rules(self) -> list[Action]:
         """Every rule of progress on every row, in the order in which they are tried."""

@@ -8,13 +8,16 @@ is only needed within a step is set back to 0 at its end, so that it does not te
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from kernel.formal.ground import Action, Block, Grounding, Let, When, sequenced
+from kernel.formal.actions import Action, Block, Let, When, sequenced
+from kernel.formal.ground import Grounding
 from kernel.formal.terms import Ground, Local, Read, Term, conjunction, negation
 from kernel.spec.language import Nature, Place
 
 INFIX = {"eq": " == ", "lt": " < ", "add": " + ", "sub": " - ", "and": " && ", "or": " || "}
+MOST = 16
+"""Commands in one d_step: Spin takes no more than 2048 statements."""
 STATE = (Nature.STATE, Nature.LIVENESS)
 
 
@@ -22,7 +25,7 @@ class _Writer:
     """Names of variables, terms as expressions, and what is needed within a step."""
 
     def __init__(self, ground: Grounding) -> None:
-        rows = [f"{place.kind}_{re.sub('[^A-Za-z0-9]', '_', place.id)}" for place in ground.places]
+        rows = [f"{place.kind}_{re.sub('[^A-Za-z0-9]', '_', place.id.replace('#', '_run'))}" for place in ground.places]
         self.names = [f"{rows[row]}_{name}" for row, name in ground.slots]
         self.passing: dict[str, None] = {}
 
@@ -45,8 +48,9 @@ class _Writer:
             return f"({args[0]} -> {args[1]} : {args[2]})"
         return f"({INFIX[part.op].join(args)})"
 
-    def body(self, blocks: Iterable[Block]) -> Iterator[str]:
+    def body(self, blocks: Sequence[Block]) -> Iterator[str]:
         """What an action does, as statements."""
+        yield from (f"{self.local(f'f{flag}')} = 0" for each in blocks for flag in each.flags)
         for each in blocks:
             lines = [line for statement in sequenced(each.moves) for line in self.statement(statement)]
             if each.flag is not None and lines:
@@ -60,7 +64,7 @@ class _Writer:
             return
         lines = [f"{self.names[slot]} = {self.text(value)}" for slot, value in each.sets]
         if each.flag is not None:
-            lines.append(f"{self.local(f'f{each.flag}')} = 1")
+            lines.append(f"f{each.flag} = 1")
         if each.condition is True:
             yield from lines
         else:
@@ -73,7 +77,7 @@ def promela(ground: Grounding, title: str) -> str:
     mid, rest = ([p for _, p in ground.properties(*STATE, place=place)] for place in (Place.MID, None))
     steps = [p for _, p in ground.properties(Nature.STEP)]
     choose = [f"      :: {writer.text(c.guard)} -> cmd = {n}" for n, c in enumerate(commands, 1)]
-    act = [f'        :: cmd == {n} -> printf("ACT {c.label}\\n"); {"; ".join([*writer.body(c.blocks), *lease(c)])}'
+    act = [f'          :: cmd == {n} -> printf("ACT {c.label}\\n"); {"; ".join([*writer.body(c.blocks), *lease(c)])}'
            for n, c in enumerate(commands, 1)]
     progress = [f"        :: {writer.text(r.guard)} -> {'; '.join(writer.body(r.blocks))}  /* {r.label} */" for r in rules]
     kept = [f"assert({writer.text(conjunction(rest))});", f"assert({writer.text(conjunction(steps), step=True)});"]
@@ -84,7 +88,11 @@ def promela(ground: Grounding, title: str) -> str:
         *(f"byte {name} = {value};" for name, value in zip(writer.names, ground.start, strict=True)),
         *(f"byte {name};" for name in writer.passing), "short cmd;", "",
         "active proctype kernel() {", "end:", "  do", "  :: atomic {", "      if", *choose, "      fi;",
-        "      d_step {", *before, "        if", *act, "        fi;", "        cmd = 0;", "      };",
+        "      d_step {", *before, "        skip", "      };", "      if",
+        *(line for at in range(0, len(act), MOST) for line in (
+            f"      :: {at} < cmd && cmd <= {at + MOST} ->", "        d_step {", "          if", *act[at:at + MOST],
+            "          fi;", "          cmd = 0", "        }")),
+        "      fi;",
         "      d_step {", "        do",
         f"        :: {writer.text(negation(conjunction(mid)))} -> assert(false); break  /* an invariant, between two rules */",
         *progress, "        :: else -> break", "        od;", *(f"        {line}" for line in kept),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from kernel.formal.shape import within_a_run
+from kernel.formal.shape import Shape, fitting
 from kernel.formal.smt import Smt, World, joined
 from kernel.spec.language import NEVER, YES, Nature, Place, Property, Sort, Spec, Step
 from kernel.spec.logic import quantifiers
@@ -25,6 +25,8 @@ TREE = """
 (forall ((x workflow) (y workflow)) (=> (workflow_root x) (not (above y x))))
 (forall ((x workflow)) (=> (not (workflow_root x)) (above (wf (up x)) x)))
 (forall ((x workflow) (y workflow)) (=> (and (above y x) (not (= y (wf (up x))))) (above y (wf (up x)))))
+(forall ((x workflow)) (and (workflow_root (top x)) (or (= (top x) x) (above (top x) x))))
+(forall ((x workflow)) (ite (workflow_root x) (= (top x) x) (= (top x) (top (wf (up x))))))
 (forall ((x workflow) (y workflow) (z workflow)) (=> (and (above y x) (above z x)) (or (= y z) (above y z) (above z y))))
 (forall ((x workflow)) (=> (not (workflow_root x)) (and (<= 1 (workflow_slot x) (task_tries (up x)))
     (= (child (up x) (workflow_slot x)) x))))
@@ -68,7 +70,7 @@ class Proof:
 
     def __init__(self, spec: Spec) -> None:
         """Rules with a quantifier are not among the hypotheses of commands; nothing needs them there."""
-        self.spec = within_a_run(spec)
+        self.spec = fitting(spec, Shape(()))
         self.smt = Smt(self.spec)
         every = (*spec.properties, *spec.lemmas)
         properties = [p for p in every if p.nature in STATE or (p.nature is Nature.STEP and p.body != YES)]

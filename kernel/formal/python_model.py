@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from kernel.formal.ground import Block, Grounding, Let, Move, sequenced
+from kernel.formal.actions import Block, Let, Move, sequenced
+from kernel.formal.ground import Grounding
 from kernel.formal.terms import Ground, Local, Read, Term, conjunction
 from kernel.spec.language import Nature, Place
 
@@ -108,7 +109,7 @@ def block(moves: Sequence[Move]) -> Iterator[str]:
 
 def body(blocks: Iterable[Block]) -> Iterator[str]:
     """What an action does, as statements."""
-    flags = [move.flag for each in blocks for move in each.moves if move.flag is not None]
+    flags = [flag for each in blocks for flag in each.flags]
     if flags:
         yield f"{' = '.join(f'f{flag}' for flag in flags)} = False"
     for each in blocks:

@@ -58,7 +58,7 @@ class Task:
 class Shape:
     """A definition: its tasks, how long it may live, who hears of its end and how long that may take at a time.
 
-    `runs` bounds how often a tree of it is explored: from its last run nothing re-opens it. Only the root's counts.
+    `runs` bounds how many runs of a tree are explored: from the last one nothing re-opens it. Only the root's counts.
     """
 
     tasks: tuple[Task, ...]
@@ -122,6 +122,7 @@ class Tree:
             "id": name, "root": int(up is None), "slot": slot, "timeout": shape.timeout,
             "on_timeout": shape.on_timeout, "restartable": 1, "retention": 0,
         }))
+        self.places[here].one["top"] = 0
         if up is not None:
             self.places[here].one["up"] = up
         own = {task.ref: self._task(task, no, name, here) for no, task in enumerate(shape.tasks)}
@@ -202,15 +203,17 @@ class Tree:
         return {p.id: str(row[0]) for p, row in zip(self.places, state, strict=True) if row[0] != ABSENT}
 
 
-def within_a_run(spec: Spec) -> Spec:
-    """The specification without the commands that begin a new run of a tree, or take the tree away.
+def fitting(spec: Spec, shape: Shape) -> Spec:
+    """The specification without the commands that a shape has no room for.
 
-    The events of the first bring others with them; those of the second lead to where there is no row.
+    Where a tree has one run nothing re-opens it: what brings others with it begins a run. What leads to where there is no row
+    is only where the shape may be purged.
     """
-    beyond = {(follow.kind, follow.event) for follow in spec.follows}
-    beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}
+    beyond = {(follow.kind, follow.event) for follow in spec.follows if shape.runs == 1}
+    if not shape.purge:
+        beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}
     kept = tuple(c for c in spec.commands if not any((c.on, fire.event) in beyond for fire in c.do))
-    return evolve(spec, commands=kept, follows=())
+    return evolve(spec, commands=kept, follows=spec.follows if shape.runs > 1 else ())
 
 
 def columns(kind: Kind) -> dict[str, int]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from itertools import product
 
-from kernel.formal.explore import AXES
+from kernel.formal.explore import AXES, CHOSEN
 from kernel.formal.ground import COUNTED_UP, NOW
-from kernel.formal.shape import Shape, Tree, within_a_run
+from kernel.formal.shape import Shape, Tree, fitting
 from kernel.formal.terms import LATER
 from kernel.spec.language import (
     NEVER,
@@ -51,6 +51,17 @@ NoLine == [state |-> "no line"]   \\* instead of a row: the event has no line th
 Taken(new) == [x \\in {{y \\in DOMAIN new : new[y].state # "no line"}} |-> new[x]]
 Moved(s, new) == Taken(new) @@ s
 """
+BEHIND = """\
+Outbox(s, me) == {x \\in outbox[me] : delivery_run[x] = s[me].run}
+Archives(s, me) == {x \\in archives[me] : s[of[x]].state # "ABSENT" /\\ delivery_run[x] <= s[of[x]].run}
+Above(me) == {x \\in workflow : me \\in all_tasks[x]}
+Present(s, x) == workflow_root[x] = 1 \\/ workflow_slot[x] = s[up[x]].attempt
+Tree(s, me) == {x \\in Above(me) : workflow_root[x] = 1 /\\ \\A y \\in Above(me) : Present(s, y)}
+"""
+"""What is behind those set links that are not the same in every state."""
+MOVING = {"outbox": "Outbox", "archives": "Archives", "tree": "Tree"}
+UNSAID = {"from_task": '""', "resume": "0"}
+"""What stands for what is not presented, where it is read."""
 
 
 def value(given: str | int) -> str:
@@ -80,7 +91,7 @@ class Tla:
 
     def __init__(self, spec: Spec, shape: Shape, name: str, *, kinds: Iterable[str] = ("workflow", "task")) -> None:
         """`name` is the module's; commands are those on rows of these kinds."""
-        self.spec, self.tree, self.name, self.kinds = within_a_run(spec), Tree(spec, shape), name, tuple(kinds)
+        self.spec, self.tree, self.name, self.kinds = fitting(spec, shape), Tree(spec, shape), name, tuple(kinds)
         self.places = self.tree.places
 
     # ---- expressions --------------------------------------------------------------------------------------------------
@@ -102,7 +113,9 @@ class Tla:
             body = self.text(expr.body.holds, self.spec.links[expr.link].target, "x", state)
             return f"({EVERY if expr.op == 'every' else SOME} x \\in {self.behind(expr.link, row, state)} : {body})"
         if isinstance(expr, Linked):
-            return f"{expr.link}[p.{expr.param}] = {row}"
+            named = f"p.{expr.param}"
+            there = f'{named} # ""{AND}{state}[{named}].state # "{ABSENT}"'
+            return f"({there}{AND}{row} \\in {self.behind(expr.link, named, state)})"
         args = [self.text(arg, kind, row, state) for arg in expr.args]
         if expr.op == "not":
             return f"~({args[0]})"
@@ -127,6 +140,8 @@ class Tla:
         """What is behind a link of a row."""
         if link == "child":
             return f"child[{row}][{state}[{row}].attempt]"
+        if link in MOVING:
+            return f"{MOVING[link]}({state}, {row})"
         return f"tasks[{self.behind('child', row, state)}]" if link == "child_tasks" else f"{link}[{row}]"
 
     # ---- the shape ----------------------------------------------------------------------------------------------------
@@ -138,7 +153,7 @@ class Tla:
         ordered = sorted(range(len(ids)), key=lambda i: self.places[i].order)
         yield f"Order == {mapping({ids[i]: str(n) for n, i in enumerate(ordered)})}"
         yield "First(S) == CHOOSE x \\in S : \\A y \\in S : Order[x] <= Order[y]"
-        for link in sorted(self.spec.links.keys() - {"child", "child_tasks"}):
+        for link in sorted(self.spec.links.keys() - {"child", "child_tasks", "tree"}):
             of = {p.id: p for p in self.places if link in p.one or link in p.sets}
             yield f"{link} == " + mapping({
                 n: value(ids[p.one[link]]) if link in p.one else names(ids[i] for i in p.sets[link]) for n, p in of.items()})
@@ -167,8 +182,11 @@ class Tla:
             sets = {**dict(line.set), "changed": Param("now"), "state": Lit(line.target)}
             asked = [self.text(Op("or", tuple(Op("eq", (F("state"), Lit(s))) for s in line.source)), kind),
                      *(f"{self.text(g.holds, kind)}   \\* {g.name}" for g in line.guards)]
+            row = "s[me]"
+            if line.target == ABSENT:  # nothing is left of it but what the line sets
+                row, sets = "Start[me]", dict(line.set)
             changes = ", ".join(f"!.{name} = {self.text(expr, kind)}" for name, expr in sets.items())
-            cases.append(GUARD.join(asked) + f"\n         -> [s[me] EXCEPT {changes}]")
+            cases.append(GUARD.join(asked) + f"\n         -> {f'[{row} EXCEPT {changes}]' if changes else row}")
         return f"{kind}_{event}(s, me, p) ==\n  CASE " + "\n    [] ".join(cases) + "\n    [] OTHER -> NoLine"
 
     def target(self, fire: Fire, row: str) -> str:
@@ -196,9 +214,34 @@ class Tla:
                 asked.append(f"{kind}_{fire.event}(s, {row}, p) # NoLine")
         if not step.do:
             asked.append(f's[me].state # "{ABSENT}"')
-        new = " @@ ".join(f"Taken({self.fired(step.on, fire, 'me')})" for fire in step.do) or "<<>>"
-        done = f"Entering(s, {new} @@ s, p)" if step.do else "s"
+        done = self.applied(step.on, step.do) if step.do else "s"
         return f"{step.name}_on(s, me, p) == {AND.join(asked) or 'TRUE'}\n{step.name}_do(s, me, p) == {done}"
+
+    def applied(self, kind: str, do: tuple[Fire, ...]) -> str:
+        """The state after parts that are done together; then what their events bring, and what entering does."""
+        taken = [f"Taken({self.fired(kind, fire, 'me')})" for fire in do]
+        reached = [(kind if fire.at == "self" else self.spec.links[fire.at].target, fire.event) for fire in do]
+        goes = any(fire.at == "self" and row.event == fire.event and row.target == ABSENT
+                   for fire in do for row in self.spec.tables[kind].rows)
+        before = "(IF workflow_root[me] = 1 THEN Start ELSE s)" if goes else "s"  # a root takes its tree with it
+        following = [n for n, each in enumerate(reached) if each in {(f.kind, f.event) for f in self.spec.follows}]
+        if not following:
+            return f"Entering(s, {' @@ '.join(taken)} @@ {before}, p)"
+        named = " ".join(f"t{n} == {each}" for n, each in enumerate(taken))
+        after = f"{' @@ '.join(f't{n}' for n in range(len(taken)))} @@ {before}"
+        for n in following:
+            after = f"{'_'.join(reached[n])}_each({after}, DOMAIN t{n}, p)"
+        return f"LET {named} IN Entering(s, {after}, p)"
+
+    def brought(self) -> Iterator[str]:
+        """What events bring with them: for one row, and for each of a set of rows."""
+        names = [f"{follow.kind}_{follow.event}" for follow in self.spec.follows]
+        for name in names:
+            yield f"RECURSIVE {name}_brings(_, _, _), {name}_each(_, _, _)"
+        for name, follow in zip(names, self.spec.follows, strict=True):
+            yield f"{name}_brings(s, me, p) == {self.applied(follow.kind, follow.do)}"
+            yield (f"{name}_each(s, S, p) == IF S = {{}} THEN s ELSE LET me == First(S) IN\n"
+                   f"  {name}_each({name}_brings(s, me, p), S \\ {{me}}, p)")
 
     def entering(self) -> str:
         """What entering its states brings with it: cascades one after the other, then what is emitted."""
@@ -208,7 +251,7 @@ class Tla:
                 lines.append(f"  LET {phase}{n} == {self.entered(enter, last)} IN")
                 for m, fire in enumerate(fires):
                     kind, following = self.spec.links[fire.at].target, f"{phase}{n}_{m}"
-                    rows = f"UNION {{{fire.at}[x] : x \\in {phase}{n}}}"
+                    rows = f"UNION {{{self.behind(fire.at, 'x', last)} : x \\in {phase}{n}}}"
                     lines.append(
                         f"  LET {following} == Moved({last}, [x \\in {rows} |-> {kind}_{fire.event}({last}, x, p)]) IN")
                     last = following
@@ -232,7 +275,11 @@ class Tla:
     def command(self, step: Step) -> Iterator[str]:
         """A command on every row, with everything that can be presented."""
         axes = [choices for param, choices in AXES if param in step.params]
-        rows = step.on if step.name != "START" else names([self.places[self.tree.rows[step.on][0]].id])
+        root = self.places[self.tree.rows["workflow"][0]].id
+        rows = step.on if step.name != "START" else names([root])
+        reopens = any((f.kind, f.event) == (step.on, fire.event) for f in self.spec.follows for fire in step.do)
+        room = f"{AND}v[{value(root)}].run < {self.tree.shape.runs}" if reopens else ""
+        which = f", {CHOSEN} \\in task" if CHOSEN in step.params else ""
         for choices in product(*axes):
             chosen, fields = dict(choices), ["now |-> NOW"]
             for name in step.params:
@@ -243,11 +290,12 @@ class Tla:
                 elif name in ("handouts", "claims"):
                     fields.append(f"{name} |-> v[me].{name}{' - 1' if chosen['lease'] == 'stale' else ''}")
                 else:
-                    fields.append(f"{name} |-> {value(chosen[name])}")
+                    fields.append(f"{name} |-> {name if name == CHOSEN else value(chosen[name])}")
+            fields += [f"{name} |-> {said}" for name, said in UNSAID.items() if reopens and name not in step.params]
             fenced = step.on == "task" and chosen.get("lease", "held") != "held"
             asserted = ' /\\ Assert(FALSE, "INV-06: a stale lease was accepted")' if fenced else ""
-            yield (f"  \\/ \\E me \\in {rows} : LET p == [{', '.join(fields)}] IN\n"
-                   f"       {step.name}_on(v, me, p) = TRUE{asserted} /\\ v' = Settle({step.name}_do(v, me, p))")
+            yield (f"  \\/ \\E me \\in {rows}{which} : LET p == [{', '.join(fields)}] IN\n"
+                   f"       {step.name}_on(v, me, p) = TRUE{asserted}{room} /\\ v' = Settle({step.name}_do(v, me, p))")
 
     def properties(self) -> Iterator[tuple[str, Nature, str, str]]:
         """The invariants: name, nature, place, and the definition."""
@@ -272,9 +320,10 @@ class Tla:
         hidden = names(name for _, name in COUNTED_UP)
         return "\n".join([
             f"---- MODULE {self.name} ----", "\\* Generated from the tables.", "EXTENDS Integers, TLC", "VARIABLE v", "",
-            HELPERS, "\\* ---- the rows of this shape", *self.rows(), self.start(), "",
+            HELPERS, "\\* ---- the rows of this shape", *self.rows(), self.start(), BEHIND,
             "\\* ---- the events: the row after it", *events, "",
             "\\* ---- what entering a state brings with it", self.entering(), "",
+            *(("\\* ---- what an event brings with it", *self.brought(), "") if self.spec.follows else ()),
             "\\* ---- the invariants", *(text for *_, text in found),
             f"Between(s) == {AND.join(f'{name}(s)' for name in mid)}",
             f"Invariant == {AND.join(f'{name}(v)' for name in state)}", "",
@@ -288,8 +337,9 @@ class Tla:
         """The kinds and events that something fires."""
         steps = [s for s in self.spec.commands if s.on in self.kinds]
         entering = [Step("", e.kind, (*e.cascade, *e.emit)) for e in self.spec.on_enter]
+        following = [Step("", f.kind, f.do) for f in self.spec.follows]
         return {(s.on if f.at == "self" else self.spec.links[f.at].target, f.event)
-                for s in (*steps, *self.spec.progress, *entering) for f in s.do}
+                for s in (*steps, *self.spec.progress, *entering, *following) for f in s.do}
 
     def config(self) -> str:
         """What TLC is asked to check."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from kernel.formal.ground import Action, Block, Grounding
+from kernel.formal.actions import Action, Block
+from kernel.formal.ground import Grounding
 from kernel.formal.terms import Ground, Read, Term
 
 Values = tuple[int, ...]

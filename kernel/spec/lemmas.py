@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.spec.invariants import absent
+from kernel.spec.invariants import absent, of_this_run
 from kernel.spec.language import Expr, F, Lit, Nature, Place, Property, both, either, eq, every, implies, is_, lt, no
 from kernel.spec.vocabulary import (
     ABSENT,
@@ -11,6 +11,7 @@ from kernel.spec.vocabulary import (
     current,
     heard,
     is_child,
+    live,
     nesting,
     of_root,
     optional,
@@ -57,10 +58,11 @@ LEMMAS = (
     lemma(7, "workflow", "Who was not paused itself was paused with its parent.",
           implies(both(is_("PAUSED"), no(eq(F("paused_by"), F("id")))), both(
               is_child, is_("PAUSED", of=("up", "wf")), eq(F("paused_by"), F("paused_by", ("up", "wf")))))),
-    lemma(8, "workflow", "A sub-workflow lives in its parent's run.",
-          implies(both(is_child, no(absent)), eq(F("run"), F("run", ("up", "wf"))))),
-    lemma(9, "delivery", "There is no delivery of a run to come.",
-          either(is_(ABSENT), no(lt(F("run", ("of",)), F("run"))))),
+    lemma(8, "workflow", "No workflow is of a run to come of its tree; who lives is of its present run.",
+          no(lt(F("run", ("top",)), F("run"))), implies(live, eq(F("run"), F("run", ("top",))))),
+    lemma(9, "delivery", "There is no delivery of a run to come; of a workflow that was set aside none of its tree's present run.",
+          either(is_(ABSENT), no(lt(F("run", ("of",)), F("run"))),
+                 both(is_(ABSENT, of=("of",)), lt(F("run"), F("run", ("of", "top")))))),
     lemma(10, "task", "A task has an attempt, and no more than it may.",
           either(is_(ABSENT), both(lt(Lit(0), F("attempt")), no(lt(F("tries"), F("attempt")))))),
     lemma(11, "workflow", "A workflow that never started has no run.", implies(absent, eq(F("run"), 0))),
@@ -70,7 +72,7 @@ LEMMAS = (
           no(lt(F("attempt"), 0)), implies(is_(ABSENT), eq(F("attempt"), 0)),
           implies(is_("PENDING"), lt(F("attempt"), F("sends")))),
     lemma(14, "delivery", "What hears of ends on their own account only is there from the end on, but where a retry follows.",
-          implies(eq(F("own"), 1), both(
+          implies(both(eq(F("own"), 1), of_this_run), both(
               implies(no(is_(*ENDED, of=("of",))), is_(ABSENT)),
               implies(both(of_root, is_(*ENDED, of=("of",))), iff(no(is_(ABSENT)), heard)),
               implies(is_("TERMINATED", of=("of",)), either(is_(ABSENT), heard)),

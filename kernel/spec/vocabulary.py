@@ -143,6 +143,7 @@ LINKS = {
     for link in (
         Link("wf", "task", "workflow", "its workflow", one=True),
         Link("up", "workflow", "task", "the parent's task that started it", one=True, present=no(is_root)),
+        Link("top", "workflow", "workflow", "the root of its tree", one=True),
         Link("switch", "task", "task", "the switch in a branch of which it stands", one=True, present=no(eq(F("branch"), 0))),
         Link("of", "delivery", "workflow", "the workflow whose end it tells of", one=True),
         Link("child", "task", "workflow", "the sub-workflow of its present attempt", one=True,

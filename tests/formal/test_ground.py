@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
+from kernel.formal.actions import Block, Let, Move, When, sequenced
 from kernel.formal.configurations import AGAIN, CHAIN, NESTED, ONE
-from kernel.formal.ground import COUNTED_UP, Block, Grounding, Let, Move, When, sequenced
+from kernel.formal.ground import COUNTED_UP, Grounding
 from kernel.formal.terms import Local, Read, Term
 from kernel.spec import SPEC
 from kernel.spec.language import Nature
@@ -69,6 +71,35 @@ def test_an_ending_brings_its_cascade() -> None:
     moved = [[ground.places[move.row].id for move in block.moves] for block in terminate.blocks]
     assert moved == [["w"], ["w/s"], ["w.s", "w/s.a"], ["w>archive"], ["w/s>archive"]]
     assert [block.flag is None for block in terminate.blocks] == [True, True, True, True, False]
+
+
+def test_what_an_event_brings_is_written_out_depth_first() -> None:
+    """RETRY moves the root, then its tasks; then for each of them, where it moved, what is below it."""
+    ground = Grounding(SPEC, evolve(NESTED, runs=2))
+    retry = next(c for c in ground.commands() if c.label == "RETRY w and its sub-workflows in place")
+    moved = [[ground.places[move.row].id for move in block.moves] for block in retry.blocks]
+    assert moved == [["w"], ["w.s", "w.s"], ["w/s"], ["w/s.a"], ["w/s.a", "w/s"]]
+    on, again, child, *_ = [move.flag for block in retry.blocks for move in block.moves if move.flag is not None]
+    assert [block.flag for block in retry.blocks] == [None, None, on, child, again]
+
+
+def test_a_command_that_reopens_asks_for_room() -> None:
+    """Where the tree has one run nothing re-opens it; otherwise the root's run must be less than the last one."""
+    names = {name: {c.label.split()[0] for c in Grounding(SPEC, shape, kinds=SPEC.kinds).commands()}
+             for name, shape in {"once": ONE, "twice": evolve(ONE, runs=2), "grave": evolve(ONE, purge=1)}.items()}
+    assert names["twice"] - names["once"] == {"RETRY", "RESTART", "RERUN"}
+    assert names["grave"] - names["once"] == {"PURGE"}
+    ground = Grounding(SPEC, evolve(ONE, runs=2))
+    assert ground.room(SPEC.command("RETRY")) == Term("lt", (Read(ground.at[0, "run"]), 2))
+    assert ground.room(SPEC.command("PAUSE")) is True
+
+
+def test_a_root_that_goes_takes_its_tree() -> None:
+    """PURGE sets every variable back, but for the tombstone."""
+    ground = Grounding(SPEC, evolve(NESTED, purge=1), kinds=SPEC.kinds)
+    purge = next(c for c in ground.commands() if c.label == "PURGE w")
+    ((move,),) = [block.moves for block in purge.blocks]
+    assert dict(move.sets) == {**dict(enumerate(ground.start)), ground.at[0, "purged"]: 1}
 
 
 @pytest.mark.parametrize(("moves", "statements"), [

@@ -13,7 +13,8 @@ from kernel.spec import SPEC
 from kernel.spec.language import Spec
 
 CONFIGS = {config.name: config for config in SMALL}
-SOME = ("one", "chain_late", "nested", "deep", "waiting", "lenient", "ending", "deliveries", "deliveries_late")
+SOME = ("one", "chain_late", "nested", "deep", "waiting", "lenient", "ending", "deliveries", "deliveries_late", "runs",
+        "runs_nested", "runs_deep", "runs_deliveries")
 
 
 def seen(spec: Spec, config: Config) -> tuple[Grounding, Walker]:
@@ -29,7 +30,7 @@ def test_every_workflow_can_end(name: str) -> None:
     assert not never_ends(ground, walker, reachable(walker))
 
 
-@pytest.mark.parametrize("name", ["deliveries", "deliveries_late"])
+@pytest.mark.parametrize("name", ["deliveries", "deliveries_late", "runs_deliveries"])
 def test_every_delivery_is_settled(name: str) -> None:
     """Whatever sinks do, relays that go on working leave every delivery DELIVERED or DEAD: there is no way round for ever."""
     ground, walker = seen(SPEC, CONFIGS[name])

@@ -30,6 +30,7 @@ def test_places_are_linked() -> None:
     tree = Tree(SPEC, SHAPE)
     place = {p.id: p for p in tree.places}
     assert names(tree, *place["w"].sets["subs"]) == ["w/s", "w/s/u", "w/s~2", "w/s~2/u"]
+    assert {p.one["top"] for p in tree.places if p.kind == "workflow"} == {tree.places.index(place["w"])}
     assert names(tree, *place["w"].sets["children"]) == ["w/s", "w/s~2"]
     assert names(tree, *place["w"].sets["tasks"]) == ["w.a", "w.s"]
     assert names(tree, *place["w/s"].sets["all_tasks"]) == ["w/s.u", "w/s/u.x"]

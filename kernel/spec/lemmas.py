@@ -60,7 +60,7 @@ LEMMAS = (
               is_child, is_("PAUSED", of=("up", "wf")), eq(F("paused_by"), F("paused_by", ("up", "wf")))))),
     lemma(8, "workflow", "No workflow is of a run to come of its tree; who lives is of its present run.",
           no(lt(F("run", ("top",)), F("run"))), implies(live, eq(F("run"), F("run", ("top",))))),
-    lemma(9, "delivery", "There is no delivery of a run to come; of a workflow that was set aside none of its tree's present run.",
+    lemma(9, "delivery", "There is no delivery of a run to come; of who was set aside none of the tree's present run.",
           either(is_(ABSENT), no(lt(F("run", ("of",)), F("run"))),
                  both(is_(ABSENT, of=("of",)), lt(F("run"), F("run", ("of", "top")))))),
     lemma(10, "task", "A task has an attempt, and no more than it may.",

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.stores.servers import RUN
+
 # Without deadline and "too slow", which measure the machine and not the code. `pytest --hypothesis-profile=explore`
 # draws other examples each time and prints how to repeat a failure.
 settings.register_profile(
@@ -56,6 +58,11 @@ def pytest_make_collect_report(
     if SKIPS_FAIL and report.skipped:
         fail_skipped(report)
     return report
+
+
+def pytest_unconfigure() -> None:
+    """Stop the servers that tests have started."""
+    RUN.stop()
 
 
 def fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

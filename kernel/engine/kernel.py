@@ -114,7 +114,7 @@ class Kernel(Reader):
 
     def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
         """Decide and write inside a transaction that is under way. One commit has one time, `now` in microseconds."""
-        snapshot = transaction.snapshot(command.subject)
+        snapshot = transaction.snapshot(command.subject, self.program.commands[command.name].step.lock)
         now = self.clock.now() if now is None else now
         answer = decide(self.program, snapshot, command, now)
         if answer is None and (answer := left_behind(transaction, command)) is None:

@@ -13,6 +13,7 @@ from kernel.core.plan import Plan, Subject, Tally, Tombstone
 from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow, WorkflowRow
 from kernel.core.snapshot import Snapshot
 from kernel.core.structure import Definition
+from kernel.spec.language import Lock
 
 
 @frozen
@@ -95,8 +96,11 @@ class Violation(NamedTuple):
 class Transaction(Protocol):
     """What happens between BEGIN and COMMIT. Leaving it with an exception undoes everything that it wrote."""
 
-    def snapshot(self, subject: Subject) -> Snapshot:
-        """The rows of the subject's tree, for a decision on it. In a writing transaction nobody else can change them."""
+    def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> Snapshot:
+        """The rows of the subject's tree, for a decision on it by a command that holds `lock`.
+
+        In a writing transaction nobody else can change what that covers until it ends.
+        """
 
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds."""

@@ -15,7 +15,7 @@ from kernel.core.working_set import in_scope
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.zones import offsets
 from kernel.errors import InvalidDefinition, quoted
-from kernel.spec.language import NEVER
+from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ABSENT, ENDED
 from kernel.stores.memory_reader import MemoryReader
 from kernel.stores.memory_snapshot import MemorySnapshot
@@ -94,7 +94,7 @@ class MemoryTransaction(MemoryReader):
         self._put(self.store.archive, max([since, clock, *self.store.archive]), (policy, hearing))
 
     # ---- writing a plan -------------------------------------------------------------------------------------------------
-    def snapshot(self, subject: Subject) -> MemorySnapshot:
+    def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> MemorySnapshot:
         """The rows of the subject's tree, for a decision on it."""
         return MemorySnapshot(self.store, root_of(subject.workflow))
 

@@ -16,13 +16,15 @@ from kernel.stores.memory import MemoryStore
 from kernel.stores.sqlite import SqliteStore
 
 SQLITE = "sqlite:///"
+POSTGRES = "postgresql://"
 
 
 def open(
     url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", attempts: int | None = None,
     archive: ArchivePolicy | None = None, **options: Any,
 ) -> Kernel:
-    """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`.
+    """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`, or
+    `postgresql://user@host:5432/database` (its tables are in the schema `kernel`, or `?schema=NAME`).
 
     `sinks` says what this process can deliver, by topic; `actor` stands in the history of what it does. A delivery that a
     commit of this process writes has `attempts`, 100 unless told. `clock`, `chance`, `relay` (RelayOptions) and `faults` can
@@ -42,5 +44,19 @@ def _store(url: object, policy: Policy) -> Store:
         return MemoryStore(policy=policy)
     if isinstance(url, str) and url.startswith(SQLITE) and len(url) > len(SQLITE):
         return SqliteStore(url.removeprefix(SQLITE), policy=policy)
-    raise InvalidInput(f"the store {quoted(url)}", why="no store of this kind exists", allowed=("sqlite:///FILE", "memory://"),
+    if isinstance(url, str) and url.startswith(POSTGRES):
+        return _postgres(url, policy)
+    shown = url if not isinstance(url, str) or "@" not in url else "with a user in it"  # there may be a password, too
+    raise InvalidInput(f"the store {quoted(shown)}", why="no store of this kind exists",
+                       allowed=("sqlite:///FILE", "postgresql://USER@HOST/DATABASE", "memory://"),
                        hint="sqlite:///orders.db keeps everything in the file orders.db")
+
+
+def _postgres(url: str, policy: Policy) -> Store:
+    """The driver is an extra: who does not use it does not need it."""
+    try:
+        from kernel.stores.postgres import PostgresStore
+    except ModuleNotFoundError as error:
+        raise InvalidInput("opening a PostgreSQL store", why=f"the package {error.name} is not installed",
+                           hint="pip install 'lifecycle-kernel[postgres]'") from error
+    return PostgresStore(url, policy=policy)

@@ -28,7 +28,7 @@ def _never(value: int | None) -> int:
 
 
 class SqlReader(ABC):
-    """The reading half of a transaction. What a driver does is left to the store: five methods."""
+    """The reading half of a transaction. What a driver does is left to the store: four methods."""
 
     def __init__(self, store: SqlStore[Any], sql: Mapping[str, str]) -> None:
         self.store, self.sql = store, sql
@@ -43,6 +43,8 @@ class SqlReader(ABC):
         """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the store."""
         self.line = 0
         self.wrote = False
+        self.subject = "subject"
+        """The statement that reads a task, its workflow and its tree."""
         self.command_id = self.workflow_id = ""
 
     # ---- the driver --------------------------------------------------------------------------------------------------------
@@ -61,10 +63,6 @@ class SqlReader(ABC):
     @abstractmethod
     def _changed(self) -> int:
         """How many rows the last statement wrote."""
-
-    @abstractmethod
-    def _insert(self, name: str, values: Any) -> int:
-        """Write a row; gives its number."""
 
     def damage(self) -> Iterable[Violation]:
         """What the engine itself finds wrong with its tables."""
@@ -85,7 +83,7 @@ class SqlReader(ABC):
         self.ahead.clear()
         if subject.no is None:
             return None
-        rows = self.rows("subject", (subject.workflow, subject.no, root_of(subject.workflow)))
+        rows = self.rows(self.subject, (subject.workflow, subject.no, root_of(subject.workflow)))
         if not rows:
             return None
         row = rows[0]

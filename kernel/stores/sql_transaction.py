@@ -9,13 +9,13 @@ from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
 from kernel.core.outbox import Swept, emitted
-from kernel.core.plan import Cascade, Plan, Subject, Tally, Tombstone
+from kernel.core.plan import Cascade, Command, Plan, Subject, Tally, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import LateRecord, Recorded
 from kernel.errors import InvalidDefinition, quoted
-from kernel.spec.language import NEVER
+from kernel.spec.language import NEVER, Lock
 from kernel.stores.sql_reader import SqlReader
 from kernel.stores.sql_snapshot import SqlSnapshot
 
@@ -31,7 +31,8 @@ PURGES = (
 """What takes a tree away, table by table: rows go before those that they refer to."""
 
 
-def _maybe(value: int) -> int | None:
+def maybe(value: int) -> int | None:
+    """A time as it is stored: never is NULL."""
     return None if value >= NEVER else value
 
 
@@ -39,20 +40,20 @@ def _looked_for(task: TaskRow) -> tuple[str, int | None]:
     """Who looks for a task, and from when: workers by its type, or the clock."""
     if task.state == "SCHEDULED":
         return task.facts.type if task.facts.mode == "WORKER" else "", task.not_before
-    return "", _maybe(min(task.expires, task.wakes)) if task.state == "IN_PROGRESS" else None
+    return "", maybe(min(task.expires, task.wakes)) if task.state == "IN_PROGRESS" else None
 
 
-def _columns(t: TaskRow) -> tuple[Any, ...]:
+def columns(t: TaskRow) -> tuple[Any, ...]:
     """What a store keeps of a task, from the column `queue` on."""
     return (
-        *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, _maybe(t.expires), _maybe(t.attempt_ends),
-        _maybe(t.total_ends), _maybe(t.wakes), t.signalled, t.changed, t.worker, t.reason, *t.counts)
+        *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, maybe(t.expires), maybe(t.attempt_ends),
+        maybe(t.total_ends), maybe(t.wakes), t.signalled, t.changed, t.worker, t.reason, *t.counts)
 
 
 class SqlTransaction(SqlReader):
     """What happens between BEGIN and COMMIT."""
 
-    def snapshot(self, subject: Subject) -> SqlSnapshot:
+    def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> SqlSnapshot:
         """The rows of the subject's tree, for a decision on it."""
         return SqlSnapshot(self, subject)
 
@@ -147,14 +148,14 @@ class SqlTransaction(SqlReader):
             if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
                 self._run("update_workflow_in_place", rest)
             else:
-                self._run("update_workflow", (w.state, _maybe(w.deadline), *rest))
+                self._run("update_workflow", (w.state, maybe(w.deadline), *rest))
         for t in plan.tasks:
-            self._run("update_task", (*_columns(t), self.keys[t.workflow, run], t.no))
+            self._update_task(t, self.keys[t.workflow, run], plan.command)
         for d in plan.created_deliveries:
             self._run("insert_delivery", (self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due,
-                                          _maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
+                                          maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
         for d in plan.deliveries:
-            self._run("update_delivery", (d.state, d.attempt, d.claims, d.due, _maybe(d.expires), d.proof, d.error, d.changed,
+            self._run("update_delivery", (d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error, d.changed,
                                           self.keys[d.workflow, d.run], d.topic))
         for p in plan.payloads:
             key = self.keys[p.workflow, run]
@@ -163,11 +164,15 @@ class SqlTransaction(SqlReader):
             else:
                 self._run("put_payload", (key, p.no, p.what, p.text))
 
+    def _update_task(self, t: TaskRow, key: int, command: Command) -> None:
+        self._run("update_task", (*columns(t), key, t.no))
+
     def _create(self, w: WorkflowRow) -> int:
         """Write a new workflow; gives its row number."""
-        key = self._insert("insert_workflow", (
+        ((number,),) = self.rows("insert_workflow", (
             w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, self.store.numbers[w.prepared],
-            w.started, w.changed, _maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
+            w.started, w.changed, maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
+        key = int(number)
         self.keys[w.id, w.run], self.known[w.id, w.run] = key, w.prepared
         return key
 
@@ -192,7 +197,7 @@ class SqlTransaction(SqlReader):
                 self._run(name, places)
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
-        return (self.keys[t.workflow, t.run], t.no, t.mode, *_columns(t))
+        return (self.keys[t.workflow, t.run], t.no, t.mode, *columns(t))
 
     def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:
         """Move every row behind the link: history, the outbox, then the rows. Gives (ended, canceled, deliveries)."""

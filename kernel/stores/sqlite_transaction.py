@@ -37,10 +37,6 @@ class SqliteTransaction(SqlTransaction):
     def _changed(self) -> int:
         return self.connection.changes()
 
-    def _insert(self, name: str, values: Any) -> int:
-        self._run(name, values)
-        return self.connection.last_insert_rowid()
-
     def damage(self) -> Iterable[Violation]:
         """Damage of the file, and rows that refer to nothing."""
         for (damage,) in self.connection.execute("PRAGMA quick_check(10)").fetchall():

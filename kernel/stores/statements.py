@@ -1,8 +1,10 @@
-"""SQL stands in files: statements by name, and numbered migrations."""
+"""SQL stands in files: statements by name, and numbered migrations. What two dialects say alike stands there once."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
@@ -10,12 +12,39 @@ NAME = "-- name: "
 STATEMENTS = ("queries.sql", "waiting.sql", "moving.sql", "late.sql", "purge.sql", "audit.sql")
 
 
+class Dialect(StrEnum):
+    """Whose SQL it is: the value begins the names of files that are for one dialect only."""
+
+    SQLITE = ""
+    POSTGRES = "postgres"
+
+
+SPELLINGS = tuple((re.compile(pattern), spelled) for pattern, spelled in (
+    (r" INDEXED BY \w+", ""),
+    (r"CROSS JOIN", "JOIN"),
+    (r"SELECT value FROM json_each\(:sources\)", "SELECT jsonb_array_elements_text(:sources::jsonb)"),
+    (r"SELECT value FROM json_each\(:(\w+)\)", r"SELECT jsonb_array_elements(:\1::jsonb)::bigint"),
+    (r"(?<!:):([a-z]+)", r"%(\1)s"),
+    (r"\?", "%s"),
+))
+"""How PostgreSQL spells what both say: it chooses indexes and orders joins itself; lists and parameters look otherwise."""
+
+
 @cache
-def statements() -> Mapping[str, str]:
-    """Every statement of the files in STATEMENTS under its name, without comments."""
+def statements(dialect: Dialect = Dialect.SQLITE) -> Mapping[str, str]:
+    """Every statement of the files in STATEMENTS under its name, without comments, as a dialect has it."""
+    if dialect is Dialect.SQLITE:
+        return {name: sql for file in STATEMENTS for name, sql in _read(file).items()}
+    found = {**statements(), **_read(f"{dialect}.sql")}
+    for pattern, spelled in SPELLINGS:
+        found = {name: pattern.sub(spelled, sql) for name, sql in found.items()}
+    return found
+
+
+def _read(file: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
-    name, folder = "", files("kernel.stores") / "sql"
-    for line in (line for file in STATEMENTS for line in (folder / file).read_text("utf-8").splitlines()):
+    name = ""
+    for line in (files("kernel.stores") / "sql" / file).read_text("utf-8").splitlines():
         if line.startswith(NAME):
             name = line.removeprefix(NAME).strip()
             found[name] = []
@@ -25,8 +54,9 @@ def statements() -> Mapping[str, str]:
 
 
 @cache
-def migrations() -> tuple[tuple[int, str, str], ...]:
-    """The migrations in order: number, name, script."""
-    names = sorted(f.name for f in (files("kernel.stores") / "sql").iterdir() if f.name[:4].isdigit())
-    return tuple((int(name[:4]), name.removesuffix(".sql"), (files("kernel.stores") / "sql" / name).read_text("utf-8"))
-                 for name in names)
+def migrations(dialect: Dialect = Dialect.SQLITE) -> tuple[tuple[int, str, str], ...]:
+    """The migrations of a dialect in order: number, name, script."""
+    folder, begin = files("kernel.stores") / "sql", f"{dialect}_" if dialect else ""
+    pattern = re.compile(rf"{begin}(\d{{4}}_\w+)\.sql")
+    names = sorted(match[1] for file in folder.iterdir() if (match := pattern.fullmatch(file.name)))
+    return tuple((int(name[:4]), name, (folder / f"{begin}{name}.sql").read_text("utf-8")) for name in names)

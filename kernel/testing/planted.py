@@ -27,7 +27,7 @@ from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store, Transaction
 from kernel.engine.sinks import Parcel
 from kernel.spec import SPEC, Spec
-from kernel.spec.language import NEVER, Fire, Row, Step
+from kernel.spec.language import NEVER, Fire, Lock, Row, Step
 from kernel.spec.vocabulary import ABSENT, ENDED
 from kernel.testing.replay import STARTS
 from kernel.testing.world import KernelFactory
@@ -206,9 +206,9 @@ class _WithoutOutbox:
 
     inner: Transaction
 
-    def snapshot(self, subject: Subject) -> Snapshot:
+    def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> Snapshot:
         """As the transaction."""
-        return self.inner.snapshot(subject)
+        return self.inner.snapshot(subject, lock)
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """As the transaction."""

@@ -39,11 +39,11 @@ THIRD_PARTY = {
     "spec": {"attrs", "transitions"},
     "core": {"attrs", "cattrs"},
     "engine": {"attrs", "cattrs"},
-    "stores": {"apsw", "attrs"},
+    "stores": {"apsw", "attrs", "psycopg"},
     "sinks": {"attrs"},
     "formal": {"attrs", "cvc5", "z3"},  # the provers, where they are installed
     "render": {"attrs", "graphviz", "transitions"},
-    "testing": {"attrs", "hypothesis"},
+    "testing": {"attrs", "hypothesis", "psycopg"},
     "cli": {"attrs", "click", "rich"},
 }
 # Put together here, so that this file does not hold what it forbids.

@@ -24,6 +24,7 @@ from kernel.errors import InvalidInput, NoSuchTransition, StoreReadOnly
 from kernel.sinks.callable import CallableSink
 from kernel.sinks.directory import DirectoryArchive
 from kernel.stores.memory import MemoryStore
+from kernel.stores.postgres import PostgresStore
 from kernel.stores.sqlite import SqliteStore
 from kernel.testing.clock import ManualClock
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
@@ -290,6 +291,10 @@ def test_a_late_claim_of_the_same_delivery_is_fenced(each: Stand, k: Kernel, clo
 
 
 # --------------------------------------------------------------------------------------------------- no lock, no transaction
+OTHERS = """SELECT 1 FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()"""
+
+
 def free(each: Stand) -> bool:
     """Nobody holds the store's lock or an open transaction."""
     store = each.store
@@ -298,6 +303,9 @@ def free(each: Stand) -> bool:
         if not taken:
             store.writer.release()
         return not taken and all(not connection.in_transaction for connection in store._idle) and len(store._idle) == 1
+    if isinstance(store, PostgresStore):
+        with store.connection() as connection:
+            return not connection.execute(OTHERS).fetchall()
     assert isinstance(store, MemoryStore)
     answer: list[bool] = []
 
@@ -415,7 +423,7 @@ def test_a_hanging_sink_costs_only_whom_it_held(each: Stand, k: Kernel, clock: M
     """Four calls hang; then the sink is left alone, and deliveries that it never saw have all their attempts."""
     ended(k, *(f"w{n}" for n in range(4)))
     sink = FaultySink(MemoryArchive(), [Behaviour.HANG] * 4)
-    relay = served(each, sink, timeout=0.02)
+    relay = served(each, sink, timeout=0.1)
     settled = relay.deliver()
     assert settled.released == 4
     (obstacle,) = settled.obstacles

@@ -24,7 +24,8 @@ from kernel.testing.dump import Definitions, difference, dumped
 from kernel.testing.pool import ARCHIVE, MAIL, POOL, TYPES
 from kernel.testing.replay import check_history
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
-from kernel.testing.stores import MemoryStores, SqliteStores, Stores
+from kernel.testing.stores import Stores
+from tests.stores.servers import stores_of
 from tests.stores.stand import STORES, Rows, rows_of
 
 PICK, PACK = TYPES
@@ -237,7 +238,7 @@ CASES += [(scene, point) for scene in DELIVERY for point in (FaultPoint.CLAIMED,
 @pytest.fixture(params=STORES)
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Place, Place]]:
     """Two places alike: in one the process dies, in its twin it does not."""
-    stores: Stores = MemoryStores() if request.param == "memory" else SqliteStores(tmp_path)
+    stores = stores_of(request.param, tmp_path)
     pair = Place(stores, stores.open()), Place(stores, stores.open())
     yield pair
     for place in pair:

@@ -46,18 +46,18 @@ def check(k: Kernel) -> None:
 @pytest.mark.parametrize("kind", STORES)
 def test_threads_share_the_tasks(kind: str, tmp_path: Path) -> None:
     """Four threads of one kernel: each task is completed by exactly one of them, and no command of theirs is refused."""
-    k = Kernel(new_store(kind, tmp_path))
-    fill(k)
-    start = threading.Barrier(len(CREW))
+    with new_store(kind, tmp_path) as store:
+        k = Kernel(store)
+        fill(k)
+        start = threading.Barrier(len(CREW))
 
-    def run(name: str) -> list[tuple[str, str]]:
-        return finish(k, name, lambda: start.wait(30))
+        def run(name: str) -> list[tuple[str, str]]:
+            return finish(k, name, lambda: start.wait(30))
 
-    with ThreadPoolExecutor(len(CREW)) as threads:
-        done = [place for places in threads.map(run, CREW) for place in places]
-    assert Counter(done) == Counter(TASKS)
-    check(k)
-    k.close()
+        with ThreadPoolExecutor(len(CREW)) as threads:
+            done = [place for places in threads.map(run, CREW) for place in places]
+        assert Counter(done) == Counter(TASKS)
+        check(k)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kernel
-from tests.stores.stand import STORES, Stand, stand
+from tests.stores.stand import EMBEDDED, Stand, stand
 
 LEAF = kernel.WorkflowDef("leaf", tasks=[kernel.TaskDef("x")], topics=("archive",))
 ROOT = kernel.WorkflowDef("root", topics=("archive",), tasks=[
@@ -16,7 +16,7 @@ ROOT = kernel.WorkflowDef("root", topics=("archive",), tasks=[
     kernel.TaskDef("b")])
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=EMBEDDED)
 def each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     """Two workflows of two levels: 'v' terminated, 'w' running."""
     with stand(request.param, tmp_path) as found:

@@ -11,7 +11,7 @@ from kernel.testing.stores import Stores
 from kernel.testing.world import KernelFactory, Tally
 
 SEEDS = (1, 2, 3, 4, 5)
-EXAMPLES = {"memory": 200, "sqlite": 120}
+EXAMPLES = {"memory": 200, "sqlite": 120, "postgres": 20}
 """Histories, by store; each planted bug was found within 65 with each of some twenty seeds."""
 STEPS = 50
 """Rules of one history."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store
 from kernel.spec.language import NEVER
 from kernel.stores.memory import MemoryStore
+from kernel.stores.postgres import PostgresStore
+from kernel.stores.sql_store import SqlStore
 from kernel.stores.sqlite import SqliteStore
 from kernel.testing.clock import ManualClock
+from tests.stores.servers import RUN
 
-STORES = ("memory", "sqlite")
+EMBEDDED = ("memory", "sqlite")
+STORES = (*EMBEDDED, "postgres")
 POLICY = Policy(sends=3, lease=60 * MICROSECONDS)
 Rows = dict[str, dict[Any, dict[str, Any]]]
 """Every table: each row by its key, as column -> value."""
@@ -44,22 +48,29 @@ class Stand:
         return rows_of(self.store)
 
 
-def new_store(kind: str, folder: Path, policy: Policy = POLICY, **options: Any) -> Store:
-    """An empty store."""
-    if kind == "memory":
-        return MemoryStore(policy=policy)
-    return SqliteStore(str(folder / "kernel.db"), policy=policy, **options)
+@contextmanager
+def new_store(kind: str, folder: Path, policy: Policy = POLICY, **options: Any) -> Iterator[Store]:
+    """An empty store, as long as the context is entered."""
+    with ExitStack() as stack:
+        if kind == "memory":
+            store: Store = MemoryStore(policy=policy)
+        elif kind == "sqlite":
+            store = SqliteStore(str(folder / "kernel.db"), policy=policy, **options)
+        else:
+            stores = RUN.postgres()
+            schema = stores.schema()
+            stack.callback(stores.wipe, schema)
+            store = PostgresStore(stores.server.url(schema), policy=policy, **options)
+        stack.callback(store.close)
+        yield store
 
 
 @contextmanager
 def stand(kind: str, folder: Path, *, policy: Policy = POLICY, seed: int = 7, **options: Any) -> Iterator[Stand]:
     """A kernel on a new store of a kind; `options` are the kernel's."""
     clock = ManualClock()
-    store = new_store(kind, folder, policy)
-    try:
+    with new_store(kind, folder, policy) as store:
         yield Stand(kind, store, clock, Kernel(store, clock=clock, chance=random.Random(seed), **options))
-    finally:
-        store.close()
 
 
 # ---- all that a store holds ---------------------------------------------------------------------------------------------
@@ -83,24 +94,24 @@ KEYS = {
 }
 HISTORY = ("seq", "version", "run", "at", "kind", "workflow", "subject", "event", "source", "target", "attempt", "count", "by",
            "actor", "reason", "command")
-ONLY_SQLITE = {"workflow": ("key", "definition"), "task": ("workflow",), "delivery": ("workflow",)}
+ONLY_SQL = {"workflow": ("key", "definition"), "task": ("workflow",), "delivery": ("workflow",)}
 """Row numbers, and when a record was made: columns that memory has no use for."""
 
 
 def rows_of(store: Store) -> Rows:
     """Every row of every table of a store."""
-    tables = _of_memory(store) if isinstance(store, MemoryStore) else _of_sqlite(store)
+    tables = _of_memory(store) if isinstance(store, MemoryStore) else _of_sql(store)
     return {name: {tuple(row[k] for k in KEYS[name]): row for row in rows} for name, rows in tables.items()}
 
 
-def _of_sqlite(store: Store) -> dict[str, list[dict[str, Any]]]:
+def _of_sql(store: Store) -> dict[str, list[dict[str, Any]]]:
     tables: dict[str, list[dict[str, Any]]] = {}
-    assert isinstance(store, SqliteStore)
-    with store.transaction(write=False) as transaction:
+    assert isinstance(store, SqlStore)
+    with store.connection() as connection:
         for name, select in SELECTS.items():
             tables[name] = []
-            for row in (cursor := transaction.connection.execute(select)):
-                columns = [column for column, _ in cursor.get_description()]
+            for row in (cursor := connection.execute(select)):
+                columns = [column[0] for column in cursor.description]
                 tables[name].append(_tidy(name, dict(zip(columns, row, strict=True))))
     return tables
 
@@ -111,7 +122,7 @@ def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
             row[column] = NEVER
     if table == "task" and row["due"] is None:
         row["queue"] = ""  # it says nothing then
-    return {column: value for column, value in row.items() if column not in ONLY_SQLITE.get(table, ())}
+    return {column: value for column, value in row.items() if column not in ONLY_SQL.get(table, ())}
 
 
 def _of_memory(store: MemoryStore) -> dict[str, list[dict[str, Any]]]:

@@ -214,31 +214,31 @@ def test_one_of_two_processes_applies(path: str) -> None:
 @pytest.mark.parametrize("kind", STORES)
 def test_threads_share_a_kernel(kind: str, tmp_path: Path) -> None:
     """Eight threads start, poll and complete on one kernel: each task is handed out once, and all of it ends well."""
-    k = Kernel(new_store(kind, tmp_path))
-    k.register(ORDER)
-    handed = Counter[tuple[str, str]]()
-    lock = threading.Lock()
+    with new_store(kind, tmp_path) as store:
+        k = Kernel(store)
+        k.register(ORDER)
+        handed = Counter[tuple[str, str]]()
+        lock = threading.Lock()
 
-    def work(number: int) -> None:
-        for turn in range(6):
-            k.start("order", workflow_id=f"w{number}-{turn}")
-            k.find(limit=3)
-        for type in ("pick", "ship", "pick", "ship"):
-            for lease in k.poll(type, worker=f"t{number}", limit=8):
-                with lock:
-                    handed[lease.workflow_id, lease.ref] += 1
+        def work(number: int) -> None:
+            for turn in range(6):
+                k.start("order", workflow_id=f"w{number}-{turn}")
+                k.find(limit=3)
+            for type in ("pick", "ship", "pick", "ship"):
+                for lease in k.poll(type, worker=f"t{number}", limit=8):
+                    with lock:
+                        handed[lease.workflow_id, lease.ref] += 1
+                    k.complete(lease)
+
+        in_threads(*(partial(work, n) for n in range(8)))
+        while leases := k.poll("pick", limit=100) + k.poll("ship", limit=100):
+            for lease in leases:
+                handed[lease.workflow_id, lease.ref] += 1
                 k.complete(lease)
-
-    in_threads(*(partial(work, n) for n in range(8)))
-    while leases := k.poll("pick", limit=100) + k.poll("ship", limit=100):
-        for lease in leases:
-            handed[lease.workflow_id, lease.ref] += 1
-            k.complete(lease)
-    assert set(handed.values()) == {1}
-    assert len(handed) == 8 * 6 * 2
-    assert {w.state for w in k.find(limit=100).items} == {"COMPLETED"}
-    assert k.audit().clean
-    k.close()
+        assert set(handed.values()) == {1}
+        assert len(handed) == 8 * 6 * 2
+        assert {w.state for w in k.find(limit=100).items} == {"COMPLETED"}
+        assert k.audit().clean
 
 
 def test_no_transaction_is_left_open(path: str) -> None:

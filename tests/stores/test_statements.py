@@ -112,7 +112,7 @@ SCANS = {
     # The audit looks at everything that there is, and the sizes are counted.
     **{name: {"task", "workflow", "delivery", "t", "w", "d", "p", "c", "r"} for name in statements() if name.startswith(AUDIT)},
     "sizes": {"task", "workflow", "delivery"},
-    "backlog": {"delivery", "d", "due"},  # the partial indexes of the outbox, to count them; due is one row
+    "backlog": {"delivery", "d", "due", "timers"},  # the partial indexes of the outbox, to count them; due is one row
     "latest_time": {"delivery"},  # the partial indexes of open ones, once in the life of a process
 }
 

@@ -20,14 +20,16 @@ from kernel.stores.memory import MemoryStore
 from kernel.stores.memory_transaction import MemoryTransaction
 from kernel.testing import conformance
 from kernel.testing.conformance import CHECKS, Check
-from kernel.testing.stores import POLICY, MemoryStores, SqliteStores, Stores, quick_folder
+from kernel.testing.stores import POLICY, MemoryStores, Stores, quick_folder
+from tests.stores.servers import stores_of
+from tests.stores.stand import STORES
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
-    """Both kinds."""
+    """Every kind."""
     with quick_folder() as folder:
-        yield MemoryStores() if request.param == "memory" else SqliteStores(folder)
+        yield stores_of(request.param, folder)
 
 
 @pytest.mark.slow

@@ -8,15 +8,16 @@ import pytest
 
 from kernel.engine.kernel import Kernel
 from kernel.stores.memory import MemoryStore
-from kernel.stores.sqlite import SqliteStore
 from kernel.testing.pool import POOL
-from kernel.testing.stores import POLICY, MemoryStores, SqliteStores, Stores, quick_folder
+from kernel.testing.stores import POLICY, SqliteStores, Stores, quick_folder
+from tests.stores.servers import stores_of
+from tests.stores.stand import STORES
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    """Both kinds."""
-    return MemoryStores() if request.param == "memory" else SqliteStores(tmp_path)
+    """Every kind."""
+    return stores_of(request.param, tmp_path)
 
 
 def test_what_was_committed_is_found_again(stores: Stores) -> None:
@@ -29,7 +30,6 @@ def test_what_was_committed_is_found_again(stores: Stores) -> None:
     assert Kernel(second).find().items == ()
     with again.transaction(write=False) as transaction:
         assert transaction.sizes()[0] == 1
-    assert isinstance(again, MemoryStore | SqliteStore)
     assert again.policy == POLICY
     assert again.name == stores.name
     stores.remove(again)

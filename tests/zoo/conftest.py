@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from kernel.testing.stores import MemoryStores, SqliteStores, Stores, quick_folder
+from kernel.testing.stores import Stores, quick_folder
+from tests.stores.servers import stores_of
+from tests.stores.stand import STORES
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     """Each kind of store; SQLite's files are in memory where the system has such a folder."""
-    if request.param == "memory":
-        yield MemoryStores()
-    else:
-        with quick_folder() as folder:
-            yield SqliteStores(folder)
+    with quick_folder() as folder:
+        yield stores_of(request.param, folder)

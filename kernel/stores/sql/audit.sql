@@ -9,8 +9,8 @@ SELECT w.id, w.run, t.no, 'unknown state ' || t.state
 -- name: audit_STORE_task_due
 SELECT w.id, w.run, t.no, t.state || ', but not found where work is looked for'
   FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.due IS NOT CASE t.state WHEN 'SCHEDULED' THEN t.not_before 
-                    WHEN 'IN_PROGRESS' THEN min(coalesce(t.expires, t.wakes), coalesce(t.wakes, t.expires)) END
+ WHERE t.due IS DISTINCT FROM CASE t.state WHEN 'SCHEDULED' THEN t.not_before
+       WHEN 'IN_PROGRESS' THEN CASE WHEN t.wakes < t.expires THEN t.wakes ELSE coalesce(t.expires, t.wakes) END END
     OR (t.due IS NOT NULL AND t.mode <> 'WORKER' AND t.queue <> '')
     OR (t.due IS NOT NULL AND t.mode = 'WORKER' AND (t.queue = '') <> (t.state = 'IN_PROGRESS'))
 
@@ -19,7 +19,7 @@ WITH size (definition, tasks) AS MATERIALIZED (
     SELECT key, json_array_length(content, '$.tasks') FROM definition WHERE json_valid(content))
 SELECT w.id, w.run, NULL, count(t.no) || ' of the ' || s.tasks || ' tasks of its definition are there'
   FROM workflow w JOIN size s ON s.definition = w.definition LEFT JOIN task t ON t.workflow = w.key AND t.no < s.tasks
- GROUP BY w.key HAVING count(t.no) <> s.tasks
+ GROUP BY w.key, s.tasks HAVING count(t.no) <> s.tasks
 
 -- name: audit_STORE_tree_tasks
 WITH there (root, tasks) AS MATERIALIZED (
@@ -41,7 +41,7 @@ SELECT w.id, w.run, t.no, t.state || ' under ' || w.state
 -- name: audit_INV-01_live_descendant
 SELECT p.id, p.run, NULL, 'its sub-workflow ' || w.id || ' is ' || w.state
   FROM workflow w JOIN workflow p ON p.id = w.parent
-       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
+       AND CASE WHEN w.until IS NULL THEN p.until IS NULL ELSE p.run <= w.until AND coalesce(p.until, w.until) >= w.until END
  WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED') AND p.state NOT IN ('RUNNING', 'PAUSED')
 
 -- :told is who is to be told of what: [definition, topic, state, from when, until when, only of ends on its own account].
@@ -82,13 +82,13 @@ SELECT t.root, t.run, NULL, 'it was purged, and is still there'
 -- name: audit_INV-07_below_paused
 SELECT w.id, w.run, NULL, 'RUNNING under a parent that is ' || coalesce(p.state, 'missing')
   FROM workflow w LEFT JOIN workflow p ON p.id = w.parent
-       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
+       AND CASE WHEN w.until IS NULL THEN p.until IS NULL ELSE p.run <= w.until AND coalesce(p.until, w.until) >= w.until END
  WHERE w.parent <> '' AND w.state = 'RUNNING' AND coalesce(p.state, '') <> 'RUNNING'
 
 -- name: audit_INV-09_disagree
 SELECT p.id, p.run, t.no, t.state || ' although its sub-workflow ' || w.id || ' is ' || w.state
   FROM workflow w JOIN workflow p ON p.id = w.parent
-       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
+       AND CASE WHEN w.until IS NULL THEN p.until IS NULL ELSE p.run <= w.until AND coalesce(p.until, w.until) >= w.until END
   JOIN task t ON t.workflow = p.key AND t.no = w.parent_no AND t.attempt = w.slot
  WHERE (w.state = 'COMPLETED' AND t.state <> 'COMPLETED')
     OR (w.state = 'FAILED' AND t.state NOT IN ('FAILED', 'COMPLETED_WITH_ERRORS'))
@@ -112,7 +112,7 @@ SELECT w.id, w.run, NULL, 'RUNNING, but no task of it can move'
 -- name: audit_INV-13_stray_child
 SELECT w.id, w.run, NULL, 'live, but not the sub-workflow of a present attempt'
   FROM workflow w LEFT JOIN workflow p ON p.id = w.parent
-       AND iif(w.until IS NULL, p.until IS NULL, p.run <= w.until AND coalesce(p.until, w.until) >= w.until)
+       AND CASE WHEN w.until IS NULL THEN p.until IS NULL ELSE p.run <= w.until AND coalesce(p.until, w.until) >= w.until END
   LEFT JOIN task t ON t.workflow = p.key AND t.no = w.parent_no
  WHERE w.parent <> '' AND w.state IN ('RUNNING', 'PAUSED')
        AND (t.no IS NULL OR t.state <> 'IN_PROGRESS' OR t.attempt <> w.slot OR p.state NOT IN ('RUNNING', 'PAUSED'))

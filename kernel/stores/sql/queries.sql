@@ -59,14 +59,14 @@ SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
        w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
   FROM workflow w JOIN definition d ON d.key = w.definition
- WHERE w.until IS NULL AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
+ WHERE w.until IS NULL AND w.id > :after AND (CAST(:name AS TEXT) IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: find_in_state
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
        w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
   FROM workflow w JOIN definition d ON d.key = w.definition
- WHERE w.until IS NULL AND w.state = :state AND w.id > :after AND (:name IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
+ WHERE w.until IS NULL AND w.state = :state AND w.id > :after AND (CAST(:name AS TEXT) IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: workflows_in_state
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
@@ -79,6 +79,7 @@ INSERT INTO workflow (id, run, root, state, parent, parent_no, slot, depth, defi
        paused_at, reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
        tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+RETURNING key
 
 -- name: update_workflow
 UPDATE workflow SET state = ?, deadline = ?, changed = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?,
@@ -138,14 +139,14 @@ SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error
 SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
        w.run
   FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
- WHERE w.id >= :id AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (:state IS NULL OR d.state = :state)
+ WHERE w.id >= :id AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
  ORDER BY w.id, w.run, d.topic LIMIT :limit
 
 -- name: deliveries_of
 SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
        w.run
   FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
- WHERE w.id = :workflow AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (:state IS NULL OR d.state = :state)
+ WHERE w.id = :workflow AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
  ORDER BY w.run, d.topic LIMIT :limit
 
 -- name: insert_delivery
@@ -164,7 +165,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: history
 SELECT seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason, command
   FROM history
- WHERE root = :root AND seq > :after AND (:workflow IS NULL OR workflow = :workflow) AND (:run IS NULL OR run = :run)
+ WHERE root = :root AND seq > :after AND (CAST(:workflow AS TEXT) IS NULL OR workflow = :workflow) AND (CAST(:run AS BIGINT) IS NULL OR run = :run)
  ORDER BY seq LIMIT :limit
 
 -- name: lines_of

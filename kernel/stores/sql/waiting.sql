@@ -64,7 +64,7 @@ SELECT (SELECT count(*) FROM (
          SELECT t.workflow, t.no FROM task t INDEXED BY task_by_poll_timeout JOIN workflow w ON w.key = t.workflow
           WHERE t.expires IS NOT NULL AND t.state = 'SCHEDULED' AND w.state = 'RUNNING'
                 AND t.expires <= :horizon AND (t.expires <= :now OR t.expires <= (
-                    SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))))
+                    SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))) timers)
      + (SELECT count(*) FROM workflow w INDEXED BY workflow_by_deadline
          WHERE w.deadline IS NOT NULL AND w.state IN ('RUNNING', 'PAUSED')
                AND w.deadline <= :horizon AND (w.deadline <= :now OR w.deadline <= (

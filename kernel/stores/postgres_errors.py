@@ -1,0 +1,78 @@
+"""What PostgreSQL and its driver raise, as errors of our tree: who can act, and whether anything was applied."""
+
+from __future__ import annotations
+
+import shlex
+from typing import NoReturn
+
+import psycopg
+
+from kernel.errors import (
+    CommitUnknown,
+    Conflict,
+    KernelError,
+    StoreCorrupt,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    quoted,
+)
+
+OPENING = "opening"
+GRANT = "GRANT this user CREATE on the database, or USAGE on the schema and all on its tables"
+MEANINGS: tuple[tuple[tuple[str, ...], type[KernelError], str], ...] = (
+    (("40", "55P03"), Conflict, "try again"),
+    (("53100", "53200", "54000"), StoreFull, "free some space on the server; reads still work"),
+    (("25006",), StoreReadOnly, "this server, database or user only reads: name the primary, or open it with ?mode=ro"),
+    (("42501",), StoreReadOnly, GRANT),
+    (("XX001", "XX002"), StoreCorrupt, "restore a backup; keep the damaged files for analysis"),
+    (("42", "3F", "22P", "22021"), StoreCorrupt, "its tables are not those that this program makes; restore a backup"),
+    (("28",), StoreUnavailable, "look at user and password, and at the server's pg_hba.conf"),
+    (("3D",), StoreUnavailable, "create the database, or name another one"),
+    (("53300",), StoreUnavailable, "the server has no connection left: fewer processes, or a larger max_connections"),
+    (("",), StoreUnavailable, "is the server up, and can it be reached?"),
+)
+"""By the first of these that an SQLSTATE begins with; an error without one is the connection's."""
+UNDECIDED = ("08", "57", "58", "XX")
+"""SQLSTATEs after which nobody knows whether a COMMIT happened: the server went down, or lost its files or its mind."""
+
+
+def ours(error: psycopg.Error, doing: str, place: str) -> KernelError:
+    """The error of our tree that an error of the driver is, when nothing was applied."""
+    state = error.sqlstate or ""
+    kind, hint = next((kind, hint) for states, kind, hint in MEANINGS for begin in states if state.startswith(begin))
+    if kind is StoreReadOnly and doing == OPENING:
+        kind = StoreUnavailable
+    return kind(f"{doing} {quoted(place)}", why=told(error), stands="nothing was applied", hint=hint)
+
+
+def told(error: psycopg.Error) -> str:
+    """What the server says, in one line; the values that it adds for developers are left out."""
+    text = error.diag.message_primary or str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+def is_undecided(error: psycopg.Error) -> bool:
+    """Whether a COMMIT that failed so may have happened."""
+    return error.sqlstate is None or error.sqlstate.startswith(UNDECIDED)
+
+
+def unknown(place: str, command_id: str, workflow_id: str, why: str) -> CommitUnknown:
+    """The connection broke between COMMIT and its answer."""
+    where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
+    return CommitUnknown(
+        f"committing to {quoted(place)}", command_id=command_id, workflow_id=workflow_id, why=why,
+        stands="it may or may not have been applied",
+        hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
+
+
+def rolled_back(place: str) -> NoReturn:
+    """COMMIT was answered with ROLLBACK: a statement had failed before."""
+    raise StoreUnavailable(f"committing to {quoted(place)}", why="the server rolled the transaction back",
+                           stands="nothing was applied", hint="try again")
+
+
+def changed_meanwhile(place: str) -> NoReturn:
+    """A row is not what was decided on: somebody renewed the lease that was taken for lost."""
+    raise Conflict(f"writing {quoted(place)}", why="a row changed while the command was decided",
+                   stands="nothing was applied", hint="try again")

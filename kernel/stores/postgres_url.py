@@ -1,0 +1,59 @@
+"""What a PostgreSQL URL says: the server, the schema, and what the user accepts. The password is in no message."""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from attrs import field, frozen
+from psycopg.conninfo import conninfo_to_dict
+
+from kernel.errors import InvalidInput, quoted
+
+SCHEME = "postgresql"
+SCHEMA = re.compile("[a-z_][a-z0-9_]{0,62}")
+"""A name that needs no quotes, wherever it stands."""
+OURS = ("schema", "mode", "unsafe")
+FSYNC = "fsync"
+
+
+@frozen
+class Place:
+    """Where a store is."""
+
+    server: dict[str, str | int | None] = field(repr=False)
+    """What libpq is given; the password may be in it."""
+    schema: str
+    read_only: bool
+    unsafe: str
+    """What the user accepts by name: `fsync`, a server that does not wait for its disk."""
+    shown: str
+    """What a message calls it: server, database and schema, nothing else."""
+
+
+def located(url: str) -> Place:
+    """The place that `postgresql://USER@HOST:PORT/DATABASE?schema=...&mode=ro` names. Raises InvalidInput."""
+    try:
+        parts = urlsplit(url)
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        ours = {name: value for name, value in options if name in OURS}
+        theirs = urlencode([(name, value) for name, value in options if name not in OURS])
+        server = conninfo_to_dict(urlunsplit(parts._replace(query=theirs)))
+    except (ValueError, psycopg.Error):
+        refuse("it is not a URL of PostgreSQL")  # what libpq says of it may hold the password
+    schema, mode, unsafe = ours.get("schema", "kernel"), ours.get("mode", ""), ours.get("unsafe", "")
+    if not SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+        refuse(f"the schema {quoted(schema)} is not a plain name in small letters")
+    if mode not in ("", "ro") or unsafe not in ("", FSYNC) or len(ours) != sum(name in OURS for name, _ in options):
+        refuse(f"of {', '.join(OURS)} each stands there once: mode=ro, or unsafe={FSYNC}")
+    host, port = server.get("host") or server.get("hostaddr") or "", server.get("port")
+    shown = f"{SCHEME}://{host}{f':{port}' if port else ''}/{server.get('dbname') or ''}?schema={schema}"
+    return Place(server, schema, mode == "ro", unsafe, shown)
+
+
+def refuse(why: str) -> NoReturn:
+    """Say what is wrong with a URL without showing it."""
+    raise InvalidInput("opening a PostgreSQL store", why=why,
+                       hint="postgresql://user@host:5432/database, with ?schema=NAME or ?mode=ro behind it")

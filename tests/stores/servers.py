@@ -1,0 +1,43 @@
+"""The PostgreSQL server of a test run: started when the first test asks for it, stopped when the last one is over."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kernel.testing.servers import PostgresStores, postgres_programs, postgres_server
+from kernel.testing.stores import MemoryStores, SqliteStores, Stores
+
+
+class Run:
+    """What a run of tests has started."""
+
+    def __init__(self) -> None:
+        self.started = ExitStack()
+        self.stores: PostgresStores | None = None
+
+    def postgres(self) -> PostgresStores:
+        """Stores on the server; a test that needs them skips where PostgreSQL is not installed."""
+        if self.stores is None:
+            if postgres_programs() is None:
+                pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+            self.stores = PostgresStores(self.started.enter_context(postgres_server()))
+            self.started.callback(self.stores.close)
+        return self.stores
+
+    def stop(self) -> None:
+        """Stop what was started."""
+        self.stores = None
+        self.started.close()
+
+
+RUN = Run()
+
+
+def stores_of(kind: str, folder: Path) -> Stores:
+    """Stores of a kind, one after the other empty; SQLite's files are in the folder."""
+    if kind == "memory":
+        return MemoryStores()
+    return SqliteStores(folder) if kind == "sqlite" else RUN.postgres()

@@ -118,8 +118,8 @@ def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
         return f"workflow {quoted(child_id(task))} is there already"
     if task.wf.depth + 1 >= DEPTH_MAX:
         return f"sub-workflows nest deeper than {DEPTH_MAX} levels"
-    if view.tree.tasks + len(child.facts) > TREE_TASKS_MAX:
-        return f"the tree would have more than {TREE_TASKS_MAX} tasks"
+    if view.tree.tasks + len(child.facts) > (most := min(TREE_TASKS_MAX, view.snapshot.policy.tree_tasks)):
+        return f"the tree would have more than {most} tasks"
     if len(child_id(task)) > ID_MAX:
         return f"the id of the sub-workflow would be longer than {ID_MAX} characters"
     above = task.wf

@@ -125,6 +125,8 @@ class Plan:
     """What stays of a tree of which everything else is removed; then the plan writes nothing else."""
     no_op: str
     """Why the command changes nothing, when it does not."""
+    reached: Tally | None
+    """What the cascades reached, where the store counts that in the commit itself; it then gives the tree its version, too."""
 
     def __init__(self, command: Command, now: int, tree: TreeRow, born: bool) -> None:
         """A plan that writes nothing yet. Written out: calling a factory for each list takes as long as deciding a guard."""
@@ -132,7 +134,7 @@ class Plan:
         self.aside, self.reopened, self.first, self.last = [], [], [], []
         self.created_workflows, self.created_tasks, self.created_deliveries = [], [], []
         self.workflows, self.tasks, self.deliveries = [], [], []
-        self.payloads, self.changes, self.purged = [], [], None
+        self.payloads, self.changes, self.purged, self.reached = [], [], None, None
 
 
 @frozen

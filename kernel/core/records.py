@@ -29,10 +29,12 @@ __all__ = [
 
 @frozen
 class Policy:
-    """How deliveries are tried: at most `sends` times, each held for `lease` microseconds."""
+    """How deliveries are tried: at most `sends` times, each held for `lease` microseconds; how many tasks a tree may have."""
 
     sends: int = 100
     lease: int = 60 * MICROSECONDS
+    tree_tasks: int = field(default=NEVER, eq=False)
+    """What a store can take; it says nothing of how deliveries are tried."""
 
 
 @define(eq=False)

@@ -11,7 +11,7 @@ from kernel.core.checks import LIMITS, check_json
 from kernel.core.definitions import WorkflowDef
 from kernel.engine.entities import Lease
 from kernel.engine.zones import offsets
-from kernel.errors import InvalidInput, quoted
+from kernel.errors import InvalidDefinition, InvalidInput, quoted
 
 LONGEST_ID = 4_000
 """Characters; ids of sub-workflows are paths of names."""
@@ -129,3 +129,13 @@ def definition(value: object) -> WorkflowDef:
         raise InvalidInput(f"the definition {quoted(value)}", why="it is no WorkflowDef",
                            hint="make one, or read some with load_definitions")
     return value
+
+
+def other_workflows(definition: WorkflowDef) -> None:
+    """See that no task starts the very workflow that it belongs to. Raises InvalidDefinition."""
+    for task in definition.tasks:
+        if task.workflow == definition.name and task.workflow_version in (None, definition.version):
+            raise InvalidDefinition(
+                f"registering {quoted(definition.name)} version {definition.version}",
+                why=f"task {quoted(task.ref)} starts the workflow that it belongs to: an endless recursion",
+                hint="name another definition")

@@ -18,6 +18,7 @@ from kernel.core.records import microseconds, root_of
 from kernel.core.structure import compile_definition, flatten
 from kernel.engine import inputs, outcomes, reading
 from kernel.engine.clock import SystemClock
+from kernel.engine.contention import again
 from kernel.engine.entities import Applied, Lease, Purge, Workflow
 from kernel.engine.explain import error_of, left_behind, no_op_of, not_found, unknown_definition
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
@@ -28,7 +29,7 @@ from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
 from kernel.engine.timers import Ticked, tick
-from kernel.errors import Fenced, InvalidDefinition, InvalidInput, quoted
+from kernel.errors import Fenced, InvalidInput
 from kernel.spec.vocabulary import ENDED
 
 
@@ -93,13 +94,14 @@ class Kernel(Reader):
             inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, None, input, chosen,
             chance=self.chance.getrandbits(20) * 1_000_000 >> 20)
 
+    @again
     def commit(self, command: Command) -> Applied:
         """Decide and write, in one transaction. Raises Refused, NotFound, or an error of the store."""
         with self.store.transaction(write=True) as transaction:
-            applied, _ = self._do(transaction, command)
+            applied, plan = self._do(transaction, command)
             self.faults(FaultPoint.BEFORE_COMMIT, command.name)
         self.faults(FaultPoint.AFTER_COMMIT, command.name)
-        return applied
+        return outcomes.counted(applied, plan)
 
     def _do(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan | None]:
         """Apply a command once: when the caller chose its id and it came before, give the first outcome, and no plan."""
@@ -133,6 +135,7 @@ class Kernel(Reader):
                        answer.tree.run if answer.reopened else 0, again), answer
 
     # ---- definitions and workflows ---------------------------------------------------------------------------------------
+    @again
     def register(self, *definitions: WorkflowDef) -> None:
         """Keep definitions. The same name and version with other content is refused; again with the same is no change."""
         plain = [compile_definition(each) for given in definitions for each in flatten(inputs.definition(given))]
@@ -140,15 +143,10 @@ class Kernel(Reader):
             inputs.archive(definition.source.archive)
         with self.store.transaction(write=True) as transaction:
             for definition in plain:
-                own = definition.source
-                for task in own.tasks:
-                    if task.workflow == own.name and task.workflow_version in (None, own.version):
-                        raise InvalidDefinition(
-                            f"registering {quoted(own.name)} version {own.version}",
-                            why=f"task {quoted(task.ref)} starts the workflow that it belongs to: an endless recursion",
-                            hint="name another definition")
+                inputs.other_workflows(definition.source)
                 transaction.register(definition, self.clock.now())
 
+    @again
     def start(
         self, name: str, *, version: int | None = None, input: Mapping[str, Any] | None = None,
         workflow_id: str | None = None, command_id: str | None = None, reason: str = "", actor: str | None = None,
@@ -245,8 +243,7 @@ class Kernel(Reader):
         self, name: str, workflow_id: str, options: Options, *, given: Mapping[str, Any] | None = None,
         chosen: Subject | None = None,
     ) -> Applied:
-        return self.commit(
-            self.command(name, Subject(inputs.workflow(workflow_id)), given=given, chosen=chosen, **options))
+        return self.commit(self.command(name, Subject(inputs.workflow(workflow_id)), given=given, chosen=chosen, **options))
 
     def purge(self, workflow_id: str, *, unarchived: bool = False, **options: Unpack[Options]) -> Applied:
         """Remove a whole tree that ended: all its runs, tasks, payloads, history, deliveries and records of commands.
@@ -288,6 +285,7 @@ class Kernel(Reader):
             return Subject(workflow_id, reading.position(reading.workflow_row(transaction, workflow_id)[1], task))
 
     # ---- workers ---------------------------------------------------------------------------------------------------------
+    @again
     def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
         """Take up to `limit` tasks of a type, each with a lease, in one commit. The same command id again gives the same
         leases, as far as they still hold; a poll that found nothing is not remembered.
@@ -348,6 +346,7 @@ class Kernel(Reader):
         delay = microseconds(inputs.seconds(seconds, "the delay"))
         return self.commit(self._on_lease("POSTPONE", lease, options, output=output, delay=delay))
 
+    @again
     def heartbeat(self, lease: Lease) -> Lease:
         """Hold the task for another lease time. A stale lease raises Fenced: stop working."""
         command = self._on_lease("HEARTBEAT", lease, {})
@@ -380,6 +379,7 @@ class Kernel(Reader):
         """
         return self._relay.deliver(inputs.limit(limit), now=bool(now))
 
+    @again
     def set_archive_policy(self, policy: ArchivePolicy | None) -> None:
         """Let one archive policy hold for every definition of this store that has topic "archive"; None: each its own.
 

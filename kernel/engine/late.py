@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kernel.core.plan import Command
+from kernel.engine.contention import again
 from kernel.engine.ports import LateRecord
 from kernel.errors import Conflict, StoreError
 
@@ -29,5 +30,11 @@ def keep_late(kernel: Kernel, command: Command, attempt: int) -> None:
     record = LateRecord(
         subject.workflow, subject.no or 0, given["run"], given["handouts"], command.name, kernel.clock.now(), command.worker,
         attempt, command.reason, size, text if size <= LARGEST else None)
-    with suppress(Conflict, StoreError), kernel.store.transaction(write=True) as transaction:
+    with suppress(Conflict, StoreError):
+        _keep(kernel, record)
+
+
+@again
+def _keep(kernel: Kernel, record: LateRecord) -> None:
+    with kernel.store.transaction(write=True) as transaction:
         transaction.keep_late(record, MOST)

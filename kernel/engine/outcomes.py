@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from kernel.core.checks import canonical, check_name
-from kernel.core.plan import Command, Subject
+from kernel.core.plan import Command, Plan, Subject
 from kernel.core.records import MICROSECONDS, root_of
 from kernel.engine import inputs, reading
+from kernel.engine.contention import again
 from kernel.engine.entities import Applied, Expired, Lease, NotApplied, Purged, moment
 from kernel.engine.explain import described
 from kernel.engine.faults import FaultPoint
@@ -124,6 +125,15 @@ def applied_of(command_id: str, found: Recorded) -> Applied:
     return Applied(command_id, **content)
 
 
+def counted(applied: Applied, plan: Plan | None) -> Applied:
+    """An outcome with what only the commit has told: its version, and what its cascades reached."""
+    reached = None if plan is None else plan.reached
+    if plan is None or reached is None:
+        return applied
+    return attrs.evolve(applied, version=plan.tree.version, ended=applied.ended + reached.ended,
+                        canceled=applied.canceled + reached.canceled, deliveries=applied.deliveries + reached.deliveries)
+
+
 def known(transaction: Transaction, command: Command) -> Recorded | None:
     """What is known of a command whose id the caller gave. Who gives a generated one has it from a CommitUnknown."""
     root = root_of(command.subject.workflow)
@@ -179,6 +189,7 @@ def leases(transaction: Transaction, command: Command, found: Recorded, now: int
 
 
 # ---- outcomes ---------------------------------------------------------------------------------------------------------------
+@again
 def outcome(kernel: Kernel, command_id: str, workflow_id: str | None) -> Outcome:
     """What became of a command. Waits for a twin that is under way, then settles: the answer is written down, so it is final.
 
@@ -202,6 +213,7 @@ def outcome(kernel: Kernel, command_id: str, workflow_id: str | None) -> Outcome
     return Expired(command_id, moment(applied.at)) if applied.at + LIFE <= now else applied_of(command_id, applied)
 
 
+@again
 def forget(kernel: Kernel, limit: int) -> int:
     """Remove records that have lived long enough, at most `limit`; gives how many."""
     before = kernel.clock.now() - LIFE

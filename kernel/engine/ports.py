@@ -99,11 +99,12 @@ class Transaction(Protocol):
     def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> Snapshot:
         """The rows of the subject's tree, for a decision on it by a command that holds `lock`.
 
-        In a writing transaction nobody else can change what that covers until it ends.
+        In a writing transaction nobody else changes what that covers until it ends; or a store lets them, compares when it
+        commits, and raises `kernel.engine.contention.Overtaken`, with nothing applied: the engine then decides again.
         """
 
     def write(self, plan: Plan) -> Tally:
-        """Write everything that a plan holds."""
+        """Write everything that a plan holds. Where only the commit tells what cascades reach, it sets `plan.reached`."""
 
     def recorded(self, root: str, command_id: str) -> Recorded | None:
         """What is kept of a command."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import root_of
+from kernel.engine.contention import again
 from kernel.engine.courier import Failed
 from kernel.engine.document import FORMAT, checked_document
 from kernel.engine.entities import Kept, Purge, Workflow, moment
@@ -31,22 +33,31 @@ def purge_ended(
         found = transaction.purgeable(before, after, limit + 1)
     roots = found[:limit]
     for place in range(0, len(roots), BATCH):
-        done = 0
-        with kernel.store.transaction(write=True) as transaction:
-            for root in roots[place:place + BATCH]:
-                command = kernel.command("PURGE", Subject(root), given={"unarchived": int(unarchived)}, reason=reason,
-                                         actor=actor)
-                try:
-                    kernel.apply(transaction, command)
-                    done += 1
-                except Refused as refused:  # decided before anything of it was written
-                    kept.append(Kept(root, refused.guard if isinstance(refused, GuardRefused) else "", refused.why))
-                except NotFound:
-                    continue  # another process was faster
-            kernel.faults(FaultPoint.BEFORE_COMMIT, "PURGE")
-        kernel.faults(FaultPoint.AFTER_COMMIT, "PURGE")
+        done, refused = _purge(kernel, roots[place:place + BATCH], unarchived=unarchived, reason=reason, actor=actor)
+        kept += refused
         purged += done
     return Purge(purged, tuple(kept), roots[-1] if len(found) > limit else None)
+
+
+@again
+def _purge(
+    kernel: Kernel, roots: Sequence[str], *, unarchived: bool, reason: str, actor: str | None
+) -> tuple[int, list[Kept]]:
+    """Purge what may be purged of these trees in one commit; gives how many, and those that stay."""
+    done, kept = 0, list[Kept]()
+    with kernel.store.transaction(write=True) as transaction:
+        for root in roots:
+            command = kernel.command("PURGE", Subject(root), given={"unarchived": int(unarchived)}, reason=reason, actor=actor)
+            try:
+                kernel.apply(transaction, command)
+                done += 1
+            except Refused as refused:  # decided before anything of it was written
+                kept.append(Kept(root, refused.guard if isinstance(refused, GuardRefused) else "", refused.why))
+            except NotFound:
+                continue  # another process was faster
+        kernel.faults(FaultPoint.BEFORE_COMMIT, "PURGE")
+    kernel.faults(FaultPoint.AFTER_COMMIT, "PURGE")
+    return done, kept
 
 
 def from_archive(relay: Relay, grave: Tombstone, workflow_id: str, run: int | None) -> Workflow:

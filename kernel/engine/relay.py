@@ -12,6 +12,7 @@ from kernel.core.archive import ARCHIVE, COMPENSATION
 from kernel.core.plan import Subject
 from kernel.core.records import MICROSECONDS, DeliveryRow
 from kernel.engine.compensation import Compensation
+from kernel.engine.contention import again
 from kernel.engine.courier import Courier, Delivered, Failed
 from kernel.engine.document import document
 from kernel.engine.explain import delivery_id
@@ -128,6 +129,7 @@ class Relay:
             bars[topic] = self.courier.obstacle(topic, check=topic not in bars)
         return not bars[topic]
 
+    @again
     def _claim(self, subject: Subject, now: bool, deferred: list[Subject]) -> DeliveryRow | None:
         """Claim one delivery, to be tried at once: who waits in line is not claimed, so that its lease cannot run out.
 

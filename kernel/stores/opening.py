@@ -17,14 +17,16 @@ from kernel.stores.sqlite import SqliteStore
 
 SQLITE = "sqlite:///"
 POSTGRES = "postgresql://"
+REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
 def open(
     url: str, *, sinks: Mapping[str, Sink] | None = None, actor: str = "", attempts: int | None = None,
     archive: ArchivePolicy | None = None, **options: Any,
 ) -> Kernel:
-    """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`, or
-    `postgresql://user@host:5432/database` (its tables are in the schema `kernel`, or `?schema=NAME`).
+    """Open a kernel on a store: `sqlite:///orders.db` (relative), `sqlite:////var/lib/orders.db` (absolute), `memory://`,
+    `postgresql://user@host:5432/database` (its tables are in the schema `kernel`, or `?schema=NAME`), or
+    `redis://user@host:6379/0` (`redis+cluster://` for a cluster; its keys begin with `kernel`, or `?namespace=NAME`).
 
     `sinks` says what this process can deliver, by topic; `actor` stands in the history of what it does. A delivery that a
     commit of this process writes has `attempts`, 100 unless told. `clock`, `chance`, `relay` (RelayOptions) and `faults` can
@@ -46,9 +48,11 @@ def _store(url: object, policy: Policy) -> Store:
         return SqliteStore(url.removeprefix(SQLITE), policy=policy)
     if isinstance(url, str) and url.startswith(POSTGRES):
         return _postgres(url, policy)
+    if isinstance(url, str) and url.partition("://")[0] in REDIS:
+        return _redis(url, policy)
     shown = url if not isinstance(url, str) or "@" not in url else "with a user in it"  # there may be a password, too
     raise InvalidInput(f"the store {quoted(shown)}", why="no store of this kind exists",
-                       allowed=("sqlite:///FILE", "postgresql://USER@HOST/DATABASE", "memory://"),
+                       allowed=("sqlite:///FILE", "postgresql://USER@HOST/DATABASE", "redis://HOST:PORT/0", "memory://"),
                        hint="sqlite:///orders.db keeps everything in the file orders.db")
 
 
@@ -60,3 +64,13 @@ def _postgres(url: str, policy: Policy) -> Store:
         raise InvalidInput("opening a PostgreSQL store", why=f"the package {error.name} is not installed",
                            hint="pip install 'lifecycle-kernel[postgres]'") from error
     return PostgresStore(url, policy=policy)
+
+
+def _redis(url: str, policy: Policy) -> Store:
+    """As above."""
+    try:
+        from kernel.stores.redis import RedisStore
+    except ModuleNotFoundError as error:
+        raise InvalidInput("opening a Redis store", why=f"the package {error.name} is not installed",
+                           hint="pip install 'lifecycle-kernel[redis]'") from error
+    return RedisStore(url, policy=policy)

@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from kernel.core.archive import ArchivePolicy, Hearing, compiled
-from kernel.core.content import from_content, policy_from_content
-from kernel.core.records import Policy, Prepared, prepare
-from kernel.core.structure import compile_definition
-from kernel.engine.reading import damaged, loaded
-from kernel.engine.zones import offsets
-from kernel.errors import InvalidDefinition, StoreUnavailable, quoted
+from kernel.core.records import Policy, Prepared
+from kernel.errors import StoreUnavailable, quoted
+from kernel.stores.known import Known
 
 if TYPE_CHECKING:
     from kernel.stores.sql_reader import SqlReader
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
 Connection = TypeVar("Connection")
 
 
-class SqlStore(ABC, Generic[Connection]):
+class SqlStore(Known, ABC, Generic[Connection]):
     """A store whose connections are of one driver; used by one process."""
 
     place: str
@@ -30,12 +26,9 @@ class SqlStore(ABC, Generic[Connection]):
 
     def __init__(self, policy: Policy | None) -> None:
         """`policy` says how deliveries are tried."""
+        super().__init__()
         self.policy = policy or Policy()
         self._idle: list[Connection] = []
-        self._prepared: dict[int, Prepared] = {}
-        self.numbers: dict[Prepared, int] = {}
-        """The row number of each definition that was read."""
-        self._hearings: dict[str, tuple[ArchivePolicy, Hearing]] = {}
         self._process = os.getpid()
         self.latest: int | None = None
         """The latest time that this process has seen; None before it has looked for work."""
@@ -101,25 +94,5 @@ class SqlStore(ABC, Generic[Connection]):
         found = self._prepared.get(key)
         if found is None:
             ((digest, content),) = reader.rows("definition_by_key", (key,))
-            try:
-                definition = compile_definition(from_content(loaded(str(content))))
-            except InvalidDefinition as error:
-                raise damaged(f"definition number {key}", error.why) from error
-            if definition.digest != digest:
-                raise damaged(f"definition number {key}", "its content is not that of its digest")
-            found = self._prepared[key] = prepare(definition, offsets)
-            self.numbers[found] = key
-        return found
-
-    def hearing(self, content: str) -> tuple[ArchivePolicy | None, Hearing | None]:
-        """An archive policy of the store itself, as it was given and ready to decide by."""
-        if not content:
-            return None, None
-        found = self._hearings.get(content)
-        if found is None:
-            try:
-                policy = policy_from_content(loaded(content))
-            except InvalidDefinition as error:
-                raise damaged("the archive policy of the store", error.why) from error
-            found = self._hearings[content] = policy, compiled(policy, offsets)
+            found = self.learn(key, digest, str(content))
         return found

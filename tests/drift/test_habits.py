@@ -27,7 +27,7 @@ TOP_LEVEL = {
     "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "diagrams", "kernel", "pyproject.toml",
     "requirements.lock", "specs", "tests",
 }
-TEXT = {".cfg", ".dot", ".json", ".lock", ".md", ".mmd", ".py", ".sql", ".svg", ".toml", ".txt", ".typed", ""}
+TEXT = {".cfg", ".dot", ".json", ".lock", ".lua", ".md", ".mmd", ".py", ".sql", ".svg", ".toml", ".txt", ".typed", ""}
 
 LINES_PER_FILE, LINES_PER_FUNCTION, FOLDERS_DEEP = 400, 60, 2
 FORBIDDEN_CALLS = {"eval", "exec", "__import__"}
@@ -39,7 +39,7 @@ THIRD_PARTY = {
     "spec": {"attrs", "transitions"},
     "core": {"attrs", "cattrs"},
     "engine": {"attrs", "cattrs"},
-    "stores": {"apsw", "attrs", "psycopg"},
+    "stores": {"apsw", "attrs", "psycopg", "redis"},
     "sinks": {"attrs"},
     "formal": {"attrs", "cvc5", "z3"},  # the provers, where they are installed
     "render": {"attrs", "graphviz", "transitions"},

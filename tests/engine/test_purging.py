@@ -84,6 +84,8 @@ def traces(k: Kernel, root: str) -> list[str]:
                  "outbox": store.outbox, "payloads": store.payloads, "lines": store.lines, "late": store.late}
         keys = [(name, key if isinstance(key, str) else key[0]) for name, table in keyed.items() for key in table]
         return sorted({name for name, key in keys if key.split("/")[0] == root})
+    if store.name == "redis":
+        return [key for key in store.all_keys() if key.partition("}:")[2].partition(":")[0] in set("tfnhlwv")]
     with store.transaction(write=False) as transaction:
         found = []
         for query in ("SELECT 1 FROM tree", "SELECT 1 FROM workflow", "SELECT 1 FROM task", "SELECT 1 FROM payload",

@@ -25,6 +25,7 @@ from kernel.sinks.callable import CallableSink
 from kernel.sinks.directory import DirectoryArchive
 from kernel.stores.memory import MemoryStore
 from kernel.stores.postgres import PostgresStore
+from kernel.stores.redis import RedisStore
 from kernel.stores.sqlite import SqliteStore
 from kernel.testing.clock import ManualClock
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
@@ -306,6 +307,8 @@ def free(each: Stand) -> bool:
     if isinstance(store, PostgresStore):
         with store.connection() as connection:
             return not connection.execute(OTHERS).fetchall()
+    if isinstance(store, RedisStore):
+        return True  # it has none, whatever is asked of it
     assert isinstance(store, MemoryStore)
     answer: list[bool] = []
 

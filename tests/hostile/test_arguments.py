@@ -100,8 +100,8 @@ def test_a_bad_argument_is_an_error_of_ours(each: Stand, lease: kernel.Lease, na
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_both_stores_judge_alike(tmp_path: Path, name: str) -> None:
-    """What one store takes the other takes, and what one refuses the other refuses with the same words."""
+def test_all_stores_judge_alike(tmp_path: Path, name: str) -> None:
+    """What one store takes every other takes, and what one refuses every other refuses with the same words."""
     answers: list[list[Any]] = []
     for kind in EMBEDDED:
         with stand(kind, tmp_path) as each:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from kernel.testing.redis_stores import RedisStores
 from kernel.testing.servers import PostgresStores, postgres_programs, postgres_server
 from kernel.testing.stores import MemoryStores, SqliteStores, Stores
+from tests.redis_server import server
 
 
 class Run:
@@ -40,4 +42,6 @@ def stores_of(kind: str, folder: Path) -> Stores:
     """Stores of a kind, one after the other empty; SQLite's files are in the folder."""
     if kind == "memory":
         return MemoryStores()
+    if kind == "redis":
+        return RedisStores(server().url)
     return SqliteStores(folder) if kind == "sqlite" else RUN.postgres()

@@ -17,13 +17,16 @@ from kernel.engine.ports import Store
 from kernel.spec.language import NEVER
 from kernel.stores.memory import MemoryStore
 from kernel.stores.postgres import PostgresStore
+from kernel.stores.redis import RedisStore
+from kernel.stores.redis_rows import delivery_of, record_of, task_of
 from kernel.stores.sql_store import SqlStore
 from kernel.stores.sqlite import SqliteStore
 from kernel.testing.clock import ManualClock
+from tests.redis_server import server
 from tests.stores.servers import RUN
 
 EMBEDDED = ("memory", "sqlite")
-STORES = (*EMBEDDED, "postgres")
+STORES = (*EMBEDDED, "postgres", "redis")
 POLICY = Policy(sends=3, lease=60 * MICROSECONDS)
 Rows = dict[str, dict[Any, dict[str, Any]]]
 """Every table: each row by its key, as column -> value."""
@@ -56,6 +59,8 @@ def new_store(kind: str, folder: Path, policy: Policy = POLICY, **options: Any) 
             store: Store = MemoryStore(policy=policy)
         elif kind == "sqlite":
             store = SqliteStore(str(folder / "kernel.db"), policy=policy, **options)
+        elif kind == "redis":
+            store = RedisStore(server().new_url(), policy=policy, **options)
         else:
             stores = RUN.postgres()
             schema = stores.schema()
@@ -100,7 +105,10 @@ ONLY_SQL = {"workflow": ("key", "definition"), "task": ("workflow",), "delivery"
 
 def rows_of(store: Store) -> Rows:
     """Every row of every table of a store."""
-    tables = _of_memory(store) if isinstance(store, MemoryStore) else _of_sql(store)
+    if isinstance(store, RedisStore):
+        tables = _of_redis(store)
+    else:
+        tables = _of_memory(store) if isinstance(store, MemoryStore) else _of_sql(store)
     return {name: {tuple(row[k] for k in KEYS[name]): row for row in rows} for name, rows in tables.items()}
 
 
@@ -141,6 +149,39 @@ def _of_memory(store: MemoryStore) -> dict[str, list[dict[str, Any]]]:
         "definition": [{"name": name, "version": version, "digest": prepared.digest}
                        for (name, version), prepared in store.definitions.items()],
     }
+
+
+def _of_redis(store: RedisStore) -> dict[str, list[dict[str, Any]]]:
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in KEYS}
+    with store.transaction(write=False) as t:
+        for key in store.all_keys():
+            kind, _, rest = key.partition("}:")[2].partition(":")
+            if kind == "t":
+                tree = t.tree(rest)
+                assert tree is not None
+                tables["tree"].append({name: getattr(tree, name) for name in ("root", "run", "version", "clock", "tasks")})
+                lines = t.history(rest, None, None, 0, 2**31)
+                tables["history"] += [{"root": rest, **dict(zip(HISTORY, line, strict=True))} for line in lines]
+                for w in t.family(rest):
+                    tables["workflow"].append(workflow_columns(w))
+                    rows = t.everything(t.key(rest, "w", f"{w.run}:{w.id}"))
+                    tables["task"] += [task_columns(task_of(text, w.id, w.run, int(no), w.prepared.facts))
+                                       for no, text in rows.items() if no.isdigit()]
+                    tables["delivery"] += [delivery_columns(delivery_of(text, w.id, w.run, name[1:]))
+                                           for name, text in rows.items() if name[0] == "d"]
+            elif kind == "v":
+                run, _, id = rest.partition(":")
+                for place, text in t.everything(key).items():
+                    no, _, what = place.partition(":")
+                    tables["payload"].append({"id": id, "run": int(run), "no": int(no), "what": what, "text": text})
+            elif kind == "c":
+                for id, text in t.everything(key).items():
+                    r = record_of(text)
+                    tables["command"].append({"root": rest, "id": id, "request": r.request, "outcome": r.outcome, "at": r.at})
+        for name, versions in t.names().items():
+            tables["definition"] += [{"name": name, "version": version, "digest": prepared.digest} for version in versions
+                                     if (prepared := t.definition(name, version)) is not None]
+    return tables
 
 
 def _name(prepared: Prepared) -> dict[str, Any]:

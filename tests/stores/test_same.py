@@ -85,7 +85,7 @@ def test_the_runs_go_everywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_every_question_has_one_answer(stands: list[Stand], seed: int) -> None:
-    """Every method that reads gives the same on both stores, whatever the state and whatever is asked."""
+    """Every method that reads gives the same on all stores, whatever the state and whatever is asked."""
     driver = Lockstep(stands, 1_000 + seed)
     for number in range(120):
         driver.step()
@@ -119,7 +119,7 @@ def test_a_read_copy_is_private(stands: list[Stand]) -> None:
 
 
 def test_an_exception_undoes_every_write(stands: list[Stand]) -> None:
-    """A transaction that is left with an exception has changed nothing, on either store, whatever it wrote."""
+    """A transaction that is left with an exception has changed nothing, on any store, whatever it wrote."""
     driver = Lockstep(stands, 11)
     for number in range(60):
         driver.step()

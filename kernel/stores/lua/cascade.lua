@@ -1,0 +1,142 @@
+-- Cascades: one event for every row behind a link, found as the operations before it left them.
+
+local function before(a, b)  -- by bytes, whatever the server's locale is
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function sorted(found)
+  local names = {}
+  for name in pairs(found) do names[#names + 1] = name end
+  table.sort(names, before)
+  return names
+end
+
+local function in_scope(link, anchor, id)
+  local below = string.sub(id, 1, #anchor + 1) == anchor .. '/'
+  if link == 'tasks' then return id == anchor end
+  if link == 'children' then return below and not string.find(id, '/', #anchor + 2, true) end
+  return below or (link == 'all_tasks' and id == anchor)
+end
+
+-- The workflows behind a link, in the present run: id -> the row's columns.
+local function scope(link, anchor, run)
+  local found = {}
+  for field, text in pairs(all(P .. 'f:' .. plan.root)) do
+    local id, of = string.match(field, '^(.*)%z(%d+)$')
+    if of == run and in_scope(link, anchor, id) then found[id] = cjson.decode(text) end
+  end
+  return found
+end
+
+local function each_task(id, run, n, act)
+  local key, size = P .. 'w:' .. run .. ':' .. id, 2000
+  local changed = hashes[key] or {}
+  for first = 0, n - 1, size do
+    local fields = {}
+    for no = first, math.min(first + size, n) - 1 do fields[#fields + 1] = tostring(no) end
+    local texts = redis.call('HMGET', key, unpack(fields))
+    for i, field in ipairs(fields) do
+      local text = changed[field]
+      if text == nil then text = texts[i] end
+      if text then act(key, field, text) end
+    end
+  end
+end
+
+local function member(row, no, run, id)
+  return string.format('%012d|%06d|%s|%s', row[14], no, run, id)
+end
+
+-- The columns of a task: state, changed, attempt, handouts, not before, expires, end of the attempt, end of all attempts, wakes,
+-- signalled, counters, the length of the worker's name; then that name and the reason.
+local function parts(text)
+  local found, from = {}, 1
+  for i = 1, 12 do
+    local to = string.find(text, '|', from, true)
+    found[i] = string.sub(text, from, to - 1)
+    from = to + 1
+  end
+  found[13] = string.sub(text, from)
+  return found
+end
+
+local function shift(c, types, id, row, key, no, text)
+  local part, name = parts(text), member(row, tonumber(no), c.run, id)
+  local far = tonumber(plan.now) - math.max(tonumber(row[12]), tonumber(part[2]))
+  for i = 5, 8 do
+    if part[i] ~= '' then part[i] = string.format('%.0f', tonumber(part[i]) + far) end
+  end
+  part[1], part[2] = c.target, plan.now
+  put(key, no, table.concat(part, '|'))
+  local queue = types[tonumber(no) + 1]
+  if queue ~= '' then score(P .. 'q:' .. queue, name, part[5]) else score(P .. 'z', 'a' .. name, part[5]) end
+  if part[6] ~= '' then score(P .. 'z', 'b' .. name, part[6]) end
+end
+
+local function closed(c, key, no, text)
+  local rest = string.match(text, '^[^|]*|[^|]*|(.*)$')
+  if string.sub(rest, -3) ~= '|0|' then  -- there is a worker, or a reason, which is not that of the new state
+    local part = parts(text)
+    part[13] = string.sub(part[13], 1, tonumber(part[12]))
+    rest = table.concat(part, '|', 3)
+  end
+  put(key, no, c.target .. '|' .. plan.now .. '|' .. rest)
+end
+
+local function task_cascade(c)
+  for _, id in ipairs(sorted(c.scope)) do
+    local row, moved, types = c.scope[id], {}, nil
+    if c.event == 'SHIFT' then types = cjson.decode(get(P .. 'w:' .. c.run .. ':' .. id, 'y')) end
+    if c.event ~= 'SHIFT' or (row[1] == 'PAUSED' and row[11] == c.origin) then
+      each_task(id, c.run, row[15], function(key, no, text)
+        local state = string.match(text, '^([A-Z_]+)')
+        if c.sources[state] then
+          moved[state] = (moved[state] or 0) + 1
+          if c.event == 'SHIFT' then shift(c, types, id, row, key, no, text) else closed(c, key, no, text) end
+        end
+      end)
+    end
+    for _, source in ipairs(sorted(moved)) do
+      if source ~= c.target then told(c.run, 'task', id, '', c.event, source, c.target, moved[source], c.by, c.reason) end
+      if c.target == 'CANCELED' then tally[2] = tally[2] + moved[source] end
+    end
+  end
+end
+
+local function delivery(c, id, row, topic, due)
+  local place = id .. '\0' .. string.format('%010d', c.run) .. '\0' .. topic
+  put(P .. 'w:' .. c.run .. ':' .. id, 'd' .. topic, cjson.encode({'PENDING', 0, 0, due, '', '', '', plan.now, c.sends, c.lease}))
+  score(P .. 'x:PENDING', place, 0)
+  score(P .. 'o:' .. topic, string.format('%012d|%s|%s', row[14], c.run, id), due)
+  score(P .. 'topics', topic, 0)
+  count('deliveries', 1)
+  tally[3] = tally[3] + 1
+  told(c.run, 'delivery', id, topic, 'CREATE', 'ABSENT', 'PENDING', 1, 'CREATE', '')
+end
+
+local function workflow_cascade(c)
+  local moved = {}
+  for _, id in ipairs(sorted(c.scope)) do
+    local row = c.scope[id]
+    if c.sources[row[1]] and (c.event ~= 'RESUME' or row[11] == c.origin) then
+      if c.told and not c.told[tostring(row[8])] then return 'definition ' .. row[8] end
+      moved[#moved + 1] = id
+      local index = id .. '\0' .. c.run
+      score(P .. 'i:' .. row[1], index, false)
+      score(P .. 'i:' .. c.target, index, 0)
+      if row[1] ~= c.target then told(c.run, 'workflow', id, '', c.event, row[1], c.target, 1, c.by, c.reason) end
+      row[1], row[2], row[13] = c.target, plan.now, c.reason
+      if c.event == 'PAUSE' then row[11], row[12] = c.origin, plan.now end
+      if c.event == 'RESUME' then row[11], row[12] = '', '0' end
+      put(P .. 'f:' .. plan.root, index, cjson.encode(row))
+      if c.ends then tally[1] = tally[1] + 1 end
+    end
+  end
+  for _, id in ipairs(c.told and moved or {}) do
+    for _, each in ipairs(c.told[tostring(c.scope[id][8])]) do delivery(c, id, c.scope[id], each[1], each[2]) end
+  end
+end

@@ -1,0 +1,123 @@
+-- Work that waits, the earliest first. A time has come when the clock, or the last time of its tree, has reached it; no tree is
+-- ahead of the partition's latest time. An entry that says no longer what its row says is skipped, and with ARGV[5] removed: not
+-- too many at a time, so that nobody waits for long; the answer begins with 1 where there may be more.
+-- ARGV: the prefix, the sorted set, the time, how many, whether to remove.
+
+local P, key, now, limit, sweep = ARGV[1], ARGV[1] .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
+local horizon = math.max(now, tonumber(redis.call('HGET', P .. 'head', 'latest') or '0'))
+local what, clocks, rows, types = string.sub(ARGV[2], 1, 1), {}, {}, {}
+
+local function root_of(id) return string.match(id, '^[^/]*') end
+
+local function come(id, due)
+  if due <= now then return true end
+  local root = root_of(id)
+  if not clocks[root] then clocks[root] = tonumber(redis.call('HGET', P .. 't:' .. root, 'clock') or '0') end
+  return due <= clocks[root]
+end
+
+local function workflow(id, run)
+  local field = id .. '\0' .. run
+  if rows[field] == nil then
+    local text = redis.call('HGET', P .. 'f:' .. root_of(id), field)
+    rows[field] = text and cjson.decode(text) or false
+  end
+  return rows[field]
+end
+
+local function is_for_workers(id, run, no)
+  local field = run .. ':' .. id
+  if not types[field] then types[field] = cjson.decode(redis.call('HGET', P .. 'w:' .. field, 'y')) end
+  return types[field][tonumber(no) + 1] ~= ''
+end
+
+local function columns(text)
+  local found, from = {}, 1
+  for i = 1, 9 do
+    local to = string.find(text, '|', from, true)
+    found[i] = string.sub(text, from, to - 1)
+    from = to + 1
+  end
+  return found
+end
+
+local function least(a, b)
+  if a == '' then return tonumber(b) end
+  if b == '' then return tonumber(a) end
+  return math.min(tonumber(a), tonumber(b))
+end
+
+-- What an entry asks for: nothing where its row says otherwise by now.
+local function task(letter, no, run, id, due)
+  local row, text = workflow(id, run), redis.call('HGET', P .. 'w:' .. run .. ':' .. id, tostring(tonumber(no)))
+  if not row or not text or (row[1] ~= 'RUNNING' and row[1] ~= 'PAUSED') then return nil end
+  local c = columns(text)
+  if c[1] == 'IN_PROGRESS' and letter == 'a' and least(c[6], c[9]) == due then
+    return tonumber(c[9]) == due and 'ELAPSE' or 'EXPIRE'
+  end
+  if c[1] ~= 'SCHEDULED' or row[1] ~= 'RUNNING' then return nil end
+  if letter == 'b' then return tonumber(c[6]) == due and 'EXPIRE' or nil end
+  if tonumber(c[5]) ~= due or (letter == 'a' and is_for_workers(id, run, no)) then return nil end
+  return letter == 'q' and 'POLL' or 'WAKE'
+end
+
+local function delivery(state, place, run, id, topic, due)
+  local text = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, 'd' .. topic)
+  local row = text and cjson.decode(text)
+  if not row or row[1] ~= state or tonumber(row[place]) ~= due then return nil end
+  return state == 'LEASED' and 'RELEASE' or 'CLAIM'
+end
+
+local function asked(entry, due)
+  local letter, rest = what, entry
+  if what == 'z' then letter, rest = string.sub(entry, 1, 1), string.sub(entry, 2) end
+  if letter == 'q' or letter == 'a' or letter == 'b' then
+    local no, run, id = string.match(rest, '^%d+|(%d+)|(%d+)|(.*)$')
+    return task(letter, no, run, id, due), id, run, tostring(tonumber(no))
+  end
+  local run, id = string.match(rest, '^%d+|(%d+)|(.*)$')
+  if letter == 'c' then
+    local row = workflow(id, run)
+    local live = row and (row[1] == 'RUNNING' or row[1] == 'PAUSED') and tonumber(row[10]) == due
+    return live and 'TIME_OUT' or nil, id, run, ''
+  end
+  if letter == 'o' then
+    local topic = string.sub(ARGV[2], 3)
+    return delivery('PENDING', 4, run, id, topic, due), id, run, topic
+  end
+  local owner, topic = string.match(id, '^(.*)%z(.*)$')
+  return delivery('LEASED', 5, run, owner, topic, due), owner, run, topic
+end
+
+-- What a worker is about to take is told with its rows, as they stand now: the commit compares them.
+local function look(entry)
+  local id, run, no, root = entry[2], entry[3], entry[4], root_of(entry[2])
+  local tree = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks')
+  for i = 1, 4 do entry[5 + i] = tree[i] end
+  entry[10] = redis.call('LLEN', P .. 'h:' .. root)
+  entry[11] = redis.call('HGET', P .. 'f:' .. root, id .. '\0' .. run)
+  entry[12] = redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
+  entry[13] = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, no)
+end
+
+local found, stale, offset = {}, {}, 0
+while #found < limit and (#stale < 2000 or not sweep) do
+  local batch = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', horizon), 'WITHSCORES', 'LIMIT', offset, 500)
+  if #batch == 0 then break end
+  offset = offset + #batch / 2
+  for i = 1, #batch, 2 do
+    local due = tonumber(batch[i + 1])
+    local command, id, run, rest = asked(batch[i], due)
+    if not command then
+      stale[#stale + 1] = batch[i]
+    elseif come(id, due) and #found < limit then
+      local entry = {command, id, run, rest, string.format('%.0f', due)}
+      if what == 'q' then look(entry) end
+      found[#found + 1] = entry
+    end
+  end
+end
+if sweep then
+  for first = 1, #stale, 4000 do redis.call('ZREM', key, unpack(stale, first, math.min(first + 3999, #stale))) end
+end
+return {#stale >= 2000 and sweep and 1 or 0, found}

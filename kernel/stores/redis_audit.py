@@ -1,0 +1,119 @@
+"""The audit of a Redis store: each tree, read in one look, is judged as trees in memory are, its indexes too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow
+from kernel.engine.ports import Violation
+from kernel.errors import StoreCorrupt
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import LIVE
+from kernel.stores.redis_rows import delivery_of, looked_for, member_of, task_of, workflow_of
+from kernel.stores.whole import violations as broken
+
+if TYPE_CHECKING:
+    from kernel.stores.redis_work import RedisWork
+
+PAGE = 1000
+
+
+def violations(transaction: RedisWork) -> Iterator[Violation]:
+    """Every row that breaks an invariant, and every row that is not found where it is looked for."""
+    for partition in range(transaction.store.partitions):
+        key, low = transaction.head(partition, "trees"), "-"
+        while roots := transaction.link.call(key, "ZRANGEBYLEX", key, low, "+", "LIMIT", 0, PAGE):
+            for root in roots:
+                yield from _of_tree(transaction, partition, root)
+            low = f"({roots[-1]}"
+        yield from _left(transaction, partition)
+
+
+def _left(transaction: RedisWork, partition: int) -> Iterator[Violation]:
+    """Trees that were purged, and are still there."""
+    for root in transaction.everything(transaction.head(partition, "graves")):
+        if transaction.link.call(transaction.key(root, "t"), "EXISTS", transaction.key(root, "t"), transaction.key(root, "h")):
+            yield Violation("INV-05", root, 0, "", "it was purged, and is still there")
+
+
+def _of_tree(transaction: RedisWork, partition: int, root: str) -> Iterator[Violation]:
+    try:
+        tree = Tree(transaction, partition, root)
+    except (StoreCorrupt, ValueError, LookupError, TypeError) as error:
+        why = error.why if isinstance(error, StoreCorrupt) else f"a row cannot be read: {error}"
+        yield Violation("STORE", root, 0, "", why)
+        return
+    archiving = [(since, transaction.store.hearing(content)[1]) for since, content in transaction.policies(partition)]
+    yield from broken(tree.trees, tree.workflows, tree.tasks, tree.deliveries, archiving)
+    lost = set(tree.lost())
+    if lost:  # or it moved on meanwhile
+        yield from sorted(lost & set(Tree(transaction, partition, root).lost()))
+
+
+class Tree:
+    """All rows of a tree, as they stood at one moment."""
+
+    def __init__(self, transaction: RedisWork, partition: int, root: str) -> None:
+        self.link, self.prefix = transaction.link, transaction.store.prefixes[partition]
+        counted, rows, counts, owned = self.link.run("tree", self.prefix, root)
+        run, version, clock, tasks = counted
+        self.trees = [TreeRow(root, int(run or 0), int(version or 0), int(clock or 0), int(tasks or 0))]
+        self.workflows: list[WorkflowRow] = []
+        self.tasks: list[TaskRow] = []
+        self.deliveries: list[DeliveryRow] = []
+        self.serials: dict[tuple[str, int], int] = {}
+        number = dict(zip(counts[::2], counts[1::2], strict=True))
+        own = dict(zip(owned[::2], owned[1::2], strict=True))
+        for place, text in zip(rows[::2], rows[1::2], strict=True):
+            workflow_id, _, of = place.rpartition("\0")
+            columns = json.loads(text)
+            row = workflow_of(workflow_id, int(of), columns, number[place], transaction.store.prepared(columns[7]))
+            self.workflows.append(row)
+            self.serials[row.id, row.run] = columns[13]
+            for name, value in zip(own[place][::2], own[place][1::2], strict=True):
+                if name.isdigit():
+                    self.tasks.append(task_of(value, row.id, row.run, int(name), row.prepared.facts))
+                elif name[0] == "d":
+                    self.deliveries.append(delivery_of(value, row.id, row.run, name[1:]))
+
+    def lost(self) -> Iterator[Violation]:
+        """Rows that are not in an index in which they are looked for."""
+        wanted: dict[str, dict[str, tuple[int, Violation]]] = {}
+
+        def want(index: str, member: str, score: int, row: WorkflowRow | TaskRow | DeliveryRow) -> None:
+            owner, subject = (row.id, "") if isinstance(row, WorkflowRow) else (
+                row.workflow, row.ref if isinstance(row, TaskRow) else row.topic)
+            text = f"{row.state}, but not found where work is looked for"
+            wanted.setdefault(index, {})[member] = score, Violation("STORE", owner, row.run, subject, text)
+
+        live = {(row.id, row.run): row.state for row in self.workflows}
+        for workflow in self.workflows:
+            if workflow.until >= NEVER:
+                want(f"i:{workflow.state}", f"{workflow.id}\0{workflow.run}", 0, workflow)
+            if workflow.state in LIVE and workflow.deadline < NEVER:
+                want("z", f"c{member_of(self.serials[workflow.id, workflow.run], None, workflow.run, workflow.id)}",
+                     workflow.deadline, workflow)
+        for task in self.tasks:
+            state, serial = live[task.workflow, task.run], self.serials[task.workflow, task.run]
+            if state == "RUNNING" or (state == "PAUSED" and task.state == "IN_PROGRESS"):
+                for index, due in looked_for(task):
+                    place = member_of(serial, task.no, task.run, task.workflow)
+                    want(*((index, place) if index[0] == "q" else ("z", index + place)), due, task)
+        for delivery in self.deliveries:
+            place = member_of(self.serials[delivery.workflow, delivery.run], None, delivery.run, delivery.workflow)
+            if delivery.state == "PENDING":
+                want(f"o:{delivery.topic}", place, delivery.due, delivery)
+            if delivery.state == "LEASED" and delivery.expires < NEVER:
+                want("z", f"d{place}\0{delivery.topic}", delivery.expires, delivery)
+        for index, members in wanted.items():
+            names = list(members)
+            for first in range(0, len(names), PAGE):
+                part = names[first:first + PAGE]
+                scores = self.link.call(f"{self.prefix}head", "ZMSCORE", self.prefix + index, *part)
+                for name, score in zip(part, scores, strict=True):
+                    if score is None or float(score) != float(members[name][0]):
+                        yield members[name][1]
+
+

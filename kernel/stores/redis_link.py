@@ -1,0 +1,237 @@
+"""The way to the server: one command out, one answer in, and errors of the driver as errors of our tree.
+
+A read is asked again where the connection broke or the cluster is being rearranged, for as long as there is patience. A commit
+is sent once; where it may have arrived and no answer came back, nobody knows what became of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shlex
+import time
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from redis import Redis, RedisCluster
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ClusterError,
+    ConnectionError,
+    MasterDownError,
+    MovedError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+from redis.retry import Retry
+
+from kernel.errors import (
+    CommitUnknown,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    quoted,
+)
+
+PARTS = {"commit": ("compare", "cascade", "commit")}
+"""Scripts that are made of several files."""
+PAUSES = (0.005, 0.2)
+"""Seconds: the shortest and the longest pause before a question is asked again."""
+LOST = (ConnectionError, TimeoutError, OSError)
+"""No answer came back."""
+ELSEWHERE = (ClusterDownError, MasterDownError, TryAgainError, BusyLoadingError)
+"""Nothing was done, and soon it may be."""
+MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
+    ("READONLY", StoreReadOnly, "this server is a replica; name the primary"),
+    ("OOM", StoreFull, "give the server more memory; reads still work"),
+    ("MISCONF", StoreFull, "the server cannot write its files: free some space on its disk"),
+    ("WRONGTYPE", StoreCorrupt, "another program wrote a key of this store; restore a backup"),
+    ("BUSY", StoreUnavailable, "a script of another program blocks the server; try again, or SCRIPT KILL"),
+    ("NOPERM", StoreUnavailable, "this user needs all commands on keys of the store, and EVALSHA, EVAL, INFO"),
+    ("NOAUTH", StoreUnavailable, "name a user and a password in the URL"),
+    ("WRONGPASS", StoreUnavailable, "look at the user and the password in the URL"),
+    ("", StoreUnavailable, "look at the server and its log"),
+)
+
+
+class Script(NamedTuple):
+    """A Lua script: its text, and the name under which a server keeps it."""
+
+    text: str
+    sha: str
+
+
+@cache
+def script(name: str, *, reading: bool) -> Script:
+    """A script of lua/. One that says that it writes nothing also runs on a full server."""
+    folder = files("kernel.stores") / "lua"
+    body = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in PARTS.get(name, (name,)))
+    text = f"#!lua{' flags=no-writes' if reading else ''}\n{body}"
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class Link:
+    """Speaks with one server, or with a cluster. Thread-safe."""
+
+    def __init__(self, url: str, *, cluster: bool, place: str, patience: float) -> None:
+        """`place` is what messages call it: without the password. `patience` is in seconds."""
+        self.place, self.patience = place, patience
+        self.cluster: Any = None
+        options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": patience,
+                                   "socket_connect_timeout": patience, "retry": Retry(NoBackoff(), 0)}
+        try:
+            if cluster:
+                self.cluster = RedisCluster.from_url(url, **options)
+            else:
+                self.client = Redis.from_url(url, **options)
+        except (RedisError, OSError) as error:
+            raise self.ours(error, "opening") from error
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        (self.client if self.cluster is None else self.cluster).close()
+
+    def _pool(self, key: str, node: Any = None) -> ConnectionPool:
+        if self.cluster is None:
+            return self.client.connection_pool
+        found = node or self.cluster.nodes_manager.get_node_from_slot(key_slot(key.encode()))
+        pool: ConnectionPool = self.cluster.get_redis_connection(found).connection_pool
+        return pool
+
+    def primaries(self) -> list[Redis]:
+        """A client for each server that takes writes."""
+        if self.cluster is None:
+            return [self.client]
+        return [self.cluster.get_redis_connection(node) for node in self.cluster.get_primaries()]
+
+    # ---- asking --------------------------------------------------------------------------------------------------------
+    def call(self, key: str, *command: Any) -> Any:
+        """The answer to a command that changes nothing, or that may be done twice; `key` says which server is asked."""
+        try:
+            return self._patiently(key, command, "reading")
+        except ResponseError as error:
+            raise self.ours(error, "reading") from error
+
+    def run(self, name: str, prefix: str, *arguments: Any, reading: bool = True) -> Any:
+        """What a script gives that may be run twice."""
+        return self._script(name, prefix, arguments, reading=reading, doing="reading")
+
+    def commit(self, prefix: str, arguments: list[Any], command_id: str, workflow_id: str) -> Any:
+        """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came."""
+        return self._script("commit", prefix, arguments, reading=False, doing="writing", command=(command_id, workflow_id))
+
+    def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,
+                command: tuple[str, str] | None = None) -> Any:
+        found, key = script(name, reading=reading), f"{prefix}head"
+        tail = (1, key, prefix, *arguments)
+        try:
+            return self._patiently(key, ("EVALSHA", found.sha, *tail), doing, command)
+        except ResponseError as error:
+            if not _code(error).startswith("NOSCRIPT"):
+                raise self.ours(error, doing) from error
+        try:
+            return self._patiently(key, ("EVAL", found.text, *tail), doing, command)
+        except ResponseError as error:
+            raise self.ours(error, doing) from error
+
+    def _patiently(self, key: str, command: tuple[Any, ...], doing: str, commit: tuple[str, str] | None = None) -> Any:
+        """Ask until there is an answer, or an error that stands; a commit only as long as nothing of it was sent."""
+        deadline, tried = time.monotonic() + self.patience, 0
+        asking: Any = None
+        error: Exception
+        while True:
+            try:
+                return self._exchange(key, command, asking, commit)
+            except AskError as moved:
+                asking, error = self._node(moved), moved
+                if asking is not None:
+                    continue
+            except MovedError as moved:
+                asking, error = None, moved
+                self._look_around(moved)
+            except (AuthenticationError, AuthorizationError) as refused:
+                raise self.ours(refused, doing) from refused
+            except (*LOST, *ELSEWHERE, ClusterError, RedisClusterException) as lost:
+                asking, error = None, lost
+            tried += 1
+            if time.monotonic() >= deadline or (self.cluster is None and tried > 3):
+                raise self.ours(error, doing) from error
+            time.sleep(min(PAUSES[1], PAUSES[0] * 2 ** min(tried, 8)) * random.uniform(0.3, 1.0))
+            self._look_around(None)
+
+    def _exchange(self, key: str, command: tuple[Any, ...], node: Any, commit: tuple[str, str] | None) -> Any:
+        """One command on one connection. A connection that broke, or was left in the middle, is closed."""
+        pool = self._pool(key, node)
+        connection: Any = pool.get_connection()
+        whole = False
+        try:
+            if node is not None:
+                connection.send_command("ASKING")
+                connection.read_response()
+            try:
+                connection.send_command(*command)
+                answer = connection.read_response()
+            except LOST as lost:
+                if commit is None or isinstance(lost, ELSEWHERE):
+                    raise
+                raise self.unknown(lost, *commit) from lost
+            whole = True
+            return answer
+        except ResponseError:
+            whole = True
+            raise
+        finally:
+            if not whole:
+                connection.disconnect()
+            pool.release(connection)
+
+    def _node(self, moved: AskError) -> Any:
+        return None if self.cluster is None else self.cluster.get_node(host=moved.host, port=moved.port)
+
+    def _look_around(self, moved: MovedError | None) -> None:
+        """Learn anew which server has which slots."""
+        if self.cluster is not None:
+            try:
+                self.cluster.nodes_manager.initialize()
+            except (RedisError, OSError):  # nobody answers now; the question is asked again, or is given up
+                return
+
+    # ---- errors ----------------------------------------------------------------------------------------------------------
+    def unknown(self, error: Exception, command_id: str, workflow_id: str) -> CommitUnknown:
+        """A commit was sent and no answer came back."""
+        where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
+        return CommitUnknown(
+            f"committing to {quoted(self.place)}", command_id=command_id, workflow_id=workflow_id, why=_told(error),
+            stands="it may or may not have been applied",
+            hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
+
+    def ours(self, error: Exception, doing: str) -> StoreError:
+        """An error of the driver as one of our tree, with nothing applied."""
+        code = _code(error)
+        kind, hint = next((kind, hint) for start, kind, hint in MEANINGS if code.startswith(start))
+        return kind(f"{doing} {quoted(self.place)}", why=_told(error), stands="nothing was applied", hint=hint)
+
+
+def _code(error: Exception) -> str:
+    """What a server's error begins with. The driver takes the word away where it has a class of its own for it."""
+    known = {"ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM", "NoPermissionError": "NOPERM", "NoScriptError": "NOSCRIPT",
+             "AuthenticationError": "WRONGPASS", "AuthenticationWrongNumberOfArgsError": "NOAUTH"}
+    return known.get(type(error).__name__, str(error))
+
+
+def _told(error: Exception) -> str:
+    """The text of an error on one line, without what the server says of the script and its line."""
+    return str(error).partition(" script: ")[0].splitlines()[0] if str(error) else type(error).__name__

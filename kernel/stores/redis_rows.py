@@ -1,0 +1,155 @@
+"""How rows stand in Redis: a workflow and a delivery as a JSON array, a task as columns with bars between them.
+
+The scripts in lua/ read and write the same texts. A time is written out in digits, since a number of Lua's loses some when it
+is printed; one that never comes is empty. The keys of a partition begin with its prefix, which holds the hash tag:
+
+    t:ROOT  the tree: run, tasks, version, clock      f:ROOT  its workflows, by id and run       n:ROOT  their counters
+    h:ROOT  its history                               c:ROOT  records of commands                l:ROOT  late results
+    w:RUN:ID  the tasks and deliveries of a workflow  v:RUN:ID  its payloads
+    q:TYPE, z, o:TOPIC  when work is due              i:STATE, x:STATE, trees, topics  what there is, by name
+    head  what is counted; graves  tombstones; ct  records by age; names, definitions, meta  (in the first partition)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from kernel.core.checks import canonical
+from kernel.core.records import DeliveryRow, Facts, Prepared, TaskRow, WorkflowRow
+from kernel.engine.ports import HistoryRecord, Recorded
+from kernel.engine.reading import damaged
+from kernel.errors import quoted
+from kernel.spec.language import NEVER
+from kernel.spec.vocabulary import ABSENT, KINDS
+
+STATES = {kind.name: frozenset(kind.states) - {ABSENT} for kind in KINDS.values()}
+COLUMNS = 12
+"""Of a task, before the worker and the reason."""
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class Placed(NamedTuple):
+    """What a store knows of a workflow besides its row: its serial number, and which definition it has."""
+
+    serial: int
+    definition: int
+    tasks: int
+
+
+def time_text(value: int) -> str:
+    """A time as it is stored."""
+    return "" if value >= NEVER else str(value)
+
+
+def time_of(text: str) -> int:
+    """A stored time."""
+    return int(text) if text else NEVER
+
+
+def field_of(workflow_id: str, run: int) -> str:
+    """The place of a workflow in the hashes of its tree."""
+    return f"{workflow_id}\0{run}"
+
+
+def delivery_place(workflow_id: str, run: int, topic: str) -> str:
+    """The place of a delivery among all, in the order of workflow, run and topic."""
+    return f"{workflow_id}\0{run:010d}\0{topic}"
+
+
+def packed_workflow(w: WorkflowRow, placed: Placed) -> list[Any]:
+    """The columns of a workflow, without its counters."""
+    return [w.state, str(w.changed), time_text(w.until), w.parent, w.parent_no, w.slot, w.depth, placed.definition,
+            str(w.started), time_text(w.deadline), w.paused_by, str(w.paused_at), w.reason, placed.serial, placed.tasks]
+
+
+def workflow_of(workflow_id: str, run: int, columns: list[Any], counts: str, prepared: Prepared) -> WorkflowRow:
+    """A workflow from its columns. Raises StoreCorrupt."""
+    state, changed, until, parent, parent_no, slot, depth, _, started, deadline, paused_by, paused_at, reason = columns[:13]
+    if state not in STATES["workflow"]:
+        raise damaged(f"workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
+    return WorkflowRow(
+        workflow_id, run, state, parent, parent_no, slot, depth, prepared, int(started), int(changed), time_of(deadline),
+        paused_by, int(paused_at), reason, [int(count) for count in counts.split(",")], time_of(until))
+
+
+def packed_task(t: TaskRow) -> str:
+    """A task as it is stored."""
+    worker = len(t.worker) if t.worker.isascii() else len(t.worker.encode())
+    counts = ",".join(map(str, t.counts))
+    return (f"{t.state}|{t.changed}|{t.attempt}|{t.handouts}|{t.not_before}|{time_text(t.expires)}|{time_text(t.attempt_ends)}|"
+            f"{time_text(t.total_ends)}|{time_text(t.wakes)}|{t.signalled}|{counts}|{worker}|{t.worker}{t.reason}")
+
+
+def task_of(text: str, workflow_id: str, run: int, no: int, facts: tuple[Facts, ...]) -> TaskRow:
+    """A task from its text. Raises StoreCorrupt."""
+    columns = text.split("|", COLUMNS)
+    if len(columns) <= COLUMNS or columns[0] not in STATES["task"] or not 0 <= no < len(facts):
+        raise damaged(f"task number {no} of workflow {quoted(workflow_id)}", f"its state is {quoted(columns[0])}")
+    state, changed, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled = columns[:10]
+    counts, length, tail = columns[10:]
+    worker, reason = "", tail
+    if length != "0":
+        data = tail.encode()
+        worker, reason = data[:int(length)].decode(), data[int(length):].decode()
+    return TaskRow(
+        workflow_id, no, run, state, int(attempt), int(handouts), int(not_before), time_of(expires), time_of(attempt_ends),
+        time_of(total_ends), time_of(wakes), int(signalled), int(changed), worker, reason,
+        [int(count) for count in counts.split(",")], facts[no])
+
+
+def packed_delivery(d: DeliveryRow) -> str:
+    """A delivery as it is stored."""
+    return _encode([d.state, d.attempt, d.claims, str(d.due), time_text(d.expires), d.proof, d.error, str(d.changed), d.sends,
+                    str(d.lease)])
+
+
+def delivery_of(text: str, workflow_id: str, run: int, topic: str) -> DeliveryRow:
+    """A delivery from its text. Raises StoreCorrupt."""
+    state, attempt, claims, due, expires, proof, error, changed, sends, lease = json.loads(text)
+    if state not in STATES["delivery"]:
+        raise damaged(f"delivery {quoted(topic)} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
+    return DeliveryRow(workflow_id, run, topic, state, attempt, claims, int(due), time_of(expires), proof, error, int(changed),
+                       sends, int(lease))
+
+
+def looked_for(t: TaskRow) -> tuple[tuple[str, int], ...]:
+    """Where a task is looked for, and from when: in the queue of its type, or by the clock."""
+    if t.state == "IN_PROGRESS":
+        due = min(t.expires, t.wakes)
+        return (("a", due),) if due < NEVER else ()
+    if t.state != "SCHEDULED":
+        return ()
+    own = (queue_of(t.facts) and f"q:{queue_of(t.facts)}") or "a"
+    return ((own, t.not_before),) if t.expires >= NEVER else ((own, t.not_before), ("b", t.expires))
+
+
+def queue_of(facts: Facts) -> str:
+    """The queue in which workers look for a task; empty for one that no worker takes."""
+    return facts.type if facts.mode == "WORKER" else ""
+
+
+def packed_record(found: Recorded) -> str:
+    """The record of a command as it is stored."""
+    return _encode([found.request, found.outcome, str(found.at)])
+
+
+def record_of(text: str) -> Recorded:
+    """The record of a command."""
+    request, outcome, at = json.loads(text)
+    return Recorded(request, canonical(json.loads(outcome)) if outcome else "", int(at))
+
+
+def line_of(seq: int, text: str) -> HistoryRecord:
+    """A line of history."""
+    return HistoryRecord(seq, *json.loads(text))
+
+
+def packed_line(columns: tuple[Any, ...]) -> str:
+    """A line of history without its version, which the store gives it."""
+    return _encode(columns)[1:-1]
+
+
+def member_of(serial: int, no: int | None, run: int, workflow_id: str) -> str:
+    """How an entry of a sorted set names a task, or (no = None) a workflow: in the order in which workflows were started."""
+    return f"{serial:012d}|{run}|{workflow_id}" if no is None else f"{serial:012d}|{no:06d}|{run}|{workflow_id}"

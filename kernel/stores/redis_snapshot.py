@@ -1,0 +1,90 @@
+"""The rows of one tree as a decision asks for them, read from Redis and compared when the plan is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from kernel.core.archive import Hearing
+from kernel.core.plan import Subject, Tombstone
+from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
+
+if TYPE_CHECKING:
+    from kernel.stores.redis_reader import RedisReader
+
+
+class RedisSnapshot:
+    """The rows of one tree in its present run. Every answer is made anew from what the server gave."""
+
+    def __init__(self, transaction: RedisReader, subject: Subject) -> None:
+        self.transaction, self.policy = transaction, transaction.store.policy
+        self.root = root_of(subject.workflow)
+        self.row = transaction.read_ahead(subject)
+        self.run = 1 if self.row is None else self.row.run
+
+    def tree(self) -> TreeRow | None:
+        """The tree itself; None before it starts."""
+        return self.row
+
+    def workflow(self, workflow_id: str) -> WorkflowRow | None:
+        """One workflow."""
+        return self.transaction.workflow(workflow_id, self.run)
+
+    def task(self, workflow_id: str, no: int) -> TaskRow | None:
+        """One task."""
+        return self.transaction.task(workflow_id, self.run, no)
+
+    def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
+        """Several tasks of one workflow."""
+        return self.transaction.some_tasks(workflow_id, self.run, nos)
+
+    def all_tasks(self, workflow_id: str) -> Iterable[TaskRow]:
+        """All tasks of a workflow."""
+        return self.transaction.tasks(workflow_id, self.run)
+
+    def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
+        """The sub-workflows of every attempt of these tasks, and all below them."""
+        rows, asked = self.transaction.below(workflow_id, self.run) if nos else [], set(nos)
+        first = tuple(f"{row.id}/" for row in rows if row.parent == workflow_id and row.parent_no in asked)
+        return [row for row in rows if f"{row.id}/".startswith(first)] if first else []
+
+    def ready(self, workflow_id: str) -> Iterable[TaskRow]:
+        """The tasks that progress may move once the workflow is RUNNING."""
+        return [
+            row for row in self.transaction.tasks(workflow_id, self.run)
+            if (row.state == "PENDING" and row.counts[0] == 0) or (row.state == "SCHEDULED" and row.mode != "WORKER")
+            or (row.state == "IN_PROGRESS" and row.signalled)
+        ]
+
+    def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
+        """The descendants that this workflow's PAUSE paused."""
+        return [row for row in self.transaction.below(workflow_id, self.run)
+                if row.run == self.run and row.id != workflow_id and row.state == "PAUSED" and row.paused_by == workflow_id]
+
+    def every_run(self) -> Iterable[WorkflowRow]:
+        """Every workflow of the tree in each of its runs."""
+        return self.transaction.family(self.root)
+
+    def outboxes(self) -> Iterable[DeliveryRow]:
+        """Every delivery of the tree, of each of its runs."""
+        return self.transaction.outboxes(self.root)
+
+    def tombstone(self) -> Tombstone | None:
+        """What stays of the tree, if it was purged."""
+        return self.transaction.tombstone(self.root)
+
+    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+        """One delivery."""
+        return self.transaction.delivery(workflow_id, run, topic)
+
+    def archiving(self, now: int) -> Hearing | None:
+        """What the store itself says of archives at this time."""
+        return self.transaction.archiving(self.root, now)
+
+    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
+        """A JSON text."""
+        return self.transaction.payload(workflow_id, self.run, no, what)
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition."""
+        return self.transaction.definition(name, version)

@@ -1,0 +1,262 @@
+"""One transaction of the Redis store: plans become the operations of one script, which compares and then writes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kernel.core.archive import ArchivePolicy
+from kernel.core.checks import canonical
+from kernel.core.content import to_content
+from kernel.core.outbox import Swept, emitted
+from kernel.core.plan import Cascade, Plan, Subject, Tally
+from kernel.core.program import standard_program
+from kernel.core.records import Change, root_of
+from kernel.core.structure import Definition
+from kernel.engine.ports import LateRecord, Recorded
+from kernel.errors import GuardRefused, InvalidDefinition, quoted
+from kernel.spec.language import Lock
+from kernel.spec.vocabulary import ENDED
+from kernel.stores.redis_rows import (
+    field_of,
+    packed_line,
+    packed_record,
+)
+from kernel.stores.redis_snapshot import RedisSnapshot
+from kernel.stores.redis_writer import Part, RedisWriter
+
+if TYPE_CHECKING:
+    pass
+
+LONGEST_COMPARED = 200
+"""Characters of a value that is sent along to be compared; of a longer one the digest is."""
+
+
+class RedisTransaction(RedisWriter):
+    """What happens between the first look and the script."""
+
+    def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> RedisSnapshot:
+        """The rows of the subject's tree, for a decision on it; nothing is locked, all that it reads is compared."""
+        return RedisSnapshot(self, subject)
+
+    # ---- what holds for every tree ---------------------------------------------------------------------------------------
+    def register(self, definition: Definition, at: int) -> None:
+        """Keep a definition."""
+        source, names = definition.source, self.head(0, "names")
+        known = self.definition(source.name, source.version)
+        if known is not None and known.digest != definition.digest:
+            raise InvalidDefinition(
+                f"registering {quoted(source.name)} version {source.version}",
+                stands="this version is registered with other content",
+                why="a running workflow keeps the definition that it started with",
+                hint=f"register version {source.version + 1}")
+        if known is None:
+            part, number = self.part(0), len(self.everything(names)) + 1
+            place = field_of(source.name, source.version)
+            self.fields(self.head(0, "definitions"), str(number))
+            self.fields(names, place)
+            content = canonical(to_content(source))
+            self.put(part, names, {place: str(number)})
+            self.put(part, self.head(0, "definitions"), {str(number): canonical([definition.digest, content])})
+            self.store.learn(number, definition.digest, content)
+
+    def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
+        """A policy for every definition, or none: in each partition from a time on that no tree in it has reached."""
+        content = "" if policy is None else canonical(to_content(policy))
+        heads = [self.head(number, "head") for number in range(self.store.partitions)]
+        latest = [int(self.fields(head, "latest")[0] or "-1") for head in heads]
+        start = max([since, *(time + 1 for time in latest)])
+        for number, head in enumerate(heads):
+            known = dict(self.policies(number))
+            known[max([start, *known])] = content
+            self.put(self.part(number), head, {"policies": canonical(sorted((str(s), c) for s, c in known.items()))})
+
+    # ---- commands --------------------------------------------------------------------------------------------------------
+    def record(self, root: str, command_id: str, found: Recorded) -> None:
+        """Keep what is known of a command, in place of what was kept."""
+        self.command_id, self.workflow_id = command_id, self.workflow_id or root
+        partitions: Iterable[int] = [self.store.partition(root)] if root else (
+            self.parts or range(self.store.partitions))
+        for partition in list(partitions):
+            key, plan = self.head(partition, f"c:{root}"), self.latest.get(root)
+            self.fields(key, command_id)
+            text = packed_record(found)
+            self.held[key][command_id] = text
+            self.own.setdefault(key, set()).add(command_id)
+            told = plan is not None and plan.command.id == command_id
+            self.part(partition).do("R", root, command_id, found.at, "1" if told else "0", text)
+
+    def forget(self, before: int, limit: int) -> int:
+        """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
+        old: list[tuple[float, str, int]] = []
+        for number in range(self.store.partitions):
+            key = self.head(number, "ct")
+            flat = self.link.call(key, "ZRANGEBYSCORE", key, "-inf", before, "WITHSCORES", "LIMIT", 0, limit)
+            old += [(float(score), place, number) for place, score in zip(flat[::2], flat[1::2], strict=True)]
+        old = sorted(old)[:limit]
+        for _, place, number in old:
+            root, command_id = place.split("\0")
+            self.drop(self.part(number), self.head(number, f"c:{root}"), command_id)
+            self.part(number).do("z", self.head(number, "ct"), place)
+        return len(old)
+
+    def keep_late(self, record: LateRecord, most: int) -> None:
+        """Keep a late result."""
+        root = root_of(record.workflow)
+        key, part = self.key(root, "l"), self.part(self.store.partition(root))
+        of_task = [each for each in self.late(record.workflow) if each.no == record.no and each[:5] != record[:5]]
+        self.put(part, key, {canonical(record[:5]): canonical(record[5:])})
+        for old in sorted([*of_task, record], key=lambda each: (each.at, each[1:5]))[:-most]:
+            self.drop(part, key, canonical(old[:5]))
+
+    # ---- writing a plan --------------------------------------------------------------------------------------------------
+    def write(self, plan: Plan) -> Tally:
+        """Write everything that a plan holds. What its cascades reach is known when the script has run."""
+        tree, command, root = plan.tree, plan.command, plan.tree.root
+        part = self.part(self.store.partition(root))
+        stands = self.trees.get(root)
+        if tree.tasks > (stands[3] if stands else 0) and tree.tasks > self.store.policy.tree_tasks:
+            raise _too_large(command.name, plan, self.store.policy.tree_tasks)
+        self.command_id, self.workflow_id = command.id, command.subject.workflow
+        part.plans.append(plan)
+        part.commands |= {(root, command.id), ("", command.id)}
+        part.slack += len(plan.changes) + len(plan.tasks)
+        part.roots[root] = plan.now if root not in part.roots else min(plan.now, part.roots[root])
+        self.latest[root] = plan
+        part.do("G", root, plan.now, command.actor, command.id, int(plan.raises))
+        if plan.purged is not None:
+            self.strict.add(root)
+            part.do("P", root, canonical(plan.purged))
+            return Tally()
+        self._write_tree(part, plan, stands)
+        if plan.reopened:
+            self._reopen(part, plan)
+        for cascade in plan.first:
+            self._cascade(part, cascade, plan)
+        self._write_rows(part, plan)
+        self._write_lines(part, plan.changes, plan)
+        for cascade in plan.last:
+            self._cascade(part, cascade, plan)
+        self._write_payloads(part, plan)
+        return Tally()
+
+    def _write_tree(self, part: Part, plan: Plan, stands: tuple[int, int, int, int, int] | None) -> None:
+        tree, key = plan.tree, self.key(plan.tree.root, "t")
+        if stands is None:
+            self.fields(key, "run")
+            part.do("Z", self.head(self.store.partition(tree.root), "trees"), 0, tree.root)
+        elif stands[3] != tree.tasks:
+            self.fields(key, "tasks")
+        if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
+            self.put(part, key, {"run": str(tree.run), "tasks": str(tree.tasks)})
+        _, version, clock, _, lines = stands or (0, 0, tree.clock, 0, 0)
+        self.trees[tree.root] = tree.run, version, clock, tree.tasks, lines
+
+    def _write_lines(self, part: Part, changes: Sequence[Change], plan: Plan) -> None:
+        run, actor, name = plan.tree.run, plan.command.actor, plan.command.id
+        if changes:
+            part.do("L", len(changes), *(
+                packed_line((change.run or run, plan.now, *change[:9], actor, change.reason, name)) for change in changes))
+
+    def _write_rows(self, part: Part, plan: Plan) -> None:
+        for workflow in plan.created_workflows:
+            self.create(part, workflow)
+        self.create_tasks(part, plan.created_tasks)
+        for workflow in plan.workflows:
+            self.update(part, workflow)
+        for task in plan.tasks:
+            self.update_task(part, task, plan.tree)
+        for delivery in plan.created_deliveries:
+            part.do("E", "deliveries", 1)
+            self.put_delivery(part, delivery)
+        for delivery in plan.deliveries:
+            self.put_delivery(part, delivery)
+
+    def _reopen(self, part: Part, plan: Plan) -> None:
+        """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one."""
+        run, aside = plan.tree.run, []
+        self.strict.add(plan.tree.root)
+        for row in plan.aside:
+            aside.append([row.id, str(row.run), row.state, len(row.prepared.facts)])
+            self.leave(part, row.id, row.run, run - 1)
+        part.do("A", run, plan.command.name, canonical(aside))
+        for begun in plan.reopened:
+            row = begun.workflow
+            self.leave(part, row.id, begun.was, run - 1)
+            self.create(part, row)
+            self.whole.discard(self.key(plan.tree.root, "w", f"{row.run}:{row.id}"))
+            part.do("K", row.id, begun.was, row.run, ",".join(map(str, begun.again)))
+            part.do("E", "tasks", len(row.prepared.facts) - len(begun.again))
+
+    def _write_payloads(self, part: Part, plan: Plan) -> None:
+        for payload in plan.payloads:
+            key = self.key(plan.tree.root, "v", f"{plan.tree.run}:{payload.workflow}")
+            if payload.text is None:
+                self.drop(part, key, f"{payload.no}:{payload.what}")
+            else:
+                self.put(part, key, {f"{payload.no}:{payload.what}": payload.text})
+
+    # ---- cascades --------------------------------------------------------------------------------------------------------
+    def _cascade(self, part: Part, cascade: Cascade, plan: Plan) -> None:
+        """Move every row behind the link, in the script."""
+        row, policy = cascade.line.row, self.store.policy
+        content: dict[str, Any] = {
+            "kind": cascade.kind, "event": cascade.event, "link": cascade.link, "workflow": cascade.workflow,
+            "run": str(plan.tree.run), "target": row.target, "sources": dict.fromkeys(row.source, 1), "by": cascade.by,
+            "reason": cascade.reason, "origin": cascade.given.get("origin", ""), "sends": policy.sends,
+            "lease": str(policy.lease), "ends": cascade.kind == "workflow" and row.target in ENDED,
+        }
+        if cascade.emits:
+            content["told"] = self._told(cascade, plan)
+        part.do("X", canonical(content))
+
+    def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[tuple[str, str]]]:
+        """Who is told of the workflows that a cascade moves, and when: for each definition that is known its topics."""
+        archiving = self.archiving(plan.tree.root, plan.now)
+        return {
+            str(number): [(row.topic, str(row.due)) for row in sorted(emitted(
+                standard_program(), Swept(cascade.line.target), prepared, ("", plan.tree.run), plan.now, self.store.policy,
+                archiving), key=lambda row: row.topic)]
+            for prepared, number in list(self.store.numbers.items())
+        }
+
+    # ---- what the script is told -----------------------------------------------------------------------------------------
+    def operations(self, partition: int) -> list[Any]:
+        """Everything that one run of the script compares and writes."""
+        part, prefix = self.parts[partition], self.store.prefixes[partition]
+        head = f"{prefix}head"
+        compared: list[Any] = ["C", head, 1, "schema", f"={self.store.schema}"]
+        for root, now in part.roots.items():
+            original = self.original.get(root)
+            if original is not None:
+                version, lines = (str(original[1]), str(original[4])) if root in self.strict else ("", "")
+                compared += ["T", root, str(original[0]), str(now), version, lines]
+        for root, command_id in sorted(part.commands):
+            self.seen.setdefault(f"{prefix}c:{root}", {}).setdefault(command_id, None)  # or it was given up meanwhile
+        for key, fields in self.seen.items():
+            if key.startswith(prefix) and fields:
+                pairs = ((name, _expected(value)) for name, value in fields.items())
+                compared += ["C", key, len(fields), *(each for pair in pairs for each in pair)]
+        for (workflow_id, run), counts in self.read.items():
+            root = root_of(workflow_id)
+            if self.store.partition(root) == partition and (workflow_id, run) not in self.made:
+                compared += ["N", self.key(root, "n"), field_of(workflow_id, run), counts, part.slack]
+        return [*compared, *part.operations]
+
+
+def _expected(value: str | None) -> str:
+    """What a field is compared with."""
+    if value is None:
+        return "-"
+    if len(value) <= LONGEST_COMPARED:
+        return f"={value}"
+    return f"#{hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()}"
+
+
+def _too_large(name: str, plan: Plan, most: int) -> GuardRefused:
+    return GuardRefused(
+        f"{name} of workflow {quoted(plan.command.subject.workflow)}", guard="tree not too large",
+        stands=f"its tree would have {plan.tree.tasks} tasks",
+        why=f"a script that ends a tree of more than {most} tasks would block the server for too long",
+        hint="start several workflows, or use a store that holds larger trees")

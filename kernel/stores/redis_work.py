@@ -1,0 +1,175 @@
+"""Work that waits in a Redis store, and what there is by name: what goes over all trees, partition by partition."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+from kernel.core.plan import Subject
+from kernel.core.records import DeliveryRow, WorkflowRow, root_of
+from kernel.engine.ports import Timer, Violation, Waiting
+from kernel.errors import StoreFull, StoreReadOnly
+from kernel.spec.vocabulary import ENDED, KINDS
+from kernel.stores.redis_audit import violations
+from kernel.stores.redis_reader import PAGE, RedisReader
+from kernel.stores.redis_rows import STATES, delivery_of, delivery_place, field_of
+
+WORKFLOW_STATES = tuple(state for state in KINDS["workflow"].states if state in STATES["workflow"])
+DELIVERY_STATES = tuple(state for state in KINDS["delivery"].states if state in STATES["delivery"])
+Due = list[tuple[str, str, int, str, int]]
+"""What waits: the command, the workflow, its run, the task or topic, and since when."""
+
+
+class RedisWork(RedisReader):
+    """The reading half of a transaction, over all trees."""
+
+    def _ask(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True) -> list[list[Any]]:
+        """What waits in a sorted set, the earliest first. Entries that say nothing any more are removed, where that may be."""
+        prefix, asked = self.store.prefixes[partition], (name, now, limit)
+        try:
+            while sweep:
+                more, found = self.link.run("due", prefix, *asked, "1", reading=False)
+                if not more or len(found) >= limit:
+                    return list(found)
+        except (StoreFull, StoreReadOnly):  # then they stay
+            pass
+        return list(self.link.run("due", prefix, *asked, "", reading=True)[1])
+
+    def _due(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True) -> Due:
+        """The same, read."""
+        found = self._ask(partition, name, now, limit, sweep=sweep)
+        return [(command, workflow, int(run), rest, int(due)) for command, workflow, run, rest, due, *_ in found]
+
+    def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
+        """Tasks of a type that could be handed out, those due first first; all of one partition, so that one commit takes them.
+
+        Where many poll, they do not all take the same one: the first few are drawn from.
+        """
+        crowd = self.store.crowd
+        asked = [self._ask(number, f"q:{type}", now, limit * (1 + crowd)) for number in range(self.store.partitions)]
+        found = min((each for each in asked if each), key=lambda each: int(each[0][4]), default=[])
+        if crowd and len(found) > limit:
+            found = random.sample(found, limit)
+        self.polled = bool(found)
+        return [self._look(*each) for each in found[:limit]]
+
+    def _look(self, command: str, workflow: str, run: str, no: str, due: str, *rows: Any) -> Subject:
+        """Take in the rows of a task that is about to be handed out."""
+        root = root_of(workflow)
+        if root not in self.trees:
+            self.trees[root] = self.original[root] = tuple(map(int, rows[:5]))  # type: ignore[assignment]
+        for kind, rest, field, text in (("f", root, field_of(workflow, int(run)), rows[5]),
+                                        ("n", root, field_of(workflow, int(run)), rows[6]),
+                                        ("w", f"{run}:{workflow}", no, rows[7])):
+            self.held.setdefault(self.key(root, kind, rest), {}).setdefault(field, text)
+        return Subject(workflow, int(no))
+
+    def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
+        """Deliveries of these topics that are due, those due first first."""
+        found = [each for topic in sorted(set(topics)) for number in range(self.store.partitions)
+                 for each in self._due(number, f"o:{topic}", now, limit)]
+        found.sort(key=itemgetter(4))
+        return [Subject(workflow, topic=topic, run=run) for _, workflow, run, topic, _ in found[:limit]]
+
+    def timers(self, now: int, limit: int) -> list[Timer]:
+        """What the clock has to do, earliest first."""
+        found = [each for number in range(self.store.partitions) for each in self._due(number, "z", now, limit)]
+        found.sort(key=itemgetter(4))
+        return [_timer(*each[:4]) for each in found[:limit]]
+
+    def backlog(self, now: int) -> Waiting:
+        """What waits."""
+        timers: set[Timer] = set()
+        states: dict[str, int] = dict.fromkeys(DELIVERY_STATES, 0)
+        due: list[int] = []
+        for number in range(self.store.partitions):
+            timers |= {_timer(*each[:4]) for each in self._due(number, "z", now, 2**31, sweep=False)}
+            for state in states:
+                key = self.head(number, f"x:{state}")
+                states[state] += self.link.call(key, "ZCARD", key)
+            topics = self.head(number, "topics")
+            for topic in self.link.call(topics, "ZRANGE", topics, 0, -1):
+                due += [each[4] for each in self._due(number, f"o:{topic}", now, 2**31, sweep=False)]
+        tasks = {timer.subject for timer in timers if timer.subject.no is not None}
+        others = sum(1 for timer in timers if timer.subject.no is None)
+        return Waiting(len(tasks) + others, len(due), states["PENDING"], states["LEASED"], states["DEAD"],
+                       min(due, default=None))
+
+    # ---- by name ---------------------------------------------------------------------------------------------------------
+    def _names(self, kind: str, states: Iterable[str], low: str, high: str, limit: int) -> Iterator[tuple[str, str]]:
+        """The members of these indexes between two bounds, in order, each with its state."""
+        found: list[tuple[str, str]] = []
+        for number in range(self.store.partitions):
+            for state in states:
+                key = self.head(number, f"{kind}:{state}")
+                found += [(name, state) for name in self.link.call(key, "ZRANGEBYLEX", key, low, high, "LIMIT", 0, limit)]
+        return islice(iter(sorted(found)), limit)
+
+    def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
+        """Workflows of their tree's present run, by id."""
+        found: list[WorkflowRow] = []
+        states, low = WORKFLOW_STATES if state is None else (state,), f"({after}\0\u00ff" if after else "-"
+        while len(found) < limit:
+            part = list(self._names("i", states, low, "+", min(limit, PAGE)))
+            for place, _ in part:
+                workflow_id, _, run = place.rpartition("\0")
+                row = self.workflow(workflow_id, int(run))
+                if row is not None and state in (None, row.state) and name in (None, row.prepared.definition.source.name):
+                    found.append(row)
+            if len(part) < min(limit, PAGE):
+                break
+            low = f"({part[-1][0]}"
+        return found[:limit]
+
+    def purgeable(self, before: int, after: str, limit: int) -> list[str]:
+        """The ids of roots that ended at this time or earlier, behind the id `after`."""
+        found: list[str] = []
+        low = f"({after}\0\u00ff" if after else "-"
+        while len(found) < limit and (part := list(self._names("i", sorted(ENDED), low, "+", PAGE))):
+            low = f"({part[-1][0]}"
+            names = [(name, int(run)) for name, _, run in (place.rpartition("\0") for place, _ in part)]
+            rows = [self.workflow(name, run) for name, run in names if root_of(name) == name]
+            found += [row.id for row in rows if row is not None and row.state in ENDED and row.changed <= before]
+        return found[:limit]
+
+    def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
+                   ) -> list[DeliveryRow]:
+        """Outbox entries by (workflow, run, topic)."""
+        states, behind = DELIVERY_STATES if state is None else (state,), delivery_place(*after)
+        low, high = f"({behind}", "+"
+        if workflow_id is not None:
+            low, high = (low if behind > f"{workflow_id}\0" else f"[{workflow_id}\0"), f"({workflow_id}\1"
+        found = []
+        for place, _ in self._names("x", states, low, high, limit):
+            owner, run, topic = place.split("\0")
+            (text,) = self.fields(self.key(root_of(owner), "w", f"{int(run)}:{owner}"), f"d{topic}")
+            if text is not None:
+                found.append(delivery_of(text, owner, int(run), topic))
+        return found
+
+    def has_records(self, before: int) -> bool:
+        """Whether a command is recorded that is as old as that, or older."""
+        keys = [self.head(number, "ct") for number in range(self.store.partitions)]
+        return any(self.link.call(key, "ZRANGEBYSCORE", key, "-inf", before, "LIMIT", 0, 1) for key in keys)
+
+    def sizes(self) -> tuple[int, int, int]:
+        """How many workflows, tasks and deliveries there are."""
+        names = ("workflows", "tasks", "deliveries")
+        parts = [self.fields(self.head(number, "head"), *names, compare=False) for number in range(self.store.partitions)]
+        workflows, tasks, deliveries = (sum(int(count or 0) for count in column) for column in zip(*parts, strict=True))
+        return workflows, tasks, deliveries
+
+    def violations(self) -> Iterable[Violation]:
+        """Every row that breaks a state invariant, tree by tree."""
+        return violations(self)
+
+
+def _timer(command: str, workflow: str, run: int, rest: str) -> Timer:
+    if command == "TIME_OUT":
+        return Timer(command, Subject(workflow))
+    if command == "RELEASE":
+        return Timer(command, Subject(workflow, topic=rest, run=run))
+    return Timer(command, Subject(workflow, int(rest)))

@@ -1,0 +1,184 @@
+"""Rows of plans as operations of the script, and the indexes that lead to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kernel.core.checks import canonical
+from kernel.core.plan import Plan
+from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.spec.language import NEVER
+from kernel.stores.redis_reader import is_present
+from kernel.stores.redis_rows import (
+    Placed,
+    delivery_of,
+    delivery_place,
+    field_of,
+    looked_for,
+    member_of,
+    packed_delivery,
+    packed_task,
+    packed_workflow,
+    queue_of,
+    task_of,
+)
+from kernel.stores.redis_work import RedisWork
+
+if TYPE_CHECKING:
+    from kernel.stores.redis import RedisStore
+
+
+class Part:
+    """What a transaction does to one partition: one run of the script."""
+
+    def __init__(self) -> None:
+        self.operations: list[Any] = []
+        self.plans: list[Plan] = []
+        self.roots: dict[str, int] = {}
+        """The trees that are written: the latest time of each that it may have when this is written."""
+        self.slack = 1
+        """How often the plans may have moved a counter."""
+        self.commands: set[tuple[str, str]] = set()
+
+    def do(self, *operation: Any) -> None:
+        """Add an operation: its letter and its arguments."""
+        self.operations += operation
+
+
+class RedisWriter(RedisWork):
+    """The half of a transaction that writes rows one by one."""
+
+    def __init__(self, store: RedisStore) -> None:
+        super().__init__(store)
+        self.parts: dict[int, Part] = {}
+        self.command_id = self.workflow_id = ""
+        self.latest: dict[str, Plan] = {}
+        """Of each tree that is written: the last plan."""
+        self.made: set[tuple[str, int]] = set()
+        """The workflows that begin to exist."""
+
+    def part(self, partition: int) -> Part:
+        """What is done to a partition."""
+        return self.parts.setdefault(partition, Part())
+
+    # ---- writing hashes, so that later reads of this transaction see it --------------------------------------------------
+    def put(self, part: Part, key: str, fields: dict[str, str]) -> None:
+        self.held.setdefault(key, {}).update(fields)
+        self.own.setdefault(key, set()).update(fields)
+        if fields:
+            part.do("H", key, len(fields), *(each for pair in fields.items() for each in pair))
+
+    def drop(self, part: Part, key: str, *fields: str) -> None:
+        self.held.setdefault(key, {}).update(dict.fromkeys(fields))
+        self.own.setdefault(key, set()).update(fields)
+        part.do("D", key, len(fields), *fields)
+
+    # ---- workflows -------------------------------------------------------------------------------------------------------
+    def create(self, part: Part, w: WorkflowRow) -> None:
+        """Write a new workflow."""
+        root, place = root_of(w.id), (w.id, w.run)
+        partition = self.store.partition(root)
+        placed = Placed(self.store.serial(partition), self.store.numbers[w.prepared], len(w.prepared.facts))
+        if place not in self.columns:
+            self.seen.setdefault(self.key(root, "f"), {}).setdefault(field_of(*place), None)
+        self.made.add(place)
+        self.columns[place], self.counts[place] = packed_workflow(w, placed), w.counts[:]
+        self.put(part, self.key(root, "f"), {field_of(*place): canonical(self.columns[place])})
+        self.put(part, self.key(root, "n"), {field_of(*place): ",".join(map(str, w.counts))})
+        rows = self.key(root, "w", f"{w.run}:{w.id}")
+        self.whole.add(rows)
+        self.put(part, rows, {"y": canonical([queue_of(facts) for facts in w.prepared.facts])})
+        part.do("E", "workflows", 1)
+        part.do("Z", self.head(partition, f"i:{w.state}"), 0, field_of(*place))
+        if w.deadline < NEVER:
+            part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
+
+    def update(self, part: Part, w: WorkflowRow) -> None:
+        root, place = root_of(w.id), (w.id, w.run)
+        partition = self.store.partition(root)
+        if place not in self.columns:
+            raise AssertionError(f"workflow {w.id} was not read")
+        old, placed = self.columns[place], self.placed(*place)
+        new = packed_workflow(w, placed)
+        if new != old:
+            self.columns[place] = new
+            self.put(part, self.key(root, "f"), {field_of(*place): canonical(new)})
+            if old[0] != new[0]:
+                part.do("z", self.head(partition, f"i:{old[0]}"), field_of(*place))
+                part.do("Z", self.head(partition, f"i:{new[0]}"), 0, field_of(*place))
+            if w.deadline < NEVER and old[9] != new[9]:
+                part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
+        moved = [now - before for now, before in zip(w.counts, self.counts[place], strict=True)]
+        if any(moved):
+            self.counts[place] = w.counts[:]
+            self.held[self.key(root, "n")][field_of(*place)] = ",".join(map(str, w.counts))
+            part.do("B", self.key(root, "n"), field_of(*place), ",".join(map(str, moved)))
+
+    def leave(self, part: Part, workflow_id: str, run: int, until: int) -> None:
+        """A row stays behind with the run before the present one."""
+        root, place = root_of(workflow_id), field_of(workflow_id, run)
+        columns = self.columns[workflow_id, run]
+        if is_present(columns):
+            part.do("z", self.head(self.store.partition(root), f"i:{columns[0]}"), place)
+        self.columns[workflow_id, run] = [*columns[:2], str(until), *columns[3:]]
+        self.put(part, self.key(root, "f"), {place: canonical(self.columns[workflow_id, run])})
+
+    # ---- tasks, deliveries, payloads -------------------------------------------------------------------------------------
+    def create_tasks(self, part: Part, tasks: Sequence[TaskRow]) -> None:
+        rows: dict[str, dict[str, str]] = {}
+        for task in tasks:
+            key = self.key(root_of(task.workflow), "w", f"{task.run}:{task.workflow}")
+            rows.setdefault(key, {})[str(task.no)] = packed_task(task)
+            self._look_for(part, task, ())
+        for key, fields in rows.items():
+            self.put(part, key, fields)
+        if tasks:
+            part.do("E", "tasks", len(tasks))
+
+    def update_task(self, part: Part, task: TaskRow, tree: TreeRow) -> None:
+        key, name = self.key(tree.root, "w", f"{task.run}:{task.workflow}"), str(task.no)
+        text = self.held.get(key, {}).get(name)
+        before = () if text is None else looked_for(task_of(text, task.workflow, task.run, task.no, task.wf.prepared.facts))
+        self.put(part, key, {name: packed_task(task)})
+        self._look_for(part, task, before)
+
+    def _look_for(self, part: Part, task: TaskRow, before: Sequence[tuple[str, int]]) -> None:
+        """Let a task be found where it is looked for now, and not where it was before."""
+        now = looked_for(task)
+        if now == before:
+            return
+        partition = self.store.partition(root_of(task.workflow))
+        member = member_of(self.placed(task.workflow, task.run).serial, task.no, task.run, task.workflow)
+        there = {index for index, _ in now}
+        for index, _ in before:
+            if index not in there:
+                part.do("z", *self._entry(partition, index, member))
+        for index, due in now:
+            if due < NEVER:
+                key, name = self._entry(partition, index, member)
+                part.do("Z", key, due, name)
+
+    def _entry(self, partition: int, index: str, member: str) -> tuple[str, str]:
+        return (self.head(partition, index), member) if index[0] == "q" else (self.head(partition, "z"), index + member)
+
+    def put_delivery(self, part: Part, d: DeliveryRow) -> None:
+        root, partition = root_of(d.workflow), self.store.partition(root_of(d.workflow))
+        key, place = self.key(root, "w", f"{d.run}:{d.workflow}"), delivery_place(d.workflow, d.run, d.topic)
+        text = self.held.get(key, {}).get(f"d{d.topic}")
+        before = delivery_of(text, d.workflow, d.run, d.topic).state if text is not None else ""
+        self.put(part, key, {f"d{d.topic}": packed_delivery(d)})
+        member = member_of(self.placed(d.workflow, d.run).serial, None, d.run, d.workflow)
+        if before != d.state:
+            if before:
+                part.do("z", self.head(partition, f"x:{before}"), place)
+            part.do("Z", self.head(partition, f"x:{d.state}"), 0, place)
+        if d.state == "PENDING":
+            part.do("Z", self.head(partition, f"o:{d.topic}"), d.due, member)
+            part.do("Z", self.head(partition, "topics"), 0, d.topic)
+        elif before == "PENDING":
+            part.do("z", self.head(partition, f"o:{d.topic}"), member)
+        if d.state == "LEASED" and d.expires < NEVER:
+            part.do("Z", self.head(partition, "z"), d.expires, f"d{member}\0{d.topic}")
+        elif before == "LEASED":
+            part.do("z", self.head(partition, "z"), f"d{member}\0{d.topic}")

@@ -1,0 +1,428 @@
+"""The Redis store itself: what it refuses to open, what its script compares, what becomes of errors and of lost answers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import redis
+
+import kernel
+from kernel.core.plan import Subject
+from kernel.engine.contention import TRIES, Overtaken
+from kernel.engine.faults import FaultPoint
+from kernel.engine.kernel import Kernel, Options
+from kernel.stores.redis import LARGEST_TREE, RedisStore, address
+from kernel.testing.clock import ManualClock
+from kernel.testing.redis_stores import RedisStores
+from tests.redis_server import Server, is_there, server
+
+pytestmark = pytest.mark.skipif(not is_there(), reason="needs the program redis-server: install Debian's redis-server")
+ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
+    kernel.TaskDef("a", type="t"), kernel.TaskDef("b", type="t"), kernel.TaskDef("c", type="t"), kernel.TaskDef("d", type="t"),
+    kernel.TaskDef("e", type="t"), kernel.TaskDef("f", type="t")])
+SECRET = "hunter2"  # noqa: S105 - that it is told nowhere is what is tested
+
+
+@pytest.fixture
+def store() -> Iterator[RedisStore]:
+    """An empty store."""
+    stores = RedisStores(server().url)
+    found = stores.open()
+    assert isinstance(found, RedisStore)
+    yield found
+    stores.remove(found)
+
+
+@pytest.fixture
+def k(store: RedisStore) -> Kernel:
+    """A kernel on it, with a workflow of six tasks."""
+    found = Kernel(store, clock=ManualClock())
+    found.register(ORDER)
+    found.start("order", workflow_id="w")
+    return found
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Server]:
+    """A server whose settings a test may change."""
+    found = Server(tmp_path)
+    yield found
+    found.kill()
+
+
+# ---- opening ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("url", [
+    "redis://", "redis:///0", "redis://h?partitions=0", "redis://h?partitions=x", "redis://h?namespace=", "redis://h?namespace={a}",
+    "redis://h?accept=anything", "redis://h:port/0", "redis+cluster://", f"redis://u:{SECRET}@?partitions=2"])
+def test_a_wrong_url(url: str) -> None:
+    """It is refused before anything is asked, with words that hold no password."""
+    with pytest.raises(kernel.InvalidInput) as caught:
+        kernel.open(url)
+    assert SECRET not in str(caught.value)
+
+
+def test_what_a_url_says() -> None:
+    """Its own options go to the store, the rest to the driver; a cluster has more partitions unless told."""
+    found = address(f"redis://u:{SECRET}@h:7/3?namespace=n&accept=no-aof&health_check_interval=5")
+    assert found.place == "redis://h:7/3"
+    assert found.url == f"redis://u:{SECRET}@h:7/3?health_check_interval=5"
+    assert (found.namespace, found.partitions, found.accepts, found.cluster) == ("n", 1, frozenset(["no-aof"]), False)
+    assert address("rediss+cluster://h").partitions == 16
+
+
+@pytest.mark.parametrize(("settings", "kind", "said"), [
+    ({"maxmemory-policy": "allkeys-lru"}, kernel.UnsafeStore, "allkeys-lru"),
+    ({"appendonly": "no"}, kernel.UnsafeStore, "no append-only file"),
+    ({"requirepass": SECRET}, kernel.StoreUnavailable, "user and the password"),
+])
+def test_what_is_not_opened(own: Server, settings: dict[str, str], kind: type[Exception], said: str) -> None:
+    """A server that would drop rows, one that keeps nothing, one that wants a password."""
+    client = own.client()
+    for name, value in settings.items():
+        client.config_set(name, value)
+    with pytest.raises(kind, match=said):
+        kernel.open(own.url)
+
+
+def test_no_password_is_told(own: Server) -> None:
+    """Neither that of the URL nor any part of it."""
+    own.client().config_set("requirepass", "another")
+    with pytest.raises(kernel.StoreUnavailable) as caught:
+        kernel.open(own.url.replace("redis://", f"redis://user:{SECRET}@"))
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value.__dict__)
+
+
+@pytest.mark.parametrize(("settings", "query", "said"), [
+    ({"appendfsync": "always"}, "", "a power cut where the disk does what fsync says"),
+    ({"appendfsync": "everysec"}, "", "the last two seconds"), ({"appendfsync": "no"}, "", "what the system had not written"),
+    ({"appendonly": "no"}, "?accept=no-aof", "nothing but the process"),
+])
+def test_what_survives_is_said(own: Server, settings: dict[str, str], query: str, said: str) -> None:
+    """As the server is set; a server without a log is taken only when the caller says so."""
+    for name, value in settings.items():
+        own.client().config_set(name, value)
+    with kernel.open(own.url + query) as k:
+        assert said in k.store.durability
+
+
+def test_a_replica_is_not_opened(own: Server, tmp_path: Path) -> None:
+    """It takes no writes, and may be behind; a kernel on a server that becomes one is told so, and still reads."""
+    k = kernel.open(own.url)
+    k.register(ORDER)
+    k.start("order", workflow_id="w")
+    own.client().replicaof("127.0.0.1", str(own.port + 1))
+    with pytest.raises(kernel.StoreReadOnly):
+        kernel.open(own.url)
+    with pytest.raises(kernel.StoreReadOnly, match="nothing was applied"):
+        k.terminate("w")
+    assert k.get("w").state == "RUNNING"
+    k.close()
+
+
+def test_nobody_is_there() -> None:
+    """No server at all."""
+    with pytest.raises(kernel.StoreUnavailable, match=r"127\.0\.0\.1:1/"):
+        kernel.open("redis://127.0.0.1:1/0")
+
+
+def test_a_closed_store(store: RedisStore) -> None:
+    """It says so."""
+    store.close()
+    with pytest.raises(kernel.StoreUnavailable, match="was closed"):
+        Kernel(store).find()
+
+
+def test_a_newer_schema(store: RedisStore) -> None:
+    """Another version's store is not touched; a process that outlived a change of it commits nothing."""
+    other = RedisStore(f"{server().url}?namespace={store.address.namespace}")
+    store.link.call(f"{store.prefixes[0]}head", "HSET", f"{store.prefixes[0]}head", "schema", 2)
+    with pytest.raises(kernel.SchemaMismatch):
+        Kernel(other).register(ORDER)
+    store.link.call(f"{store.prefixes[0]}meta", "HSET", f"{store.prefixes[0]}meta", "schema", 2)
+    with pytest.raises(kernel.SchemaMismatch):
+        RedisStore(f"{server().url}?namespace={store.address.namespace}")
+    other.close()
+
+
+# ---- what the script compares ----------------------------------------------------------------------------------------------
+def met(k: Kernel, first: Callable[[Kernel], Any], second: Callable[[Kernel], Any]) -> int:
+    """Let one command decide, then another commit, then the first: how often the first was decided."""
+    decided = 0
+
+    def between(point: FaultPoint, command: str) -> None:
+        nonlocal decided
+        if point is FaultPoint.BEFORE_COMMIT:
+            decided += 1
+            if decided == 1:
+                second(k)
+
+    first(Kernel(k.store, clock=k.clock, faults=between))
+    return decided
+
+
+def test_unrelated_work_does_not_conflict(k: Kernel) -> None:
+    """Two workers complete two tasks of one workflow: neither decides again, for neither could have told. Near the end, when a
+    counter comes close to 0, they may.
+    """
+    leases = k.poll("t", limit=6)
+    assert met(k, lambda k: k.complete(leases[0]), lambda k: k.complete(leases[1])) == 1
+    assert met(k, lambda k: k.heartbeat(leases[2]), lambda k: k.complete(leases[3])) == 1
+    assert met(k, lambda k: k.complete(leases[4]), lambda k: k.complete(leases[5])) == 2
+    assert [line.version for line in k.history("w") if line.event == "COMPLETE"] == [2, 3, 4, 5, 6]
+    k.complete(leases[2])
+    assert k.get("w").state == "COMPLETED"
+    assert k.audit().clean
+
+
+def test_a_version_is_that_of_the_commit(k: Kernel) -> None:
+    """Of a command that was overtaken by another without noticing it: its outcome tells what the history tells."""
+    leases = k.poll("t", limit=6)
+    told: list[kernel.Applied] = []
+    met(k, lambda k: told.append(k.complete(leases[0], command_id="mine")), lambda k: k.complete(leases[1]))
+    (line,) = (line for line in k.history("w") if line.command_id == "mine")
+    assert told[0].version == line.version == 3
+    assert k.complete(leases[0], command_id="mine") == told[0] == k.outcome("mine", workflow_id="w")
+
+
+def test_who_is_always_overtaken_is_told(k: Kernel) -> None:
+    """Not for ever: after so many tries it is a Conflict, and nothing was applied."""
+    lease, *_ = k.poll("t")
+    tries = 0
+
+    def always(point: FaultPoint, command: str) -> None:
+        nonlocal tries
+        tries += 1
+        raise Overtaken("committing", why="somebody changed it")
+
+    with pytest.raises(kernel.Conflict, match=f"others were faster {TRIES} times"):
+        Kernel(k.store, clock=k.clock, faults=always).complete(lease)
+    assert tries == TRIES
+    assert k.tasks("w")[0].state == "IN_PROGRESS"
+
+
+def test_an_id_that_was_given_up_never_applies(k: Kernel) -> None:
+    """Its script arrives after the answer to k.outcome: nothing of it is applied."""
+    with pytest.raises(kernel.GuardRefused, match="that answer is final"):
+        met(k, lambda k: k.terminate("w", command_id="late"), lambda k: k.outcome("late", workflow_id="w"))
+    assert k.get("w").state == "RUNNING"
+    assert isinstance(k.outcome("late", workflow_id="w"), kernel.NotApplied)
+
+
+def test_the_same_slot(store: RedisStore) -> None:
+    """Every key of a tree has the tag of its partition, whatever its id holds."""
+    wide = RedisStore(f"{server().url}?namespace={store.address.namespace}w&partitions=5")
+    k = Kernel(wide)
+    k.register(ORDER)
+    for name in ("w{0}", "{x}", "}{", "a:b", "ä", "w" * 200):
+        k.start("order", workflow_id=name)
+    assert k.audit() == kernel.Report((), 6, 36, 0)
+    assert {key.partition("}")[0] for key in wide.all_keys()} <= {prefix.partition("}")[0] for prefix in wide.prefixes}
+    assert RedisStore(f"{server().url}?namespace={store.address.namespace}w&partitions=2").partitions == 5
+    assert [w.id for w in k.find().items] == sorted(["w{0}", "{x}", "}{", "a:b", "ä", "w" * 200])
+    while k.poll("t", limit=100, command_id=f"p{k.backlog().at.timestamp()}"):
+        pass
+    assert {t.state for w in k.find().items for t in k.tasks(w.id)} == {"IN_PROGRESS"}
+    RedisStores(server().url).remove(wide)
+
+
+def test_a_tree_that_is_too_large(k: Kernel, store: RedisStore) -> None:
+    """A script on it would block the server for too long: it is refused when it would grow so large, as root or below."""
+    assert store.policy.tree_tasks == LARGEST_TREE
+    store.policy = attrs.evolve(store.policy, tree_tasks=10)
+    k.register(kernel.WorkflowDef("half", tasks=[kernel.TaskDef(f"t{n}") for n in range(5)]),
+               kernel.WorkflowDef("both", tasks=[kernel.TaskDef("x", workflow="half"), kernel.TaskDef("y", workflow="half")]),
+               kernel.WorkflowDef("more", tasks=[kernel.TaskDef(f"t{n}") for n in range(11)]))
+    with pytest.raises(kernel.GuardRefused, match="tree would have 11 tasks"):
+        k.start("more", workflow_id="m")
+    k.start("both", workflow_id="b")
+    (rejected,) = (t for t in k.tasks("b") if t.state == "FAILED_WITH_TERMINAL_ERROR")
+    assert "more than 10 tasks" in rejected.reason
+    assert k.audit().clean
+
+
+# ---- faults ------------------------------------------------------------------------------------------------------------------
+def everything(k: Kernel) -> dict[str, Any]:
+    """The content of every key."""
+    assert isinstance(k.store, RedisStore)
+    client = redis.Redis("127.0.0.1", server().port)
+    return {key: client.dump(key) for key in k.store.all_keys()}
+
+
+@pytest.mark.parametrize("kind", ["f:w", "n:w", "h:w", "w:1:w", "c:w", "o:archive", "x:PENDING", "topics", "i:TERMINATED"])
+def test_a_key_of_the_wrong_type(k: Kernel, kind: str) -> None:
+    """Somebody wrote over a key: it is told, and not one other key has changed."""
+    assert isinstance(k.store, RedisStore)
+    key = k.store.prefixes[0] + kind
+    k.store.link.call(key, "DEL", key)
+    k.store.link.call(key, "SET", key, "x")
+    before = everything(k)
+    with pytest.raises(kernel.StoreCorrupt):
+        k.terminate("w", command_id="end")
+    assert everything(k) == before
+
+
+def test_a_full_server(own: Server) -> None:
+    """Nothing is applied, reads still work, and with more memory it goes on."""
+    k = kernel.open(own.url)
+    k.register(ORDER)
+    k.start("order", workflow_id="w")
+    own.client().config_set("maxmemory", "1mb")
+    with pytest.raises(kernel.StoreFull, match="nothing was applied"):
+        k.terminate("w")
+    with pytest.raises(kernel.StoreFull):
+        k.start("order", workflow_id="v")
+    assert (k.get("w").state, len(k.tick().__class__.__name__), k.audit().clean) == ("RUNNING", 6, True)
+    own.client().config_set("maxmemory", "0")
+    assert k.terminate("w").canceled == 6
+    k.close()
+
+
+def test_scripts_that_the_server_forgot(k: Kernel) -> None:
+    """They are sent again; what they do is done once."""
+    server().client().script_flush()
+    assert k.terminate("w").canceled == 6
+    server().client().script_flush()
+    assert k.get("w").state == "TERMINATED"
+
+
+def test_a_server_that_was_killed_and_came_back(own: Server) -> None:
+    """What was acknowledged is there; the connections that broke are made anew."""
+    k = kernel.open(own.url)
+    k.register(ORDER)
+    k.start("order", workflow_id="w")
+    k.terminate("w")
+    own.kill()
+    own.start()
+    assert k.get("w").state == "TERMINATED"
+    k.start("order", workflow_id="v")
+    assert k.audit().clean
+    k.close()
+
+
+def is_free(client: redis.Redis) -> bool:
+    """Whether the server answers."""
+    try:
+        return bool(client.ping())
+    except redis.ResponseError:
+        return False
+
+
+class Proxy:
+    """Stands between the driver and the server, and cuts the connection at the next commit: before it arrives, or after."""
+
+    def __init__(self, port: int) -> None:
+        self.listener, self.port = socket.create_server(("127.0.0.1", 0)), port
+        self.cut = ""
+        self.fired = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://127.0.0.1:{self.listener.getsockname()[1]}/0"
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.port))
+                threading.Thread(target=self._carry, args=(client, far), daemon=True).start()
+
+    def _carry(self, client: socket.socket, far: socket.socket) -> None:
+        """One question and its answer at a time, as the driver asks."""
+        with suppress(OSError), client, far:
+            while data := client.recv(1 << 20):
+                commits = b"schema" in data and b"EVAL" in data
+                if commits and self.cut == "before":
+                    self.cut, self.fired = "", self.fired + 1
+                    return
+                far.sendall(data)
+                answer = far.recv(1 << 20)
+                if commits and self.cut == "after":
+                    self.cut, self.fired = "", self.fired + 1
+                    return
+                client.sendall(answer)
+
+
+@contextmanager
+def through_a_proxy(namespace: str) -> Iterator[tuple[Proxy, Kernel]]:
+    """A kernel behind a proxy."""
+    proxy = Proxy(server().port)
+    k = kernel.open(f"{proxy.url}?namespace={namespace}", clock=ManualClock())
+    yield proxy, k
+    k.close()
+    proxy.listener.close()
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_connection_that_is_cut(k: Kernel, cut: str, named: bool) -> None:
+    """Before the commit arrived and after it was done look alike: CommitUnknown. Its outcome tells; its id applies once."""
+    assert isinstance(k.store, RedisStore)
+    with through_a_proxy(k.store.address.namespace) as (proxy, far):
+        far.get("w")
+        proxy.cut = cut
+        with pytest.raises(kernel.CommitUnknown) as caught:
+            far.terminate("w", **(Options(command_id="end") if named else Options()))
+        assert proxy.fired == 1
+        assert caught.value.workflow_id == "w"
+        if named and cut == "after":
+            assert far.terminate("w", command_id="end").canceled == 6
+        found = k.outcome(caught.value.command_id, workflow_id="w")
+        assert isinstance(found, kernel.Applied if cut == "after" else kernel.NotApplied)
+    assert k.get("w").state == ("TERMINATED" if cut == "after" else "RUNNING")
+    assert len(k.deliveries()) == (1 if cut == "after" else 0)
+    assert k.audit().clean
+
+
+def test_a_slow_script_of_somebody_else(own: Server) -> None:
+    """It blocks the server: nothing was applied, and it is told why."""
+    k = kernel.open(own.url)
+    k.register(ORDER)
+    client = own.client()
+    client.config_set("busy-reply-threshold", "1")
+
+    def block() -> None:
+        with suppress(redis.ResponseError):
+            client.eval("while true do end", 0)
+
+    thread = threading.Thread(target=block)
+    thread.start()
+    other = own.client()
+    while is_free(other):
+        pass
+    with pytest.raises(kernel.StoreUnavailable, match="nothing was applied"):
+        k.start("order", workflow_id="w")
+    other.script_kill()
+    thread.join()
+    assert k.start("order", workflow_id="w").state == "RUNNING"
+    k.close()
+
+
+def test_an_index_that_lost_an_entry_is_found(k: Kernel) -> None:
+    """A task that no worker would find, a deadline that nobody would see, a delivery that no relay would claim."""
+    assert isinstance(k.store, RedisStore)
+    k.register(kernel.WorkflowDef("timed", timeout=5.0, tasks=[kernel.TaskDef("a", type="u")]))
+    k.start("timed", workflow_id="v")
+    k.terminate("w")
+    for key in (f"{k.store.prefixes[0]}{kind}" for kind in ("q:u", "z", "o:archive")):
+        k.store.link.call(key, "DEL", key)
+    assert {(f.workflow_id, f.subject) for f in k.audit().findings} == {("v", "a"), ("v", ""), ("w", "archive")}
+
+
+def test_a_row_that_cannot_be_read(k: Kernel) -> None:
+    """Damage of a tree is told, and the others are still looked at."""
+    assert isinstance(k.store, RedisStore)
+    key = f"{k.store.prefixes[0]}w:1:w"
+    k.store.link.call(key, "HSET", key, "0", "nonsense")
+    assert [(f.invariant, f.workflow_id) for f in k.audit().findings] == [("STORE", "w")]
+    with pytest.raises(kernel.StoreCorrupt):
+        k.commit(k.command("SKIP", Subject("w", 0)))

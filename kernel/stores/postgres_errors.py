@@ -27,10 +27,8 @@ MEANINGS: tuple[tuple[tuple[str, ...], type[KernelError], str], ...] = (
     (("42501",), StoreReadOnly, GRANT),
     (("XX001", "XX002"), StoreCorrupt, "restore a backup; keep the damaged files for analysis"),
     (("42", "3F", "22P", "22021"), StoreCorrupt, "its tables are not those that this program makes; restore a backup"),
-    (("28",), StoreUnavailable, "look at user and password, and at the server's pg_hba.conf"),
-    (("3D",), StoreUnavailable, "create the database, or name another one"),
     (("53300",), StoreUnavailable, "the server has no connection left: fewer processes, or a larger max_connections"),
-    (("",), StoreUnavailable, "is the server up, and can it be reached?"),
+    (("",), StoreUnavailable, "is the server up, and are host, port, database, user and password those of the URL?"),
 )
 """By the first of these that an SQLSTATE begins with; an error without one is the connection's."""
 UNDECIDED = ("08", "57", "58", "XX")

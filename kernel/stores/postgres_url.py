@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import NoReturn
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from attrs import field, frozen
@@ -39,13 +39,16 @@ def located(url: str) -> Place:
         parts = urlsplit(url)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         ours = {name: value for name, value in options if name in OURS}
-        theirs = urlencode([(name, value) for name, value in options if name not in OURS])
-        server = conninfo_to_dict(urlunsplit(parts._replace(query=theirs)))
+        theirs = urlencode([(name, value) for name, value in options if name not in OURS], quote_via=quote)
+        server = conninfo_to_dict(f"{SCHEME}://{parts.netloc}{parts.path}?{theirs}")
+        ports = [int(port) for port in str(server.get("port") or "0").split(",")]
     except (ValueError, psycopg.Error):
         refuse("it is not a URL of PostgreSQL")  # what libpq says of it may hold the password
     schema, mode, unsafe = ours.get("schema", "kernel"), ours.get("mode", ""), ours.get("unsafe", "")
     if not SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
         refuse(f"the schema {quoted(schema)} is not a plain name in small letters")
+    if min(ports) < 0 or max(ports) > 65_535:
+        refuse("there is no such port")
     if mode not in ("", "ro") or unsafe not in ("", FSYNC) or len(ours) != sum(name in OURS for name, _ in options):
         refuse(f"of {', '.join(OURS)} each stands there once: mode=ro, or unsafe={FSYNC}")
     host, port = server.get("host") or server.get("hostaddr") or "", server.get("port")

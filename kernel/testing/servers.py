@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -72,7 +73,7 @@ class PostgresServer:
         """Start it, and wait until it answers."""
         given = [f"-c{setting}" for setting in (
             *self.settings, "listen_addresses=", f"unix_socket_directories={self.folder}", "max_connections=100",
-            "shared_buffers=32MB", "log_min_messages=fatal", "logging_collector=off", "jit=off")]
+            "shared_buffers=32MB", "deadlock_timeout=200ms", "log_min_messages=fatal", "logging_collector=off", "jit=off")]
         self.process = subprocess.Popen(  # noqa: S603 - programs of this machine
             [self.programs / "postgres", "-D", str(self.folder / "data"), *given], user=self.user, group=self.user,
             extra_groups=None if self.user is None else [], cwd=self.folder, stdin=subprocess.DEVNULL,
@@ -93,7 +94,7 @@ class PostgresServer:
             self.process.wait(30)
             self.process = None
 
-    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def connect(self) -> psycopg.Connection[Any]:
         """A connection of the operator's."""
         return psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True)
 
@@ -113,7 +114,7 @@ class PostgresStores:
         self.server, self.policy = server, policy
         self.clean: list[str] = []
         self.made = 0
-        self.operator: psycopg.Connection[tuple[object, ...]] | None = None
+        self.operator: psycopg.Connection[Any] | None = None
         self.schemas: dict[int, str] = {}
 
     def schema(self) -> str:

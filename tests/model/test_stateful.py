@@ -12,6 +12,7 @@ from kernel.testing.stores import Stores
 from kernel.testing.taken import Entry, report
 from kernel.testing.world import KINDS
 from tests.model.budget import EXAMPLES, SEEDS, STEPS, run_machine
+from tests.stores.servers import RUN
 
 
 @pytest.mark.slow
@@ -53,6 +54,15 @@ def test_a_campaign_breaks_no_promise(stores: Stores) -> None:
         found = report(with_more(result.taken))
         print(*(f"{row.times:>9,}  {row.entry.table:<9} {row.entry.says}  {row.excuse}" for row in found), sep="\n")  # noqa: T201
         assert [row.entry for row in found if bool(row.times) == bool(row.excuse)] == []
+
+
+@pytest.mark.slow
+def test_a_server_keeps_the_same_promises() -> None:
+    """The same on PostgreSQL, in short: histories of Hypothesis, and a campaign with faults."""
+    stores = RUN.postgres()
+    assert run_machine(stores, SEEDS[1]).steps > EXAMPLES["postgres"] * STEPS
+    result = run_campaign(BUDGET // 80, 5, stores)
+    assert (result.story, result.open_under_terminated) == (None, 0)
 
 
 def test_the_same_seed_is_the_same_campaign(stores: Stores) -> None:

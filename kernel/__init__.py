@@ -28,6 +28,7 @@ from kernel.engine.entities import (
     Kept,
     LateResult,
     Lease,
+    Misstep,
     Node,
     NotApplied,
     Page,
@@ -35,6 +36,7 @@ from kernel.engine.entities import (
     Purged,
     Report,
     Task,
+    Verification,
     Workflow,
 )
 from kernel.engine.kernel import Kernel
@@ -73,9 +75,9 @@ __all__ = [
     "Applied", "ArchivePolicy", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon",
     "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding",
     "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kept", "Kernel", "KernelError", "LateResult", "Lease",
-    "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel", "Postpone",
-    "Purge", "Purged", "Refused", "RelayOptions", "Report", "RetryLogic", "SchemaMismatch", "Served", "Settled", "Sink",
-    "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed",
-    "TaskKind", "TaskState", "Ticked", "TimeoutPolicy", "UnsafeStore", "Worked", "Worker", "Workflow", "WorkflowDef",
-    "WorkflowState", "load_definitions", "open", "spec",
+    "Misstep", "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel",
+    "Postpone", "Purge", "Purged", "Refused", "RelayOptions", "Report", "RetryLogic", "SchemaMismatch", "Served", "Settled",
+    "Sink", "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed",
+    "TaskKind", "TaskState", "Ticked", "TimeoutPolicy", "UnsafeStore", "Verification", "Worked", "Worker", "Workflow",
+    "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from kernel import __version__
-from kernel.cli import commands, demo, kit, policy, reads, reopening, service, spec
+from kernel.cli import commands, demo, kit, policy, reads, reopening, service, spec, verify
 from kernel.cli.common import error_fields, json_text
 from kernel.cli.exits import EXITS, code_of
 from kernel.cli.run import run
@@ -56,7 +56,7 @@ for _command in (
     demo.demo, run, commands.start, reads.list_workflows, reads.show, reads.tree, reads.history, commands.pause,
     commands.resume, commands.terminate, commands.signal, commands.skip, reopening.retry, reopening.restart, reopening.rerun,
     service.worker, service.daemon, commands.tick, commands.deliver, reads.deliveries, commands.redrive, commands.outcome,
-    policy.policy, policy.purge, reads.audit, kit.diagram, kit.faults, spec.spec,
+    policy.policy, policy.purge, reads.audit, verify.verify, kit.diagram, kit.faults, spec.spec,
 ):
     cli.add_command(_command)
 

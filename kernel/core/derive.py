@@ -11,12 +11,11 @@ from attrs import frozen
 
 from kernel.errors import InvalidDefinition
 from kernel.spec.evaluate import function
-from kernel.spec.language import YES, Expr, F, Lit, Op, Q, Row, Sort, Spec, Step, no
+from kernel.spec.language import Expr, F, Lit, Op, Q, Row, Sort, Spec, Step, no
 from kernel.spec.logic import choice, facts, over, quantifiers, reads
 from kernel.spec.names import entering, fired
 from kernel.spec.vocabulary import ABSENT
 
-NEVER_HOLDS = Op("or", ())
 COUNTED = ("tasks", "after")
 """The links over which rows may be counted: whoever changes a task knows who counts it over these."""
 REVERSE = {("wf",): "tasks", ("up",): "child"}
@@ -104,22 +103,6 @@ def derive_deltas(
 
 
 # ---- what is known decides ----------------------------------------------------------------------------------------------
-def fold(expr: Expr, known: Mapping[Expr, object]) -> Expr:
-    """The condition as far as it is open where some values are known; YES or NEVER_HOLDS when nothing is."""
-    chosen = choice(expr)
-    if chosen is not None and chosen[0] in known:
-        return YES if chosen[1] == known[chosen[0]] else NEVER_HOLDS
-    if not isinstance(expr, Op) or expr.op not in ("and", "or", "not"):
-        return expr
-    args = [fold(a, known) for a in expr.args]
-    if expr.op == "not":
-        return NEVER_HOLDS if args[0] == YES else YES if args[0] == NEVER_HOLDS else Op("not", (args[0],))
-    neutral, decisive = (YES, NEVER_HOLDS) if expr.op == "and" else (NEVER_HOLDS, YES)
-    if decisive in args:
-        return decisive
-    return Op(expr.op, tuple(a for a in args if a != neutral))
-
-
 def established(spec: Spec, kind: str, row: Row) -> dict[Expr, object]:
     """What the guards of a row say of attributes: it stays true after the row was taken."""
     attributes = {F(a.name) for a in spec.kinds[kind].attributes}

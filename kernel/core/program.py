@@ -14,23 +14,13 @@ from typing import Any
 
 from attrs import field, frozen
 
-from kernel.core.derive import (
-    NEVER_HOLDS,
-    Counter,
-    Deltas,
-    derive_counters,
-    derive_deltas,
-    derive_wakes,
-    established,
-    fold,
-    signature,
-)
+from kernel.core.derive import Counter, Deltas, derive_counters, derive_deltas, derive_wakes, established, signature
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC, Lifecycle, Spec
 from kernel.spec.check import checked
 from kernel.spec.evaluate import Function, function
 from kernel.spec.language import YES, Expr, F, Fire, Guard, Q, Row, Step, both, no
-from kernel.spec.logic import facts, quantifiers, reads
+from kernel.spec.logic import NEVER_HOLDS, facts, fold, quantifiers, reads
 from kernel.spec.machine import rows_of
 from kernel.spec.vocabulary import ABSENT, CLOSED_BADLY, ENDED_BADLY, closed
 

@@ -272,3 +272,44 @@ class Report:
     def clean(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+
+@frozen
+class Misstep:
+    """The first step in the history of a tree that the specification does not allow.
+
+    `event` is empty where the history is sound and a row is not as it tells: then `line` is the last line until there.
+    """
+
+    root: str
+    line: int
+    version: int
+    workflow_id: str
+    subject: str
+    """The task's reference or the delivery's topic; empty for the workflow itself or for a whole set of tasks."""
+    event: str
+    """The event and where it led, as the line says."""
+    by: str
+    """The command or the rule of progress that the line names."""
+    stands: str
+    """Where the row stood; empty where there was none."""
+    rule: str
+    """The invariant, guard or table that forbids it."""
+    why: str
+
+
+@frozen
+class Verification:
+    """What came of verifying histories; `after` continues behind the trees that were looked at, None at the end."""
+
+    missteps: tuple[Misstep, ...]
+    trees: int
+    lines: int
+    transitions: int
+    """Rows that moved: a line may tell of many."""
+    after: str | None = None
+
+    @property
+    def clean(self) -> bool:
+        """Whether every history is allowed and tells the rows."""
+        return not self.missteps

@@ -9,12 +9,25 @@ from kernel.core.program import Program
 from kernel.core.records import root_of
 from kernel.core.view import View
 from kernel.engine import inputs, reading
-from kernel.engine.entities import Backlog, Delivery, HistoryRow, LateResult, Node, Page, Report, Task, Workflow, moment
+from kernel.engine.entities import (
+    Backlog,
+    Delivery,
+    HistoryRow,
+    LateResult,
+    Node,
+    Page,
+    Report,
+    Task,
+    Verification,
+    Workflow,
+    moment,
+)
 from kernel.engine.explain import row_of
 from kernel.engine.ports import Clock, Store
 from kernel.engine.purging import from_archive
 from kernel.engine.relay import Relay
 from kernel.engine.states import DeliveryState, WorkflowState
+from kernel.engine.verify import verify
 from kernel.errors import NotFound
 
 PAGE = 1000
@@ -136,3 +149,13 @@ class Reader:
         """Check every state invariant on the whole store."""
         with self.store.transaction(write=False) as transaction:
             return reading.report(transaction)
+
+    def verify(self, workflow_id: str | None = None, *, after: str | None = None, limit: int = inputs.MOST) -> Verification:
+        """Replay the history of trees against the specification, and compare what it tells with their rows.
+
+        Of each tree the first step is told that is not allowed. The tree of one workflow; or up to `limit` trees by id, behind
+        the id `after`: go on with that of the answer until it is None.
+        """
+        limit = inputs.limit(limit)
+        workflow_id = None if workflow_id is None else inputs.workflow(workflow_id)
+        return verify(self.store, workflow_id, "" if after is None else inputs.workflow(after), limit)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
-from kernel.spec.language import Expr, F, Linked, Lit, Op, Param, Q
+from kernel.spec.language import YES, Expr, F, Linked, Lit, Op, Param, Q
 
 Atom = Expr
 Valuation = Mapping[Atom, object]
 OTHER = "(any other value)"
+NEVER_HOLDS = Op("or", ())
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -57,6 +58,36 @@ def choice(expr: Expr) -> tuple[Expr, str | int] | None:
     if isinstance(expr, Op) and expr.op == "eq" and isinstance(expr.args[1], Lit):
         return expr.args[0], expr.args[1].value
     return None
+
+
+def fold(expr: Expr, known: Mapping[Expr, object]) -> Expr:
+    """The condition as far as it is open where some values are known; YES or NEVER_HOLDS when nothing is."""
+    chosen = choice(expr)
+    if chosen is not None and chosen[0] in known:
+        return YES if chosen[1] == known[chosen[0]] else NEVER_HOLDS
+    if not isinstance(expr, Op) or expr.op not in ("and", "or", "not"):
+        return expr
+    args = [fold(a, known) for a in expr.args]
+    if expr.op == "not":
+        return NEVER_HOLDS if args[0] == YES else YES if args[0] == NEVER_HOLDS else Op("not", (args[0],))
+    neutral, decisive = (YES, NEVER_HOLDS) if expr.op == "and" else (NEVER_HOLDS, YES)
+    if decisive in args:
+        return decisive
+    return Op(expr.op, tuple(a for a in args if a != neutral))
+
+
+def hedged(expr: Expr, known: Callable[[Expr], bool], *, holds: bool) -> Expr:
+    """The condition without what is not known: where `holds`, as if that let it hold, otherwise as if that kept it from it.
+
+    The first must be true wherever the condition is; where the second is true, the condition is, whatever is not known.
+    """
+    if isinstance(expr, Op) and expr.op in ("and", "or"):
+        return Op(expr.op, tuple(hedged(a, known, holds=holds) for a in expr.args))
+    if isinstance(expr, Op) and expr.op == "not":
+        return Op("not", (hedged(expr.args[0], known, holds=not holds),))
+    if known(expr):
+        return expr
+    return YES if holds else NEVER_HOLDS
 
 
 def domains(*exprs: Expr) -> dict[Atom, tuple[object, ...]]:

@@ -295,11 +295,12 @@ class World:
         """Replay what is new in a tree's history, and compare."""
         replay = self.replays.get(root)
         if replay is None:
-            replay = self.replays[root] = Replay(lambda name: self.definitions[name].source)
+            replay = self.replays[root] = Replay(lambda name: self.definitions[name])
         try:
             lines = self.kernel.history(root, below=True, after=replay.seq)
             for line in lines:
                 replay.feed(line)
+            replay.settle()
             self.takings.take(lines)
         except Mismatch as mismatch:
             yield str(mismatch)
@@ -353,7 +354,7 @@ class World:
                     if facts.state not in ("DELIVERED", "DEAD")]
         for root, tree in self.dump.items():
             try:
-                if check_history(self.kernel, root, page=7) != self.replays[root].fed:
+                if check_history(self.kernel, root) != self.replays[root].seq:
                     problems.append(f"INV-08: the history of {root} has grown although nothing of the tree changed")
             except Mismatch as mismatch:
                 problems.append(str(mismatch))

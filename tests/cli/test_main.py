@@ -18,7 +18,7 @@ from tests.cli.stand import Cli
 
 COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", "resume", "terminate", "signal", "skip",
             "retry", "restart", "rerun", "worker", "daemon", "tick", "deliver", "deliveries", "redrive", "outcome", "policy",
-            "purge", "audit", "diagram", "faults",
+            "purge", "audit", "verify", "diagram", "faults",
             "spec"]
 
 
@@ -118,7 +118,7 @@ def test_a_refused_start_writes_nothing(cli: Cli, orders: str, tmp_path: Path) -
 
 def test_only_start_makes_a_store(cli: Cli, tmp_path: Path) -> None:
     """A command that reads or changes refuses where there is no store, and makes none."""
-    for args in (["list"], ["show", "x"], ["tree", "x"], ["history", "x"], ["audit"], ["deliveries"], ["tick"],
+    for args in (["list"], ["show", "x"], ["tree", "x"], ["history", "x"], ["audit"], ["verify"], ["deliveries"], ["tick"],
                  ["pause", "x"], ["resume", "x"], ["terminate", "x"], ["signal", "x", "y"], ["start", "order"],
                  ["redrive", "--all"], ["deliver", "--archive", "a"]):
         assert cli(*args).code == 4, args

@@ -9,12 +9,10 @@ import pytest
 from attrs import evolve
 
 from kernel.core.derive import (
-    NEVER_HOLDS,
     derive_counters,
     derive_deltas,
     derive_wakes,
     established,
-    fold,
     signature,
     slug,
 )
@@ -23,18 +21,14 @@ from kernel.formal.oracle import Oracle
 from kernel.formal.shape import Shape, Task, Tree
 from kernel.spec import SPEC
 from kernel.spec.language import (
-    YES,
-    Expr,
     F,
     Guard,
-    Lit,
     Op,
     Param,
     Row,
     Spec,
     Step,
     both,
-    either,
     eq,
     every,
     is_,
@@ -116,30 +110,6 @@ def test_deltas_are_the_difference_of_what_counts() -> None:
 
 
 # ---- what is known ----------------------------------------------------------------------------------------------------------
-A, B = eq(Param("a"), 1), eq(Param("b"), 1)
-FOLDED: list[tuple[Expr, Expr]] = [
-    (is_("RUNNING"), YES),
-    (is_("PAUSED"), NEVER_HOLDS),
-    (is_("PAUSED", "RUNNING"), YES),
-    (no(is_("RUNNING")), NEVER_HOLDS),
-    (no(is_("PAUSED")), YES),
-    (both(is_("RUNNING"), A), both(A)),
-    (both(A, is_("PAUSED"), B), NEVER_HOLDS),
-    (either(is_("PAUSED"), A), either(A)),
-    (either(A, is_("RUNNING")), YES),
-    (no(both(is_("RUNNING"), A)), no(both(A))),
-    (lt(F("attempt"), 3), lt(F("attempt"), 3)),
-    (is_("RUNNING", of=("wf",)), is_("RUNNING", of=("wf",))),
-    (Lit(1), Lit(1)),
-]
-
-
-@pytest.mark.parametrize(("condition", "left"), FOLDED, ids=str)
-def test_what_is_known_is_folded_away(condition: Expr, left: Expr) -> None:
-    """Where the state is known a condition is decided, or only what is open of it is left."""
-    assert fold(condition, {F("state"): "RUNNING"}) == left
-
-
 def test_guards_establish_attributes() -> None:
     """What a row's guards say of attributes is known afterwards; what they say of fields or of the caller is not."""
     row = Row("X", ("PENDING",), "SCHEDULED", (

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from attrs import define
 
-from kernel.core.definitions import WorkflowDef
 from kernel.engine.document import checked_document
 from kernel.engine.entities import HistoryRow
 from kernel.engine.kernel import Kernel
@@ -154,9 +153,7 @@ def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Counter[str]:
 
 def told(lines: list[HistoryRow], definitions: Definitions) -> Replay:
     """What a tree's history tells."""
-    def of(name: str) -> WorkflowDef:
-        return definitions[name].source
-    return replayed(lines, of)
+    return replayed(lines, definitions.__getitem__)
 
 
 @pytest.mark.slow

@@ -52,11 +52,12 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "allowed": (("w", "a"), {}),
     "deliveries": ((), {"state": None, "workflow_id": None, "after": None, "limit": 10}),
     "audit": ((), {}),
+    "verify": ((None,), {"after": None, "limit": 10}),
     "backlog": ((), {}),
     "late": (("w",), {}),
     "outcome": (("id",), {"workflow_id": "w"}),
 }
-READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "archive_policy", "audit", "backlog",
+READS = ("get", "tasks", "tree", "history", "find", "allowed", "deliveries", "archive_policy", "audit", "verify", "backlog",
          "late")
 OUTSIDE = {"command", "commit", "apply", "close"}
 """Of the kernel's own machinery: what callers use is above."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.spec.language import (
+    YES,
     Expr,
     F,
     Guard,
@@ -18,6 +19,7 @@ from kernel.spec.language import (
     either,
     eq,
     every,
+    implies,
     is_,
     lt,
     no,
@@ -25,10 +27,13 @@ from kernel.spec.language import (
     some,
 )
 from kernel.spec.logic import (
+    NEVER_HOLDS,
     OTHER,
     choice,
     domains,
     facts,
+    fold,
+    hedged,
     over,
     params,
     quantifiers,
@@ -157,3 +162,48 @@ def test_satisfiable_where_something_is_given() -> None:
     assert not satisfiable(no(is_("RUNNING")), given={state: "RUNNING"})
     assert not satisfiable(a, no(a))
     assert satisfiable(Op("and", ()))
+
+
+# ---- what is known ----------------------------------------------------------------------------------------------------------
+e, f = eq(Param("a"), 1), eq(Param("b"), 1)
+FOLDED: list[tuple[Expr, Expr]] = [
+    (is_("RUNNING"), YES),
+    (is_("PAUSED"), NEVER_HOLDS),
+    (is_("PAUSED", "RUNNING"), YES),
+    (no(is_("RUNNING")), NEVER_HOLDS),
+    (no(is_("PAUSED")), YES),
+    (both(is_("RUNNING"), e), both(e)),
+    (both(e, is_("PAUSED"), f), NEVER_HOLDS),
+    (either(is_("PAUSED"), e), either(e)),
+    (either(e, is_("RUNNING")), YES),
+    (no(both(is_("RUNNING"), e)), no(both(e))),
+    (lt(F("attempt"), 3), lt(F("attempt"), 3)),
+    (is_("RUNNING", of=("wf",)), is_("RUNNING", of=("wf",))),
+    (Lit(1), Lit(1)),
+]
+
+
+@pytest.mark.parametrize(("condition", "left"), FOLDED, ids=str)
+def test_what_is_known_is_folded_away(condition: Expr, left: Expr) -> None:
+    """Where the state is known a condition is decided, or only what is open of it is left."""
+    assert fold(condition, {F("state"): "RUNNING"}) == left
+
+
+@given(formulas, st.sets(st.sampled_from([a, eq(F("a"), 2), b, c, q])))
+def test_what_is_not_known_is_left_out_on_the_safe_side(condition: Expr, known: set[Expr]) -> None:
+    """Where the condition is true, what is left of it for `holds` is; where what is left without is true, the condition is."""
+    easier, harder = (hedged(condition, lambda atom: atom in known, holds=holds) for holds in (True, False))
+    for valuation in valuations(condition, easier, harder):
+        assert truth(easier, valuation) or not truth(condition, valuation)
+        assert truth(condition, valuation) or not truth(harder, valuation)
+    for left in (easier, harder):
+        assert set(domains(left)) <= {part for atom in known for part in domains(atom)}
+
+
+def test_what_is_known_is_left() -> None:
+    """With all of it known a condition is the same; with nothing known it is decided by where it is used."""
+    condition = implies(both(a, no(b)), c)
+    assert hedged(condition, lambda atom: True, holds=True) == hedged(condition, lambda atom: True, holds=False) == condition
+    assert fold(hedged(condition, lambda atom: False, holds=True), {}) == YES
+    assert fold(hedged(condition, lambda atom: False, holds=False), {}) == NEVER_HOLDS
+    assert fold(hedged(condition, lambda atom: atom != c, holds=False), {}) == either(no(both(a, no(b))))

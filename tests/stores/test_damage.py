@@ -23,7 +23,8 @@ ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("sub", workflow="leaf"), kernel.TaskDef("ship"),
     kernel.TaskDef("pick", input={"sku": "${workflow.input.sku}"})])
 ASKS: dict[str, Callable[[kernel.Kernel], Any]] = {
-    "audit": lambda k: k.audit(), "find": lambda k: k.find(limit=100), "tree": lambda k: k.tree("live"),
+    "audit": lambda k: k.audit(), "verify": lambda k: k.verify(), "find": lambda k: k.find(limit=100),
+    "tree": lambda k: k.tree("live"),
     "history": lambda k: k.history("ended", below=True), "deliveries": lambda k: k.deliveries(),
     "allowed": lambda k: k.allowed("live", "pick"), "deliver": lambda k: k.deliver(), "poll": lambda k: k.poll("ship", limit=9),
     "tick": lambda k: k.tick(), "terminate": lambda k: k.terminate("live"),
@@ -56,7 +57,7 @@ def asked(path: Path) -> Counter[str]:
     for name, ask in ASKS.items():
         try:
             answer = ask(k)
-            answers[f"{name} {'finds' if name == 'audit' and not answer.clean else 'answers'}"] += 1
+            answers[f"{name} {'finds' if name in ('audit', 'verify') and not answer.clean else 'answers'}"] += 1
         except KernelError as error:
             answers[f"{name} {type(error).__name__}"] += 1
     k.close()

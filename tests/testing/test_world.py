@@ -149,7 +149,7 @@ def test_history_that_grows_in_silence_is_found() -> None:
     driver = world()
     driver.terminate(0)
     driver.deliver(0)
-    driver.replays["w1"].fed -= 1
+    driver.replays["w1"].trace.seq -= 1
     with pytest.raises(Violated, match="INV-08: the history of w1 has grown although nothing of the tree changed"):
         driver.check_end()
 

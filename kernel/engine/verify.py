@@ -1,0 +1,146 @@
+"""Verify: the history of each tree is replayed against the specification, and its rows are compared with what it tells.
+
+One read transaction a tree: who writes meanwhile is seen whole or not at all. `kernel.formal.trace` is the judge; here is where
+it gets histories, definitions and rows from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import define, field
+
+from kernel.core.archive import compiled
+from kernel.core.outbox import hearing_of
+from kernel.core.plan import Subject
+from kernel.core.records import Prepared, TreeRow, root_of
+from kernel.engine.entities import Misstep, Verification
+from kernel.engine.ports import HistoryRecord, Store, Transaction
+from kernel.engine.reading import tree_of
+from kernel.errors import NotFound
+from kernel.formal.told import NotAllowed, Outline, Place, Standing
+from kernel.formal.trace import Trace
+
+PAGE = 1000
+"""Lines, or workflows, that are read at a time."""
+
+
+def outline(prepared: Prepared) -> Outline:
+    """What a definition gives the rows of a workflow, as far as a history is judged by it."""
+    definition, hearings = prepared.definition, [(topic, hearing_of(prepared, topic, None)) for topic in prepared.topics]
+    return Outline(
+        prepared.facts, definition.index, definition.successors,
+        tuple((topic, hearing.hears, hearing.own) for topic, hearing in hearings), prepared.on_timeout,
+        int(definition.source.restartable))
+
+
+@define
+class Verifier:
+    """Verifies trees of a store, one after the other."""
+
+    store: Store
+    missteps: list[Misstep] = field(factory=list)
+    trees: int = 0
+    lines: int = 0
+    transitions: int = 0
+    outlines: dict[str, Outline] = field(factory=dict)
+    """By the digest of the definition."""
+
+    def verify(self, root: str) -> None:
+        """One tree. Raises NotFound."""
+        with self.store.transaction(write=False) as transaction:
+            tree, trace = tree_of(transaction, root), self.trace(transaction)
+            try:
+                found = next(missteps(transaction, trace, tree), None)
+            except NotAllowed as broken:
+                flaw = broken.flaw
+                found = Misstep(root, flaw.seq, flaw.version, flaw.workflow, flaw.subject, flaw.event, flaw.by, flaw.stands,
+                                flaw.rule, flaw.why)
+        self.missteps += [] if found is None else [found]
+        self.trees, self.lines, self.transitions = self.trees + 1, self.lines + trace.seq, self.transitions + trace.moved
+
+    def trace(self, transaction: Transaction) -> Trace:
+        """What is to judge the history of a tree."""
+        policies = transaction.archive_policies()
+
+        def outline_of(workflow_id: str, run: int) -> Outline:
+            row = transaction.workflow(workflow_id, run)
+            if row is None:
+                raise LookupError(workflow_id)
+            found = self.outlines.get(row.prepared.digest)
+            if found is None:
+                found = self.outlines[row.prepared.digest] = outline(row.prepared)
+            return found
+
+        def archiving(at: int) -> str | None:
+            past = [policy for since, policy in policies if since <= at]
+            return None if not past or past[-1] is None else compiled(past[-1]).hears
+
+        return Trace(outline_of, archiving)
+
+
+def missteps(transaction: Transaction, trace: Trace, tree: TreeRow) -> Iterator[Misstep]:
+    """What is not as the history tells, run by run. Raises NotAllowed at the first step that is not allowed."""
+    for line in lines_of(transaction, tree.root):
+        if trace.top is not None and line.run > trace.top.run and trace.begins(line):  # what the run before has left
+            trace.settle()
+            yield from differences(trace, tree.root, dict(rows_of(transaction, tree.root, trace.top.run)), deliveries=False)
+        trace.feed(line)
+    trace.settle()
+    rows = dict(rows_of(transaction, tree.root, tree.run))
+    outboxes = transaction.snapshot(Subject(tree.root)).outboxes()
+    rows |= {("delivery", row.workflow, row.run, row.topic): (row.state, row.attempt) for row in outboxes}
+    yield from differences(trace, tree.root, rows)
+    if trace.version != tree.version:
+        why = f"the tree has version {tree.version}, its history tells {trace.version}"
+        yield Misstep(tree.root, trace.seq, trace.version, tree.root, "", "", "", f"version {tree.version}", "the rows", why)
+
+
+def differences(trace: Trace, root: str, rows: Mapping[Place, Standing], *, deliveries: bool = True) -> Iterator[Misstep]:
+    """Where rows are not as the history tells."""
+    for (kind, workflow, _, subject), stands, told in trace.differences(rows, deliveries=deliveries):
+        why = f"the {kind} is {stands}, its history tells {told}"
+        yield Misstep(root, trace.seq, trace.version, workflow, subject, "", "", stands, "the rows", why)
+
+
+def lines_of(transaction: Transaction, root: str) -> Iterator[HistoryRecord]:
+    """The whole history of a tree, a page at a time."""
+    after = 0
+    while lines := transaction.history(root, None, None, after, PAGE):
+        yield from lines
+        after = lines[-1].seq
+
+
+def rows_of(transaction: Transaction, root: str, run: int) -> Iterator[tuple[Place, Standing]]:
+    """Where the workflows and tasks of a tree stand as part of a run."""
+    for row in transaction.below(root, run):
+        yield ("workflow", row.id, 0, ""), (row.state, row.run)
+        for task in transaction.tasks(row.id, run):
+            yield ("task", row.id, 0, task.ref), (task.state, task.attempt)
+
+
+def roots_of(store: Store, after: str, limit: int) -> list[str]:
+    """The ids of the trees behind an id, in order."""
+    found: list[str] = []
+    while len(found) < limit:
+        with store.transaction(write=False) as transaction:
+            rows = transaction.find(None, None, after, PAGE)
+        if not rows:
+            break
+        found += [row.id for row in rows if not row.parent]
+        after = rows[-1].id
+    return found[:limit]
+
+
+def verify(store: Store, workflow_id: str | None, after: str, limit: int) -> Verification:
+    """The tree of a workflow; or `limit` trees behind an id. Raises NotFound."""
+    verifier = Verifier(store)
+    roots = roots_of(store, after, limit) if workflow_id is None else [root_of(workflow_id)]
+    for root in roots:
+        try:
+            verifier.verify(root)
+        except NotFound:
+            if workflow_id is not None:
+                raise  # of the others it was purged just now
+    last = roots[-1] if workflow_id is None and len(roots) == limit else None
+    return Verification(tuple(verifier.missteps), verifier.trees, verifier.lines, verifier.transitions, last)

@@ -1,0 +1,256 @@
+"""The rows of a tree as its history tells them, and what that needs besides: lines, and what definitions give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from attrs import define, field, frozen
+
+from kernel.formal.known import Moves
+from kernel.spec.evaluate import Function
+from kernel.spec.language import Property
+from kernel.spec.vocabulary import ABSENT
+
+Place = tuple[str, str, int, str]
+"""Kind, workflow, the run that a delivery is about (else 0), subject."""
+Standing = tuple[str, int]
+"""State, and the run of a workflow, or the attempt of a task or delivery."""
+
+
+@frozen
+class Flaw:
+    """The first step of a history that is not allowed: the line, where its row stood, the rule that forbids it, why."""
+
+    seq: int
+    version: int
+    workflow: str
+    subject: str
+    event: str
+    by: str
+    stands: str
+    rule: str
+    why: str
+
+    def __str__(self) -> str:
+        what = f"{self.workflow} {self.subject}".rstrip()
+        return f"line {self.seq} ({self.event} of {what}, by {self.by}): {self.rule}: {self.why}"
+
+
+class NotAllowed(Exception):
+    """A history tells of a step that is not allowed."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(str(flaw))
+        self.flaw = flaw
+
+
+class Line(Protocol):
+    """A line of history as a store keeps it."""
+
+    @property
+    def seq(self) -> int:
+        """Its number in its tree: 1, 2, 3 ..."""
+
+    @property
+    def version(self) -> int:
+        """That of its tree after the commit."""
+
+    @property
+    def run(self) -> int:
+        """The run of its tree; of a delivery the run that it is about."""
+
+    @property
+    def at(self) -> int:
+        """When, in microseconds."""
+
+    @property
+    def kind(self) -> str:
+        """Workflow, task or delivery."""
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's id."""
+
+    @property
+    def subject(self) -> str:
+        """The task's reference or the delivery's topic; empty for a workflow, or for tasks that moved together."""
+
+    @property
+    def event(self) -> str:
+        """What happened."""
+
+    @property
+    def source(self) -> str:
+        """The state before it."""
+
+    @property
+    def target(self) -> str:
+        """The state after it."""
+
+    @property
+    def attempt(self) -> int:
+        """The attempt after it; of a workflow the attempt of its parent's task."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows moved together."""
+
+    @property
+    def by(self) -> str:
+        """The command or rule behind it."""
+
+    @property
+    def command_id(self) -> str:
+        """What the lines of one commit share."""
+
+
+class TaskOutline(Protocol):
+    """What the definition of a task gives its rows."""
+
+    ref: str
+    mode: str
+    optional: int
+    permissive: int
+    tries: int
+    on_expiry: str
+    asks: str
+    branch: int
+    switch: int
+    judged: bool
+
+
+@frozen(eq=False)
+class Outline:
+    """What a definition gives the rows of a workflow, and no history tells; tasks by position."""
+
+    tasks: tuple[Any, ...]
+    """Each a TaskOutline."""
+    index: Mapping[str, int]
+    successors: tuple[tuple[int, ...], ...]
+    topics: tuple[tuple[str, str, int], ...]
+    """For each topic: its name, what it hears of, and whether only of ends on the workflow's own account."""
+    on_timeout: str = "TIME_OUT_WF"
+    restartable: int = 1
+
+
+@frozen
+class Stood:
+    """A state and nothing else: where a workflow stood, or a sub-workflow that is not there."""
+
+    state: str
+
+
+NOBODY = Stood(ABSENT)
+Agenda = Mapping[str, tuple[tuple[int, Function], ...]]
+Laws = Mapping[str, tuple[tuple[Property, Function], ...]]
+
+
+@define(eq=False)
+class Flow:
+    """A workflow as its history tells it."""
+
+    kind: ClassVar[str] = "workflow"
+    judged: ClassVar[bool] = False
+
+    id: str
+    outline: Outline
+    up: Job | None
+    slot: int
+    counts: list[int]
+    agenda: Agenda
+    laws: Laws
+    state: str = ABSENT
+    run: int = 0
+    rule: int = -1
+    tasks: list[Job] = field(factory=list)
+    live: dict[Flow, None] = field(factory=dict)
+    """Its live sub-workflows, one level down."""
+    waiting: dict[Job, None] = field(factory=dict)
+    """The tasks to be looked at again when its state changes."""
+
+    @property
+    def root(self) -> int:
+        """1 for a root."""
+        return int(self.up is None)
+
+    @property
+    def on_timeout(self) -> str:
+        """What its deadline does."""
+        return self.outline.on_timeout
+
+    @property
+    def restartable(self) -> int:
+        """1 when it may be restarted although it COMPLETED."""
+        return self.outline.restartable
+
+    def __str__(self) -> str:
+        return f"workflow {self.id}"
+
+
+@define(eq=False)
+class Job:
+    """A task as its history tells it."""
+
+    kind: ClassVar[str] = "task"
+
+    wf: Flow
+    no: int
+    ref: str
+    mode: str
+    optional: int
+    permissive: int
+    tries: int
+    on_expiry: str
+    asks: str
+    branch: int
+    judged: bool
+    counts: list[int]
+    moves: Moves
+    agenda: Agenda
+    laws: Laws
+    state: str = ABSENT
+    attempt: int = 0
+    signalled: int = 0
+    rule: int = -1
+    children: dict[int, Flow] | None = None
+    """Of a sub-workflow task: the sub-workflow of each attempt that started one."""
+
+    @property
+    def child(self) -> Flow | Stood:
+        """The sub-workflow of its present attempt."""
+        return (self.children or {}).get(self.attempt, NOBODY)
+
+    @property
+    def switch(self) -> Job:
+        """The switch in whose branch it stands."""
+        where: int = self.wf.outline.tasks[self.no].switch
+        return self.wf.tasks[where]
+
+    def __str__(self) -> str:
+        return f"task {self.ref} of {self.wf.id}"
+
+
+@define(eq=False)
+class Entry:
+    """A delivery as its history tells it."""
+
+    kind: ClassVar[str] = "delivery"
+    judged: ClassVar[bool] = False
+
+    of: Flow
+    run: int
+    topic: str
+    hears: str
+    own: int
+    laws: Laws
+    agenda: Agenda
+    state: str = ABSENT
+    attempt: int = 0
+    rule: int = -1
+
+    def __str__(self) -> str:
+        return f"delivery {self.topic} of {self.of.id}"
+
+
+Record = Flow | Job | Entry

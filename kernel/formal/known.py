@@ -58,11 +58,15 @@ Guards = tuple[tuple[Guard, Function], ...]
 """Guards with what is known of each."""
 Cell = tuple[str, str, str, str, bool]
 """Kind, event, source, target, and whether the row is judged."""
-Standing = tuple[str, str, str, bool]
-"""Kind, state, mode (empty for what has none), and whether the row is judged."""
+Sort = tuple[str, str, bool]
+"""Kind, mode (empty for what has none), and whether the row is judged."""
+Agenda = Mapping[str, tuple[tuple[int, Function], ...]]
+"""For each state the rules, by their place in the order, with what certainly enables them on a row that stands there."""
+Laws = Mapping[str, tuple[tuple[Property, Function], ...]]
+"""For each state what must be true of a row that stands there."""
 Shifts = tuple[tuple[int, int], ...]
 """Which counters a move changes, and by how much."""
-Moves = Mapping[tuple[str, str], tuple[Shifts, Shifts]]
+Moves = tuple[Mapping[tuple[str, str], Shifts], Mapping[tuple[str, str], Shifts]]
 """What a move of a task, from state to state, changes for its workflow, and for each task after it."""
 
 
@@ -102,10 +106,10 @@ class Knowledge:
     steps: Mapping[str, Stepping]
     silent: frozenset[tuple[str, str]]
     """The kinds and events that have no line in a history: they change no state."""
-    agenda: Mapping[Standing, tuple[tuple[int, Function], ...]]
-    """The rules, by their place in the order, with what certainly enables them on a row that stands there."""
-    laws: Mapping[Standing, tuple[tuple[Property, Function], ...]]
-    """What must be true of a row that stands there whenever a commit is complete."""
+    agenda: Mapping[Sort, Agenda]
+    """The rules that can be enabled on rows."""
+    laws: Mapping[Sort, Laws]
+    """What must be true of rows whenever a commit is complete."""
     counters: Mapping[tuple[str, str], tuple[tuple[int, Function], ...]]
     """For the kind of who counts and the link: the place of each counter, and whether a row counts."""
     ending: frozenset[str]
@@ -115,23 +119,16 @@ class Knowledge:
         """How many counters a row of a kind has."""
         return sum(len(found) for (owner, _), found in self.counters.items() if owner == kind)
 
-    def shifts(self, owner: str, link: str, before: object, after: object) -> Shifts:
-        """What changes for those who count over a link when a row that stood so stands otherwise."""
-        counters = self.counters.get((owner, link), ())
-        moved = [(place, _adds(counts, after) - _adds(counts, before)) for place, counts in counters]
-        return tuple((place, by_how_much) for place, by_how_much in moved if by_how_much)
-
-    def moves(self, told: tuple[Any, ...]) -> Moves:
-        """What the moves of tasks of these attributes change."""
-        rows = [SimpleNamespace(state=state, **dict(zip(TOLD, told, strict=True))) for state in self.spec.kinds["task"].states]
+    def shifts(self, kind: str, link: str, told: Mapping[str, Any]) -> Mapping[tuple[str, str], Shifts]:
+        """What changes for those who count rows over a link when one of these attributes moves, from state to state."""
+        counters = self.counters.get((self.spec.links[link].source, link), ())
+        states = self.spec.kinds[kind].states
+        adds = {state: [int(state != ABSENT and bool(counts(SimpleNamespace(state=state, **told), {})))
+                        for _, counts in counters] for state in states}
         return {
-            (a.state, b.state): (self.shifts("workflow", "tasks", a, b), self.shifts("task", "after", a, b))
-            for a, b in product(rows, rows) if a is not b
-        }
-
-
-def _adds(counts: Function, row: Any) -> int:
-    return int(row.state != ABSENT and bool(counts(row, {})))
+            (a, b): tuple((place, after - before) for (place, _), before, after in zip(counters, adds[a], adds[b], strict=True)
+                          if before != after)
+            for a, b in product(states, states)}
 
 
 class _Compiler:
@@ -234,13 +231,12 @@ class _Compiler:
                 yield fire.event, Stepping(step, -1, (), frozenset({(step.on, fire.event)}), ("", ""), True)
 
     # ---- rows -----------------------------------------------------------------------------------------------------------
-    def standings(self) -> Iterator[tuple[Standing, Mapping[Expr, object]]]:
-        """How a row can stand, and what is known of it then."""
+    def sorts(self) -> Iterator[tuple[Sort, Mapping[Expr, object]]]:
+        """The sorts of rows, and what is known of each."""
         for kind in self.spec.kinds.values():
             modes = next((a.choices for a in kind.attributes if a.name == "mode"), ("",))
-            for state, mode, judged in product(kind.states, modes, (False, True) if kind.name == "task" else (False,)):
-                given = {} if judged or kind.name != "task" else UNJUDGED
-                yield (kind.name, state, mode, judged), {**given, F("state"): state, F("mode"): mode}
+            for mode, judged in product(modes, (False, True) if kind.name == "task" else (False,)):
+                yield (kind.name, mode, judged), {**({} if judged or kind.name != "task" else UNJUDGED), F("mode"): mode}
 
     def enabling(self, step: Step) -> Expr:
         """What enables a rule: its guards, and those of a row for each Fire at self or at a row behind a single link."""
@@ -252,26 +248,45 @@ class _Compiler:
                 needed.append(either(*(over(path, both(is_(*r.source), *r.guards)) for r in rows)))
         return both(*needed)
 
-    def agenda(self, standing: Standing, given: Mapping[Expr, object]) -> tuple[tuple[int, Function], ...]:
-        """The rules that are certainly enabled on a row that stands so, where their conditions hold."""
-        found = [(index, self.narrowed(standing[0], self.enabling(rule), given, holds=False))
-                 for index, rule in enumerate(self.spec.progress) if rule.on == standing[0]]
-        return tuple((index, self.compiled(standing[0], expr)) for index, expr in found if expr != NEVER_HOLDS)
+    def agenda(self, kind: str, given: Mapping[Expr, object]) -> Agenda:
+        """The rules that are certainly enabled on such a row, where their conditions hold."""
+        found: dict[str, tuple[tuple[int, Function], ...]] = {}
+        for state in self.spec.kinds[kind].states:
+            rules = [(index, self.narrowed(kind, self.enabling(rule), {**given, F("state"): state}, holds=False))
+                     for index, rule in enumerate(self.spec.progress) if rule.on == kind]
+            found[state] = tuple((index, self.compiled(kind, expr)) for index, expr in rules if expr != NEVER_HOLDS)
+        return found
 
-    def laws(self, standing: Standing, given: Mapping[Expr, object]) -> tuple[tuple[Property, Function], ...]:
-        """The state properties of a row that stands so."""
-        found = [(prop, self.narrowed(standing[0], prop.body, given, holds=True)) for prop in self.spec.properties
-                 if prop.nature in (Nature.STATE, Nature.LIVENESS) and prop.on == standing[0]]
-        return tuple((prop, self.compiled(standing[0], expr)) for prop, expr in found if expr != YES)
+    def laws(self, kind: str, given: Mapping[Expr, object]) -> Laws:
+        """The state properties of such a row."""
+        found: dict[str, tuple[tuple[Property, Function], ...]] = {}
+        for state in self.spec.kinds[kind].states:
+            props = [(prop, self.narrowed(kind, prop.body, {**given, F("state"): state}, holds=True))
+                     for prop in self.spec.properties if prop.nature in (Nature.STATE, Nature.LIVENESS) and prop.on == kind]
+            found[state] = tuple((prop, self.compiled(kind, expr)) for prop, expr in props if expr != YES)
+        return found
 
     def knowledge(self) -> Knowledge:
         """All of it."""
-        cells, steps, standings = self.cells(), dict(self.steps()), list(self.standings())
-        agenda = {standing: self.agenda(standing, given) for standing, given in standings}
-        laws = {standing: self.laws(standing, given) for standing, given in standings}
+        cells, steps, sorts = self.cells(), dict(self.steps()), dict(self.sorts())
+        agenda = {sort: self.agenda(sort[0], given) for sort, given in sorts.items()}
+        laws = {sort: self.laws(sort[0], given) for sort, given in sorts.items()}
         ending = frozenset(s for e in self.spec.on_enter if e.kind == "workflow" and e.emit for s in e.states)
         counters = {key: tuple(found) for key, found in self.counted.items()}
         return Knowledge(self.spec, cells, steps, frozenset(self.silent()), agenda, laws, counters, ending)
+
+
+@cache
+def moves(knowledge: Knowledge, told: tuple[Any, ...]) -> Moves:
+    """What tasks of these attributes, those that are `TOLD`, change when they move."""
+    named = dict(zip(TOLD, told, strict=True))
+    return knowledge.shifts("task", "tasks", named), knowledge.shifts("task", "after", named)
+
+
+@cache
+def turns(knowledge: Knowledge) -> Mapping[tuple[str, str], Shifts]:
+    """What a sub-workflow that moves changes for all that it is below."""
+    return knowledge.shifts("workflow", "subs", {})
 
 
 @cache

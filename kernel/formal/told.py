@@ -7,9 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import define, field, frozen
 
-from kernel.formal.known import Moves
-from kernel.spec.evaluate import Function
-from kernel.spec.language import Property
+from kernel.formal.known import Agenda, Laws, Moves
 from kernel.spec.vocabulary import ABSENT
 
 Place = tuple[str, str, int, str]
@@ -142,8 +140,6 @@ class Stood:
 
 
 NOBODY = Stood(ABSENT)
-Agenda = Mapping[str, tuple[tuple[int, Function], ...]]
-Laws = Mapping[str, tuple[tuple[Property, Function], ...]]
 
 
 @define(eq=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kernel.formal.known import Guards, Knowledge, Moves, Shifts, Stepping, Taking, standard_knowledge
+from kernel.formal.known import Guards, Knowledge, Shifts, Stepping, Taking, moves, standard_knowledge, turns
 from kernel.formal.told import (
     Entry,
     Flaw,
@@ -23,7 +23,6 @@ from kernel.formal.told import (
     Place,
     Record,
     Standing,
-    Stood,
     TaskOutline,
 )
 from kernel.spec.language import Guard
@@ -65,12 +64,6 @@ class Trace:
         self.command = ""
         self.anchor: tuple[int, Flaw | None] | None = None
         """Of the row that the command is on: how long its id is, and which guard of the command does not hold."""
-        self._moves: dict[tuple[Any, ...], Moves] = {}
-        self._agenda: dict[tuple[str, str, bool], dict[str, Any]] = {}
-        self._laws: dict[tuple[str, str, bool], dict[str, Any]] = {}
-        for (kind, state, mode, judged), rules in known.agenda.items():
-            self._agenda.setdefault((kind, mode, judged), {})[state] = rules
-            self._laws.setdefault((kind, mode, judged), {})[state] = known.laws[kind, state, mode, judged]
         self._width = {kind: known.width(kind) for kind in known.spec.kinds}
 
     # ---- lines ----------------------------------------------------------------------------------------------------------
@@ -230,9 +223,9 @@ class Trace:
         source, flow = job.state, job.wf
         job.state = target
         if source != target:
-            own, after = job.moves[source, target]
-            self._count(flow, own)
-            if after:
+            own, behind = job.moves
+            self._count(flow, own[source, target])
+            if after := behind[source, target]:
                 for no in flow.outline.successors[job.no]:
                     self._count(flow.tasks[no], after)
         self._look(job)
@@ -298,7 +291,7 @@ class Trace:
         except LookupError as error:
             raise self._wrong(line, "the definition", "its row is missing: nothing says what it was started from") from error
         flow = Flow(line.workflow, outline, up, line.attempt, [0] * self._width["workflow"],
-                    self._agenda["workflow", "", False], self._laws["workflow", "", False])
+                    self.knowledge.agenda["workflow", "", False], self.knowledge.laws["workflow", "", False])
         flow.tasks = [self._job(flow, no, task) for no, task in enumerate(outline.tasks)]
         self.flows[line.workflow] = flow
         if up is None:
@@ -308,13 +301,10 @@ class Trace:
         return flow
 
     def _job(self, flow: Flow, no: int, task: TaskOutline) -> Job:
-        told = task.optional, task.permissive, task.asks, task.mode
-        moves = self._moves.get(told)
-        if moves is None:
-            moves = self._moves[told] = self.knowledge.moves(told)
-        key = "task", task.mode, task.judged
+        told, key = (task.optional, task.permissive, task.asks, task.mode), ("task", task.mode, task.judged)
         return Job(flow, no, task.ref, task.mode, task.optional, task.permissive, task.tries, task.on_expiry, task.asks,
-                   task.branch, task.judged, [0] * self._width["task"], moves, self._agenda[key], self._laws[key])
+                   task.branch, task.judged, [0] * self._width["task"], moves(self.knowledge, told),
+                   self.knowledge.agenda[key], self.knowledge.laws[key])
 
     def _turn(self, flow: Flow, line: Line) -> None:
         """A workflow changes its state."""
@@ -323,7 +313,7 @@ class Trace:
         if line.target == ABSENT:
             flow.run = 0
         if up is not None:
-            shifts = self.knowledge.shifts("workflow", "subs", Stood(before), flow)
+            shifts = turns(self.knowledge)[before, line.target]
             above: Job | None = up
             while above is not None:
                 for place, by_how_much in shifts:
@@ -353,7 +343,8 @@ class Trace:
 
     # ---- deliveries -----------------------------------------------------------------------------------------------------
     def _entry(self, flow: Flow, run: int, topic: str, hears: str, own: int) -> Entry:
-        return Entry(flow, run, topic, hears, own, self._laws["delivery", "", False], self._agenda["delivery", "", False])
+        sort = "delivery", "", False
+        return Entry(flow, run, topic, hears, own, self.knowledge.laws[sort], self.knowledge.agenda[sort])
 
     def _delivery(self, line: Line) -> None:
         flow, place = self.flows.get(line.workflow), (line.workflow, line.run, line.subject)

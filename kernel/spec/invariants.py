@@ -115,7 +115,7 @@ PROPERTIES = (
     Property("INV-08", Nature.STEP, "workflow",
              "Every change of state is in the history of its commit; versions strictly increase; replaying history gives the "
              "current rows.",
-             known="the history of every test run is replayed: kernel/testing/replay.py"),
+             known="every history can be replayed against the tables, and that of every test run is: kernel/formal/trace.py"),
     agrees("COMPLETED", "COMPLETED"),
     agrees("FAILED", "FAILED", "COMPLETED_WITH_ERRORS"),
     agrees("TIMED_OUT", "TIMED_OUT", "COMPLETED_WITH_ERRORS"),

@@ -311,7 +311,7 @@ def planted() -> tuple[Planted, ...]:
         Planted("late-outbox", "deliveries are written after the commit that ended the run", _twice(LateOutboxKernel),
                 ("INV-03",)),
         Planted("told-later", "a parent is not told in its sub-workflow's commit", _twice(ToldLaterKernel),
-                ("INV-09", "answer")),
+                ("INV-08", "INV-09", "answer")),
         Planted("poll-ignores-paused", "poll hands out tasks of PAUSED workflows", PauseBlindKernel, ("INV-07",)),
         Planted("starts-before-ends", "progress starts tasks of a workflow that has to end", _running(_hasty), ("INV-08",)),
         Planted("resume-under-paused", "a sub-workflow is resumed while its parent is PAUSED", _running(_unparented),

@@ -9,14 +9,17 @@ import pytest
 
 from kernel.engine.kernel import Kernel
 from kernel.testing.clock import ManualClock
+from kernel.testing.replay import check_store
 from tests.stores.stand import STORES, Stand, stand
 
 
 @pytest.fixture(params=STORES)
 def each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
-    """A new store of each kind in turn, a kernel on it, and their clock."""
+    """A new store of each kind in turn, a kernel on it, and their clock. In the end every history in it is allowed."""
     with stand(request.param, tmp_path) as found:
         yield found
+        if request.node.get_closest_marker("unverified") is None:
+            check_store(found.k)
 
 
 @pytest.fixture

@@ -239,6 +239,7 @@ def test_what_is_no_policy(k: Kernel) -> None:
 
 
 # ---- the audit ------------------------------------------------------------------------------------------------------
+@pytest.mark.unverified
 def test_the_audit_knows_what_was_asked_for(each: Stand, k: Kernel) -> None:
     """A delivery that is missing, and one that nobody asked for, are found under each policy."""
     define(k, ArchivePolicy(unsuccessful_only=True), below=ArchivePolicy(unsuccessful_only=True))

@@ -210,6 +210,7 @@ def test_what_is_refused(given: dict[str, Any], said: str) -> None:
         kernel.WorkflowDef("w", tasks=[Task("a")], **given)
 
 
+@pytest.mark.unverified
 def test_the_audit_knows_whose_account_it_was(each: Stand, k: Kernel) -> None:
     """Of a root, and of a sub-workflow that failed, it knows exactly what must be there."""
     define(k, Task("s", workflow="leaf", retries=1), Task("a"))

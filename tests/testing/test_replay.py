@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -87,12 +88,12 @@ EDITS: list[tuple[Callable[[HistoryRow], HistoryRow | None], str]] = [
      "it is COMPLETED"),
     (lambda line: attrs.evolve(line, count=line.count + 1) if line.count > 1 else None, "it counts "),
     (lambda line: attrs.evolve(line, count=2) if line.kind == "task" and line.subject else None, "it is "),
-    (lambda line: attrs.evolve(line, version=line.version + 1) if line.event == "PAUSE" else None, "version"),
+    (lambda line: attrs.evolve(line, version=line.version + 1) if line.event == "PAUSE" else None, "version|INV-07"),
     (lambda line: attrs.evolve(line, version=line.version + 1) if line.event == "CLAIM" else None, "version"),
     (lambda line: attrs.evolve(line, at=line.at - timedelta(days=1)) if line.event == "RESUME" else None,
-     "it is older than what came before it"),
+     "it is older than what came before it|one version and one time"),
     (lambda line: attrs.evolve(line, at=line.at - timedelta(days=1)) if (line.event, line.attempt) == ("POLL", 2) else None,
-     "it is older than what came before it"),
+     "it is older than what came before it|one version and one time"),
     (lambda line: attrs.evolve(line, seq=1) if line.event == "PAUSE" else None, "the line before it was number"),
     (lambda line: attrs.evolve(line, event="HEARTBEAT", source="IN_PROGRESS", target="IN_PROGRESS")
      if line.event == "POLL" else None, "it changes no state"),
@@ -111,7 +112,7 @@ def test_a_wrong_line_is_found(edit: Callable[[HistoryRow], HistoryRow | None], 
     for place, new in edited:
         found = differences([*lines[:place], new, *lines[place + 1:]])
         assert found
-        assert any(why in problem for problem in found), found
+        assert any(re.search(why, problem) for problem in found), found
 
 
 def test_rows_that_changed_without_a_line_are_found() -> None:

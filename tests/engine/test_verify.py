@@ -1,0 +1,165 @@
+"""Verify: histories and rows of a store belong together and are allowed; where they are not, the first step is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import apsw
+import attrs
+import pytest
+
+from kernel.core.archive import ArchivePolicy
+from kernel.core.definitions import TaskDef, WorkflowDef
+from kernel.engine import verify
+from kernel.engine.entities import Misstep, Verification
+from kernel.engine.kernel import Kernel
+from kernel.errors import InvalidInput, NotFound
+from kernel.sinks.callable import CallableSink
+from kernel.stores.memory import MemoryStore
+from kernel.stores.sqlite import SqliteStore
+from tests.stores.stand import Stand
+
+LEAF = WorkflowDef("leaf", tasks=[TaskDef("x", type="x")], topics=("archive",))
+TOP = WorkflowDef("top", tasks=[TaskDef("a", type="a"), TaskDef("sub", workflow="leaf", after=["a"])], topics=("archive",))
+
+
+@pytest.fixture
+def lived(each: Stand, k: Kernel) -> Kernel:
+    """A tree that failed, was retried and completed; one that runs; and a store's archive policy that changed in between."""
+    k.register(LEAF, TOP)
+    k.start("top", workflow_id="w")
+    k.complete(k.poll("a")[0])
+    k.fail(k.poll("x")[0], retryable=False)
+    k.retry("w")
+    k.set_archive_policy(ArchivePolicy(unsuccessful_only=True))
+    each.clock.advance(1)
+    k.complete(k.poll("x")[0])
+    k.start("leaf", workflow_id="w.x")
+    k.start("leaf", workflow_id="v")
+    k.pause("v")
+    return k
+
+
+def test_what_a_kernel_did_is_allowed(lived: Kernel) -> None:
+    """Every tree, with its lines and with the rows that moved."""
+    lines = sum(len(lived.history(root, below=True)) for root in ("v", "w", "w.x"))
+    moved = sum(line.count for root in ("v", "w", "w.x") for line in lived.history(root, below=True))
+    found = lived.verify()
+    assert found == Verification((), 3, lines, moved)
+    assert found.clean
+    assert lived.verify("w/sub").lines == len(lived.history("w", below=True))
+
+
+def test_page_by_page(lived: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few trees, workflows or lines are read at a time, all are verified once."""
+    whole = lived.verify()
+    monkeypatch.setattr(verify, "PAGE", 2)
+    assert lived.verify() == whole
+    seen, after = [], None
+    while True:
+        some = lived.verify(after=after, limit=1)
+        seen.append((some.trees, some.lines, after := some.after))
+        if after is None:
+            break
+    assert [after for _, _, after in seen] == ["v", "w", "w.x", None]
+    assert sum(lines for _, lines, _ in seen) == whole.lines
+
+
+def test_what_is_asked_for_must_be_there(lived: Kernel) -> None:
+    """A workflow that nobody knows, an id that is none."""
+    with pytest.raises(NotFound):
+        lived.verify("nobody")
+    with pytest.raises(InvalidInput):
+        lived.verify("")
+    assert Kernel(MemoryStore()).verify() == Verification((), 0, 0, 0)
+
+
+def test_a_tree_that_is_purged_meanwhile(lived: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out."""
+    monkeypatch.setattr(verify, "roots_of", lambda store, after, limit: ["v", "gone", "w"])
+    assert lived.verify().trees == 2
+
+
+# ---- damage -----------------------------------------------------------------------------------------------------------------
+MOVED = "UPDATE task SET state = 'IN_PROGRESS' WHERE workflow = (SELECT key FROM workflow WHERE id = ? AND run = 1)"
+UNSENT = "DELETE FROM delivery WHERE workflow = (SELECT key FROM workflow WHERE id = ? AND run = 1)"
+RETOLD = "UPDATE history SET target = 'COMPLETED' WHERE root = ? AND event = 'PAUSE'"
+
+
+def damage(stand: Stand, of_memory: Callable[[MemoryStore], None], sql: str, workflow: str) -> Misstep:
+    """Change what a store keeps of a workflow behind its back; gives the one misstep that verify finds."""
+    if isinstance(stand.store, MemoryStore):
+        of_memory(stand.store)
+    else:
+        assert isinstance(stand.store, SqliteStore)
+        connection = apsw.Connection(stand.store.path)
+        connection.execute(sql, (workflow,))
+        assert connection.changes() == 1
+        connection.close()
+    (found,) = stand.k.verify().missteps
+    return found
+
+
+@pytest.mark.unverified
+def test_a_line_of_another_state(each: Stand, lived: Kernel) -> None:
+    """The line is named, with the table that does not have it."""
+    def edit(store: MemoryStore) -> None:
+        store.lines["v"] = [line._replace(target="COMPLETED") if line.event == "PAUSE" else line for line in store.lines["v"]]
+    found = damage(each, edit, RETOLD, "v")
+    assert attrs.evolve(found, version=0) == Misstep(
+        "v", 4, 0, "v", "", "PAUSE RUNNING -> COMPLETED", "PAUSE", "RUNNING", "the tables", "no table has this line")
+
+
+@pytest.mark.unverified
+def test_a_row_that_moved_in_silence(each: Stand, lived: Kernel) -> None:
+    """The row is named, with what its history tells."""
+    def edit(store: MemoryStore) -> None:
+        store.tasks["w.x", 1][0].state = "IN_PROGRESS"
+    found = damage(each, edit, MOVED, "w.x")
+    assert (found.root, found.event, found.subject, found.rule) == ("w.x", "", "x", "the rows")
+    assert found.why == "the task is IN_PROGRESS, attempt 1, its history tells SCHEDULED, attempt 1"
+
+
+@pytest.mark.unverified
+def test_a_frozen_row_that_moved(each: Stand, lived: Kernel) -> None:
+    """The rows of an earlier run are those that its history had left."""
+    def edit(store: MemoryStore) -> None:
+        store.tasks["w/sub", 1][0].state = "IN_PROGRESS"
+    found = damage(each, edit, MOVED, "w/sub")
+    assert (found.workflow_id, found.subject) == ("w/sub", "x")
+    assert "its history tells FAILED_WITH_TERMINAL_ERROR" in found.why
+
+
+@pytest.mark.unverified
+def test_a_delivery_that_is_gone(each: Stand, lived: Kernel) -> None:
+    """Of any run."""
+    def edit(store: MemoryStore) -> None:
+        del store.outbox["w/sub", 1, "archive"]
+    found = damage(each, edit, UNSENT, "w/sub")
+    assert (found.workflow_id, found.subject, found.stands) == ("w/sub", "archive", "ABSENT")
+
+
+@pytest.mark.unverified
+def test_a_version_that_nobody_made(each: Stand, lived: Kernel) -> None:
+    """The tree's version is that of its last commit. SQLite keeps it in the history alone."""
+    if isinstance(each.store, MemoryStore):
+        each.store.trees["v"].version += 1
+        (found,) = lived.verify().missteps
+        assert (found.root, found.why) == ("v", "the tree has version 3, its history tells 2")
+
+
+def test_the_policy_of_the_store_is_that_of_the_time(each: Stand, lived: Kernel) -> None:
+    """A run that ended under an earlier policy is not judged by the later one."""
+    lived.set_archive_policy(ArchivePolicy(off=True))
+    each.clock.advance(1)
+    assert lived.verify().clean
+    lived.terminate("w.x")
+    assert lived.verify().clean
+    assert not any(d.workflow_id == "w.x" for d in lived.deliveries())
+
+
+def test_deliveries_of_every_run(each: Stand, lived: Kernel) -> None:
+    """What is claimed, confirmed and redriven long after its run is part of the same history."""
+    k = each.kernel(sinks={"archive": CallableSink(lambda parcel: "receipt")})
+    assert k.deliver().delivered == 2
+    assert k.verify().clean

@@ -77,23 +77,29 @@ def run_spin(spec: Spec, config: Config, *, shortest: bool = False) -> Result:
 
 def run_tlc(spec: Spec, config: Config) -> Result:
     """TLC on one worker. Raises NotFound without Java or without the jar."""
-    _needs("java", "a Java runtime, for example Debian's default-jre-headless")
     tla = Tla(spec, config.shape, config.name, kinds=config.kinds)
-    with tempfile.TemporaryDirectory(prefix="kernel-tlc-") as name:
-        folder = Path(name)
-        (folder / f"{config.name}.tla").write_text(tla.module())
-        (folder / f"{config.name}.cfg").write_text(tla.config())
-        begun = time.perf_counter()
-        java = ["java", "-XX:+UseSerialGC", "-Xmx2g", f"-Djava.io.tmpdir={folder}", "-cp", str(tlc_jar()), "tlc2.TLC"]
-        said = _run("TLC", [*java, "-workers", "1", "-deadlock", "-nowarning", config.name], folder, may_fail=True)
-        seconds = time.perf_counter() - begun
-    if "states generated" not in said:
-        raise StoreUnavailable("running TLC", why=said.strip()[-600:],
-                               hint="the model that was generated is not one; report this")
+    said, seconds = tlc({f"{config.name}.tla": tla.module(), f"{config.name}.cfg": tla.config()}, config.name)
     generated, distinct = re.findall(r"(\d+) states generated, (\d+) distinct", said)[-1]
     broken = tuple(re.findall(r"^Error: (.*)", said, re.MULTILINE)[:1])
     trace = tuple(re.findall(r"^State \d+: <(\w+)", said, re.MULTILINE)) if broken else ()
     return Result("tlc", int(distinct), int(generated) - 1, seconds, broken, trace)
+
+
+def tlc(files: Mapping[str, str], module: str) -> tuple[str, float]:
+    """What TLC says of a module, and in how many seconds. Raises NotFound without Java or without the jar."""
+    _needs("java", "a Java runtime, for example Debian's default-jre-headless")
+    with tempfile.TemporaryDirectory(prefix="kernel-tlc-") as name:
+        folder = Path(name)
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        begun = time.perf_counter()
+        java = ["java", "-XX:+UseSerialGC", "-Xmx2g", f"-Djava.io.tmpdir={folder}", "-cp", str(tlc_jar()), "tlc2.TLC"]
+        said = _run("TLC", [*java, "-workers", "1", "-deadlock", "-nowarning", module], folder, may_fail=True)
+        seconds = time.perf_counter() - begun
+    if "states generated" not in said:
+        raise StoreUnavailable("running TLC", why=said.strip()[-600:],
+                               hint="the model that was generated is not one; report this")
+    return said, seconds
 
 
 ENGINES: Mapping[str, Callable[[Spec, Config], Result]] = {"python": run_python, "spin": run_spin, "tlc": run_tlc}

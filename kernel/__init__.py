@@ -28,7 +28,6 @@ from kernel.engine.entities import (
     Kept,
     LateResult,
     Lease,
-    Misstep,
     Node,
     NotApplied,
     Page,
@@ -65,6 +64,7 @@ from kernel.errors import (
     StoreUnavailable,
     UnsafeStore,
 )
+from kernel.formal.told import Misstep
 from kernel.sinks.callable import CallableSink
 from kernel.sinks.directory import DirectoryArchive
 from kernel.stores.opening import open

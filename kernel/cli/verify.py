@@ -7,7 +7,8 @@ import click
 from kernel.cli.common import Place, StoreCommand
 from kernel.cli.reads import FINDINGS_SHOWN
 from kernel.cli.text import Live, faint, number, safe, say
-from kernel.engine.entities import Misstep, Verification
+from kernel.engine.entities import Verification
+from kernel.formal.told import Misstep
 
 BATCH = 200
 """Trees between two lines of progress."""

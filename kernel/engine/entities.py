@@ -9,6 +9,7 @@ from attrs import frozen
 
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
 from kernel.errors import StoreCorrupt
+from kernel.formal.told import Misstep
 from kernel.spec.language import NEVER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -272,30 +273,6 @@ class Report:
     def clean(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
-
-
-@frozen
-class Misstep:
-    """The first step in the history of a tree that the specification does not allow.
-
-    `event` is empty where the history is sound and a row is not as it tells: then `line` is the last line until there.
-    """
-
-    root: str
-    line: int
-    version: int
-    workflow_id: str
-    subject: str
-    """The task's reference or the delivery's topic; empty for the workflow itself or for a whole set of tasks."""
-    event: str
-    """The event and where it led, as the line says."""
-    by: str
-    """The command or the rule of progress that the line names."""
-    stands: str
-    """Where the row stood; empty where there was none."""
-    rule: str
-    """The invariant, guard or table that forbids it."""
-    why: str
 
 
 @frozen

@@ -6,7 +6,7 @@ it gets histories, definitions and rows from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from attrs import define, field
 
@@ -14,11 +14,11 @@ from kernel.core.archive import compiled
 from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject
 from kernel.core.records import Prepared, TreeRow, root_of
-from kernel.engine.entities import Misstep, Verification
+from kernel.engine.entities import Verification
 from kernel.engine.ports import HistoryRecord, Store, Transaction
 from kernel.engine.reading import tree_of
 from kernel.errors import NotFound
-from kernel.formal.told import NotAllowed, Outline, Place, Standing
+from kernel.formal.told import Misstep, NotAllowed, Outline, Place, Standing
 from kernel.formal.trace import Trace
 
 PAGE = 1000
@@ -53,9 +53,7 @@ class Verifier:
             try:
                 found = next(missteps(transaction, trace, tree), None)
             except NotAllowed as broken:
-                flaw = broken.flaw
-                found = Misstep(root, flaw.seq, flaw.version, flaw.workflow, flaw.subject, flaw.event, flaw.by, flaw.stands,
-                                flaw.rule, flaw.why)
+                found = broken.misstep
         self.missteps += [] if found is None else [found]
         self.trees, self.lines, self.transitions = self.trees + 1, self.lines + trace.seq, self.transitions + trace.moved
 
@@ -84,23 +82,16 @@ def missteps(transaction: Transaction, trace: Trace, tree: TreeRow) -> Iterator[
     for line in lines_of(transaction, tree.root):
         if trace.top is not None and line.run > trace.top.run and trace.begins(line):  # what the run before has left
             trace.settle()
-            yield from differences(trace, tree.root, dict(rows_of(transaction, tree.root, trace.top.run)), deliveries=False)
+            yield from trace.differences(dict(rows_of(transaction, tree.root, trace.top.run)), deliveries=False)
         trace.feed(line)
     trace.settle()
     rows = dict(rows_of(transaction, tree.root, tree.run))
     outboxes = transaction.snapshot(Subject(tree.root)).outboxes()
     rows |= {("delivery", row.workflow, row.run, row.topic): (row.state, row.attempt) for row in outboxes}
-    yield from differences(trace, tree.root, rows)
+    yield from trace.differences(rows)
     if trace.version != tree.version:
         why = f"the tree has version {tree.version}, its history tells {trace.version}"
         yield Misstep(tree.root, trace.seq, trace.version, tree.root, "", "", "", f"version {tree.version}", "the rows", why)
-
-
-def differences(trace: Trace, root: str, rows: Mapping[Place, Standing], *, deliveries: bool = True) -> Iterator[Misstep]:
-    """Where rows are not as the history tells."""
-    for (kind, workflow, _, subject), stands, told in trace.differences(rows, deliveries=deliveries):
-        why = f"the {kind} is {stands}, its history tells {told}"
-        yield Misstep(root, trace.seq, trace.version, workflow, subject, "", "", stands, "the rows", why)
 
 
 def lines_of(transaction: Transaction, root: str) -> Iterator[HistoryRecord]:

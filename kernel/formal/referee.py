@@ -56,11 +56,15 @@ def standings(trace: Trace, lines: Iterable[Line]) -> Iterator[Standings]:
     yield {named(place): stands for place, stands in trace.standing()}
 
 
+def pair(state: str, number: int) -> str:
+    """A standing as TLA+ writes it."""
+    return f"<<{value(state)}, {value(number)}>>"
+
+
 def trace_module(model: Tla, seen: Sequence[Standings]) -> str:
     """The module that goes along a history, on the rows of a model."""
     rows = [place.id for place in model.places]
-    log = (
-        mapping({row: "<<{}, {}>>".format(*map(value, stands.get(row, (ABSENT, 0)))) for row in rows}) for stands in seen)
+    log = (mapping({row: pair(*stands.get(row, (ABSENT, 0))) for row in rows}) for stands in seen)
     return MODULE.format(name=model.name, log=",\n  ".join(log))
 
 

@@ -17,30 +17,39 @@ Standing = tuple[str, int]
 
 
 @frozen
-class Flaw:
-    """The first step of a history that is not allowed: the line, where its row stood, the rule that forbids it, why."""
+class Misstep:
+    """The first step in the history of a tree that the specification does not allow.
 
-    seq: int
+    `event` is empty where the history is sound and a row is not as it tells: then `line` is the last line until there.
+    """
+
+    root: str
+    line: int
     version: int
-    workflow: str
+    workflow_id: str
     subject: str
+    """The task's reference or the delivery's topic; empty for the workflow itself or for a whole set of tasks."""
     event: str
+    """The event and where it led, as the line says."""
     by: str
+    """The command or the rule of progress that the line names."""
     stands: str
+    """Where the row stood; empty where there was none."""
     rule: str
+    """The invariant, guard or table that forbids it."""
     why: str
 
     def __str__(self) -> str:
-        what = f"{self.workflow} {self.subject}".rstrip()
-        return f"line {self.seq} ({self.event} of {what}, by {self.by}): {self.rule}: {self.why}"
+        what = f"{self.event or 'the row'} of {self.workflow_id} {self.subject}".rstrip()
+        return f"line {self.line} ({what}{', by ' if self.by else ''}{self.by}): {self.rule}: {self.why}"
 
 
 class NotAllowed(Exception):
     """A history tells of a step that is not allowed."""
 
-    def __init__(self, flaw: Flaw) -> None:
-        super().__init__(str(flaw))
-        self.flaw = flaw
+    def __init__(self, misstep: Misstep) -> None:
+        super().__init__(str(misstep))
+        self.misstep = misstep
 
 
 class Line(Protocol):

@@ -14,10 +14,10 @@ from typing import Any
 from kernel.formal.known import Guards, Knowledge, Shifts, Stepping, Taking, moves, standard_knowledge, turns
 from kernel.formal.told import (
     Entry,
-    Flaw,
     Flow,
     Job,
     Line,
+    Misstep,
     NotAllowed,
     Outline,
     Place,
@@ -62,7 +62,7 @@ class Trace:
         self.looked: dict[Record, None] = {}
         """The rows that the commit may have changed something for."""
         self.command = ""
-        self.anchor: tuple[int, Flaw | None] | None = None
+        self.anchor: tuple[int, Misstep | None] | None = None
         """Of the row that the command is on: how long its id is, and which guard of the command does not hold."""
         self._width = {kind: known.width(kind) for kind in known.spec.kinds}
 
@@ -120,7 +120,9 @@ class Trace:
 
     def _wrong(self, line: Line, rule: str, why: str, row: Record | None = None) -> NotAllowed:
         event, stands = f"{line.event} {line.source} -> {line.target}", "" if row is None else row.state
-        return NotAllowed(Flaw(line.seq, line.version, line.workflow, line.subject, event, line.by, stands, rule, why))
+        root = line.workflow.partition("/")[0]
+        return NotAllowed(
+            Misstep(root, line.seq, line.version, line.workflow, line.subject, event, line.by, stands, rule, why))
 
     # ---- what a line may be ---------------------------------------------------------------------------------------------
     def _allowed(self, line: Line, row: Record, rows: int) -> Taking:
@@ -163,7 +165,7 @@ class Trace:
             self.command = name
             if stepping.guards and (self.anchor is None or len(line.workflow) < self.anchor[0]):
                 failed = self._failed(stepping.guards, on)
-                self.anchor = len(line.workflow), self._unmet(line, failed, row).flaw if failed else None
+                self.anchor = len(line.workflow), self._unmet(line, failed, row).misstep if failed else None
             return
         if isinstance(row, Flow) and row.up is not None and row.up.wf.state not in LIVE:
             return  # swept by the end above it
@@ -373,14 +375,16 @@ class Trace:
             if entry.state != ABSENT:
                 yield ("delivery", workflow, run, topic), (entry.state, entry.attempt)
 
-    def differences(self, rows: Mapping[Place, Standing], *, deliveries: bool = True) -> Iterator[tuple[Place, str, str]]:
-        """Where the rows of a store are not as the history tells: the place, how it stands there, how it should."""
+    def differences(self, rows: Mapping[Place, Standing], *, deliveries: bool = True) -> Iterator[Misstep]:
+        """Where the rows of a store are not as the history tells."""
         told = {place: stands for place, stands in self.standing() if deliveries or place[0] != "delivery"}
-        if told != rows:
-            for place in dict.fromkeys((*told, *rows)):
-                stands, wanted = rows.get(place), told.get(place)
-                if stands != wanted:
-                    yield place, _said(place, stands), _said(place, wanted)
+        for place in dict.fromkeys((*told, *rows)) if told != rows else ():
+            stands, wanted = rows.get(place), told.get(place)
+            if stands != wanted:
+                kind, workflow, _, subject = place
+                why = f"the {kind} is {_said(place, stands)}, its history tells {_said(place, wanted)}"
+                yield Misstep(workflow.partition("/")[0], self.seq, self.version, workflow, subject, "", "",
+                              _said(place, stands), "the rows", why)
 
 
 def _said(place: Place, stands: Standing | None) -> str:

@@ -71,8 +71,8 @@ class Replay:
             flow = self.trace.flows.get(name)
             rows["task", name, 0, str(no) if flow is None else flow.tasks[no].ref] = task.state, task.attempt
         rows |= {("delivery", *place): (entry.state, entry.attempt) for place, entry in tree.deliveries.items()}
-        for place, stands, told in self.trace.differences(rows):
-            yield f"INV-08: {place[0]} {place[1:]} is {stands}, its history tells {told}"
+        for step in self.trace.differences(rows):
+            yield f"INV-08: {step}"
         if self.trace.version != tree.version:
             yield f"INV-08: the tree's version is {tree.version}, its history tells {self.trace.version}"
 
@@ -97,9 +97,8 @@ def replayed(lines: Iterable[HistoryRow], definition_of: Callable[[str], Definit
 def check_history(kernel: Kernel, workflow_id: str) -> int:
     """Verify the tree of a workflow; gives the number of its lines. Raises Mismatch."""
     found = verify(kernel.store, root_of(workflow_id), "", 1)
-    for step in found.missteps:
-        what = f"{step.event} of {step.workflow_id} {step.subject}, by {step.by}"
-        raise Mismatch(f"INV-08: line {step.line} ({what}): {step.rule}: {step.why}")
+    for misstep in found.missteps:
+        raise Mismatch(f"INV-08: {misstep}")
     return found.lines
 
 

@@ -11,9 +11,10 @@ import pytest
 from kernel.core.archive import ArchivePolicy
 from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.engine import verify
-from kernel.engine.entities import Misstep, Verification
+from kernel.engine.entities import Verification
 from kernel.engine.kernel import Kernel
 from kernel.errors import InvalidInput, NotFound
+from kernel.formal.told import Misstep
 from kernel.sinks.callable import CallableSink
 from kernel.stores.memory import MemoryStore
 from kernel.stores.sqlite import SqliteStore

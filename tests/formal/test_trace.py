@@ -66,7 +66,7 @@ def judged(k: Kernel, lines: Lines) -> tuple[int, str] | None:
     try:
         traced(k, lines)
     except NotAllowed as found:
-        return found.flaw.seq, str(found)
+        return found.misstep.line, str(found)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import apsw
 import attrs
 import pytest
 
@@ -92,11 +91,10 @@ def damage(stand: Stand, of_memory: Callable[[MemoryStore], None], sql: str, wor
     if isinstance(stand.store, MemoryStore):
         of_memory(stand.store)
     else:
-        assert isinstance(stand.store, SqliteStore)
-        connection = apsw.Connection(stand.store.path)
-        connection.execute(sql, (workflow,))
-        assert connection.changes() == 1
-        connection.close()
+        with stand.store.transaction(write=True) as transaction:
+            statement = sql if isinstance(stand.store, SqliteStore) else sql.replace("?", "%s")
+            transaction.connection.execute(statement, (workflow,))  # type: ignore[attr-defined]
+            transaction.wrote = True  # type: ignore[attr-defined]
     (found,) = stand.k.verify().missteps
     return found
 

@@ -17,7 +17,7 @@ from kernel.formal.told import Misstep
 from kernel.sinks.callable import CallableSink
 from kernel.stores.memory import MemoryStore
 from kernel.stores.sqlite import SqliteStore
-from tests.stores.stand import Stand
+from tests.stores.stand import EMBEDDED, Stand
 
 LEAF = WorkflowDef("leaf", tasks=[TaskDef("x", type="x")], topics=("archive",))
 TOP = WorkflowDef("top", tasks=[TaskDef("a", type="a"), TaskDef("sub", workflow="leaf", after=["a"])], topics=("archive",))
@@ -86,19 +86,24 @@ UNSENT = "DELETE FROM delivery WHERE workflow = (SELECT key FROM workflow WHERE 
 RETOLD = "UPDATE history SET target = 'COMPLETED' WHERE root = ? AND event = 'PAUSE'"
 
 
+in_embedded_stores = pytest.mark.parametrize("each", EMBEDDED, indirect=True)
+"""What is written behind the back of a store is written as that store keeps it; verify reads all of them in the same way."""
+
+
 def damage(stand: Stand, of_memory: Callable[[MemoryStore], None], sql: str, workflow: str) -> Misstep:
     """Change what a store keeps of a workflow behind its back; gives the one misstep that verify finds."""
     if isinstance(stand.store, MemoryStore):
         of_memory(stand.store)
     else:
+        assert isinstance(stand.store, SqliteStore)
         with stand.store.transaction(write=True) as transaction:
-            statement = sql if isinstance(stand.store, SqliteStore) else sql.replace("?", "%s")
-            transaction.connection.execute(statement, (workflow,))  # type: ignore[attr-defined]
-            transaction.wrote = True  # type: ignore[attr-defined]
+            transaction.connection.execute(sql, (workflow,))
+            transaction.wrote = True
     (found,) = stand.k.verify().missteps
     return found
 
 
+@in_embedded_stores
 @pytest.mark.unverified
 def test_a_line_of_another_state(each: Stand, lived: Kernel) -> None:
     """The line is named, with the table that does not have it."""
@@ -109,6 +114,7 @@ def test_a_line_of_another_state(each: Stand, lived: Kernel) -> None:
         "v", 4, 0, "v", "", "PAUSE RUNNING -> COMPLETED", "PAUSE", "RUNNING", "the tables", "no table has this line")
 
 
+@in_embedded_stores
 @pytest.mark.unverified
 def test_a_row_that_moved_in_silence(each: Stand, lived: Kernel) -> None:
     """The row is named, with what its history tells."""
@@ -119,6 +125,7 @@ def test_a_row_that_moved_in_silence(each: Stand, lived: Kernel) -> None:
     assert found.why == "the task is IN_PROGRESS, attempt 1, its history tells SCHEDULED, attempt 1"
 
 
+@in_embedded_stores
 @pytest.mark.unverified
 def test_a_frozen_row_that_moved(each: Stand, lived: Kernel) -> None:
     """The rows of an earlier run are those that its history had left."""
@@ -129,6 +136,7 @@ def test_a_frozen_row_that_moved(each: Stand, lived: Kernel) -> None:
     assert "its history tells FAILED_WITH_TERMINAL_ERROR" in found.why
 
 
+@in_embedded_stores
 @pytest.mark.unverified
 def test_a_delivery_that_is_gone(each: Stand, lived: Kernel) -> None:
     """Of any run."""

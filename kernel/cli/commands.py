@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import click
 
-from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, warn
+from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, notices_option, warn
 from kernel.cli.files import Reading, family, load, task_defs_option
 from kernel.cli.text import duration, faint, heading, number, safe, say, state, when
 from kernel.core.checks import check_name
@@ -189,18 +189,20 @@ def tick(place: Place, limit: int) -> None:
               help="Seconds that the archive may take for one.")
 @click.pass_context
 @click.option("--now", is_flag=True, help="Also what waits for its window, its round or its next attempt; each once.")
-def deliver(ctx: click.Context, place: Place, limit: int, timeout: float, now: bool) -> None:
+@notices_option
+def deliver(ctx: click.Context, place: Place, limit: int, timeout: float, now: bool, notices: str | None) -> None:
     """Drain the outbox into the archive, once.
 
-    Claims what is due of topic 'archive', writes it into --archive, reads it back, confirms. What fails is tried again by a
-    later call, a little later each time; after its last attempt it is DEAD, until kernel redrive. While --archive cannot be
-    written nothing is claimed, and no attempt counts. Failure workflows that are asked for are started.
+    Claims what is due of topic 'archive', writes it into --archive, reads it back, confirms; so it does with notices of changes
+    of status, into --notices. What fails is tried again by a later call, a little later each time; after its last attempt it is
+    DEAD, until kernel redrive. While --archive cannot be written nothing is claimed, and no attempt counts. Failure workflows
+    that are asked for are started.
 
     Exits with 0 when all that was due is delivered, with 1 when something failed or the archive cannot be written.
     """
     if place.archive is None:
         warn("no --archive DIR, nor KERNEL_ARCHIVE: deliveries of topic 'archive' stay PENDING")
-    with place.open(relay=RelayOptions(timeout=timeout)) as k:
+    with place.open(relay=RelayOptions(timeout=timeout), notices=notices) as k:
         settled = k.deliver(limit=limit, now=now)
     place.answer(settled, lambda: show_settled(settled))
     ctx.exit(int(bool(settled.released or settled.dead or settled.obstacles)))

@@ -17,7 +17,7 @@ from kernel.errors import InvalidInput, KernelError, NotFound, quoted
 
 SQLITE = "sqlite:///"
 MEMORY = "memory://"
-ARCHIVE = "archive"
+ARCHIVE, NOTIFY = "archive", "notify"
 ACTOR = "cli"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -31,15 +31,19 @@ class Place:
     archive: str | None
     as_json: bool
 
-    def open(self, *, create: bool = False, **options: Any) -> kernel.Kernel:
-        """The kernel on the store. Only `create` may make a new one; raises NotFound where there is none."""
+    def open(self, *, create: bool = False, notices: str | None = None, **options: Any) -> kernel.Kernel:
+        """The kernel on the store. Only `create` may make a new one; raises NotFound where there is none.
+
+        `notices` is a directory that takes those of topic "notify".
+        """
         url = url_of(self.db or "")
         if url == MEMORY:
             raise InvalidInput(f"the store {quoted(url)}", why="it would be gone when this command ends",
                                hint="--db sqlite:///FILE; only kernel run can work in memory")
         if url.startswith(SQLITE) and not create and not Path(url[len(SQLITE):].partition("?")[0]).exists():
             raise no_database(url)
-        sinks: Mapping[str, kernel.Sink] = {ARCHIVE: kernel.DirectoryArchive(self.archive)} if self.archive else {}
+        sinks: Mapping[str, kernel.Sink] = {topic: kernel.DirectoryArchive(path) for topic, path in (
+            (ARCHIVE, self.archive), (NOTIFY, notices)) if path}
         return kernel.open(url, sinks=sinks, **{"actor": ACTOR, **options})
 
     def answer(self, value: object, show: Callable[[], object]) -> None:
@@ -125,6 +129,12 @@ class FreshCommand(StoreCommand):
 
 def _json_option() -> click.Option:
     return click.Option(["--json", "as_json"], is_flag=True, help="One JSON value on standard output, errors included.")
+
+
+def notices_option(function: Function) -> Function:
+    """Adds --notices."""
+    return click.option("--notices", envvar="KERNEL_NOTICES", metavar="DIR", show_envvar=True,
+                        help="Directory that takes the notices of topic 'notify', each a file.")(function)
 
 
 def command_options(function: Function) -> Function:

@@ -11,7 +11,7 @@ from types import FrameType
 import attrs
 import click
 
-from kernel.cli.common import Place, StoreCommand, warn
+from kernel.cli.common import Place, StoreCommand, notices_option, warn
 from kernel.cli.handlers import functions_of
 from kernel.cli.text import faint, number, safe, say, when
 from kernel.engine.daemon import Daemon
@@ -103,15 +103,17 @@ def worker(
               help="Seconds between the lines that say how things stand.")
 @click.option("--idle", type=click.FloatRange(0, 3_600, min_open=True), metavar="S", default=1.0, show_default=True,
               help="Seconds between looks, at most, while nothing is due.")
-def daemon(place: Place, health: float, idle: float) -> None:
+@notices_option
+def daemon(place: Place, health: float, idle: float, notices: str | None) -> None:
     """Fire timers and drain the outbox, for ever.
 
     Retries that are due, leases that expired, workflows that timed out, claims of relays that vanished; and deliveries of topic
-    'archive' into --archive. Several daemons may serve one store. Runs until SIGINT or SIGTERM; a pass under way is finished.
+    'archive' into --archive, of 'notify' into --notices. Several daemons may serve one store. Runs until SIGINT or SIGTERM; a
+    pass under way is finished.
     """
     if place.archive is None:
         warn("without --archive DIR (or KERNEL_ARCHIVE) deliveries stay PENDING")
-    with place.open() as k:
+    with place.open(notices=notices) as k:
         served = Daemon(k, health=health, idle=(min(idle, 0.05), idle), notice=teller(k, place))
         with stopped_by_signals(lambda _: served.stop()):
             done = served.run()

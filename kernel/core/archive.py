@@ -17,6 +17,8 @@ ARCHIVE = "archive"
 """The topic that archive policies are about."""
 COMPENSATION = "compensation"
 """The topic of failure workflows, which the kernel itself delivers by starting them."""
+NOTIFY = "notify"
+"""The topic of notices: changes of status that a definition subscribed to."""
 SECOND = 1_000_000
 """In microseconds."""
 DAY = 86_400 * SECOND

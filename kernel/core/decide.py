@@ -164,9 +164,9 @@ def _child_to_be(view: View, task: TaskRow) -> WorkflowRow:
 
 def _enter(view: View, workflow: WorkflowRow, line: Line, by: str, reason: str) -> None:
     """What happens below a workflow that ended."""
-    entering = view.program.entering.get(("workflow", line.target))
-    if entering is not None and view.anything_open(workflow):
-        for part in entering[0]:
+    cascades = view.program.entering.get(("workflow", line.target))
+    if cascades is not None and view.anything_open(workflow):
+        for part in cascades:
             view.cascade(workflow, part, by, reason, ending=True)
 
 

@@ -17,13 +17,14 @@ import attrs
 from attrs import field
 
 from kernel.core import checks
-from kernel.core.archive import ARCHIVE, COMPENSATION, ArchivePolicy
+from kernel.core.archive import ARCHIVE, COMPENSATION, NOTIFY, ArchivePolicy
 from kernel.core.checks import LIMITS, check_json, check_name
 from kernel.core.kinds import ExpiryPolicy, Mode, RetryLogic, TaskKind, TimeoutPolicy
 from kernel.core.moments import duration, moment
 from kernel.core.order import Positions, check_reads, in_order, index_of, positions
 from kernel.core.template import expressions, is_templated
 from kernel.errors import InvalidDefinition, InvalidInput, quoted
+from kernel.spec.vocabulary import STATUSES
 
 __all__ = [
     "LIMITS", "ExpiryPolicy", "Links", "Mode", "RetryLogic", "TaskDef", "TaskKind", "TimeoutPolicy", "WorkflowDef",
@@ -155,13 +156,15 @@ class WorkflowDef:
     `archive` says which runs topic "archive" hears of, and when; without it, of all of them, at once. With it, "archive" is
     one of the topics. `failure_workflow` names the definition that is started once for each run that ends FAILED, TIMED_OUT
     or TERMINATED on its own account, with the run's input and what became of it; `failure_on_terminate=False` leaves
-    TERMINATED runs out.
+    TERMINATED runs out. `notify` names statuses, as "PAUSED" or "COMPLETED": topic "notify" is told each time that one of its
+    workflows comes to one of them, in order.
     """
 
     name: str
     version: int = field(kw_only=True, default=1)
     tasks: tuple[TaskDef, ...] = field(kw_only=True, converter=_tuple)
     topics: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
+    notify: tuple[str, ...] = field(kw_only=True, default=(), converter=_tuple)
     archive: ArchivePolicy | None = field(kw_only=True, default=None)
     timeout: float | None = field(kw_only=True, default=None, converter=_seconds)
     on_timeout: TimeoutPolicy = field(kw_only=True, default=TimeoutPolicy.TIME_OUT_WF, converter=_late)
@@ -297,6 +300,11 @@ def _check_workflow(definition: WorkflowDef) -> None:
         if definition.failure_workflow == definition.name:
             checks.refuse(place, "failure_workflow", "it names its own definition, and would start itself again and again",
                           "name another definition")
+    checks.names(place, "notify", definition.notify)
+    for status in definition.notify:
+        checks.choice(place, "notify", status, STATUSES)
+    if NOTIFY in definition.topics:
+        checks.refuse(place, "topics", f"{quoted(NOTIFY)} is the topic of changes of status", "name the statuses in notify")
     if COMPENSATION in definition.topics:
         checks.refuse(place, "topics", f"{quoted(COMPENSATION)} is the topic of failure workflows", "give failure_workflow")
     tasks: object = definition.tasks

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from kernel.core.archive import ARCHIVE, COMPENSATION, Hearing, Zones, compiled
+from kernel.core.archive import ARCHIVE, COMPENSATION, NOTIFY, Hearing, Zones, compiled
 from kernel.core.definitions import TaskDef, TaskKind
 from kernel.core.moments import duration, moment
 from kernel.core.structure import Definition
@@ -95,6 +95,8 @@ class Prepared:
     hearings: Mapping[str, Hearing] = field(factory=dict)
     """What each topic hears; of a topic that is not here, all ends."""
     on_timeout: str = "TIME_OUT_WF"
+    notify: tuple[str, ...] = ()
+    """The statuses that its notices tell of."""
 
     @property
     def digest(self) -> str:
@@ -115,8 +117,9 @@ def prepare(definition: Definition, zones: Zones | None = None) -> Prepared:
     hearings = {
         ARCHIVE: compiled(source.archive, zones),
         COMPENSATION: Hearing("BAD_ENDS" if source.failure_on_terminate else "FAILURES", own=1),
+        NOTIFY: Hearing("CHANGES"),
     }
-    return Prepared(definition, facts, microseconds(source.timeout), hearings, source.on_timeout.value)
+    return Prepared(definition, facts, microseconds(source.timeout), hearings, source.on_timeout.value, source.notify)
 
 
 class Attributes:

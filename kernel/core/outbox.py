@@ -1,4 +1,4 @@
-"""What is written into the outbox with a change of a workflow: a delivery for each topic whose policy asks to be told."""
+"""What is written into the outbox with a change of a workflow: a delivery for each topic that asks to be told, a notice."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from kernel.core.archive import ARCHIVE, HEARS_ALL, Hearing
+from kernel.core.archive import ARCHIVE, HEARS_ALL, NOTIFY, Hearing
+from kernel.core.checks import canonical
+from kernel.core.plan import Command
 from kernel.core.program import Program
-from kernel.core.records import DeliveryRow, Policy, Prepared, WorkflowRow
+from kernel.core.records import Change, DeliveryRow, Policy, Prepared, WorkflowRow
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ABSENT
 
@@ -65,13 +67,36 @@ def emitted(
 
     `run` is the workflow's id and run; `archiving` is what the store itself says of archives.
     """
+    return _created(program, now, (
+        DeliveryRow(*run, topic, ABSENT, 0, 0, 0, NEVER, "", "", now, policy.sends, policy.lease,
+                    hearing_of(prepared, topic, archiving), of, now)
+        for topic in prepared.topics))
+
+
+def noticed(
+    program: Program, of: object, prepared: Prepared, run: tuple[str, int], now: int, policy: Policy, version: int, cause: str,
+) -> Iterator[DeliveryRow]:
+    """The notice of the status in which `of` stands, where its definition subscribed to that; as the table creates it."""
+    hearing = hearing_of(prepared, NOTIFY, None)
+    return _created(program, now, (
+        DeliveryRow(*run, NOTIFY, ABSENT, 0, 0, 0, NEVER, "", "", now, policy.sends, policy.lease, hearing, of, now, version,
+                    status, cause)
+        for status in prepared.notify))
+
+
+def _created(program: Program, now: int, candidates: Iterable[DeliveryRow]) -> Iterator[DeliveryRow]:
+    """Those that the table lets begin to exist."""
     (create,) = program.cells["delivery"][ABSENT, "CREATE"]
     given = {"now": now}
-    for topic in prepared.topics:
-        row = DeliveryRow(*run, topic, ABSENT, 0, 0, 0, NEVER, "", "", now, policy.sends, policy.lease,
-                          hearing_of(prepared, topic, archiving), of, now)
+    for row in candidates:
         if create.holds(row, given):
             for name, read in create.sets:
                 setattr(row, name, read(row, given))
             row.state, row.of = create.target, None
             yield row
+
+
+def cause_of(change: Change, command: Command, now: int) -> str:
+    """What a notice tells of its change besides the status, JSON text; the keys in their order, as SQL makes it, too."""
+    return canonical({"actor": command.actor, "at": now, "before": change.source, "by": change.by, "command_id": command.id,
+                      "event": change.event, "reason": change.reason})

@@ -14,7 +14,9 @@ from kernel.spec.evaluate import Function
 
 @frozen
 class Subject:
-    """The row that a command is on: a workflow; a task of it (by position); or a delivery of one of its runs (by topic)."""
+    """The row that a command is on: a workflow; a task of it (by position); or a delivery of one of its runs (by its name,
+    which is its topic unless it is a notice).
+    """
 
     workflow: str
     no: int | None = None
@@ -51,8 +53,8 @@ class Command:
 class Cascade:
     """One event for a whole set of rows behind `link` of a workflow, written as one statement.
 
-    `line` is the table row that moves them; `where` picks among them; `emits` says that a workflow so moved writes its
-    deliveries.
+    `line` is the table row that moves them; `where` picks among them; `emits` are the links over which a workflow so moved
+    writes deliveries.
     """
 
     event: str
@@ -62,7 +64,7 @@ class Cascade:
     line: Line
     where: Function
     given: Mapping[str, Any]
-    emits: bool
+    emits: tuple[str, ...]
     by: str
     reason: str
 

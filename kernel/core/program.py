@@ -55,6 +55,8 @@ class Line:
     """A task begins a new attempt with it: without output."""
     reopens: bool
     """Whether it brings more with it: it begins the next run of a workflow."""
+    emits: tuple[str, ...]
+    """The links over which deliveries are written with it."""
 
 
 @frozen(eq=False)
@@ -122,7 +124,6 @@ class Agenda:
 
 
 Cells = Mapping[tuple[str, str], tuple[Line, ...]]
-Ending = tuple[tuple[Part, ...], tuple[Part, ...]]
 
 
 @frozen(eq=False)
@@ -143,8 +144,8 @@ class Program:
     """For each state of a task and its signature what it adds to the counters by standing there."""
     follows: Mapping[tuple[str, str], tuple[Part, ...]]
     """What the events of a kind bring with them."""
-    entering: Mapping[tuple[str, str], Ending]
-    """What happens on entering a state of a kind: the cascades, and what is emitted."""
+    entering: Mapping[tuple[str, str], tuple[Part, ...]]
+    """The cascades on entering a state of a kind."""
     open_tasks: int | None
     """The counter of a workflow's tasks that are not closed, when the rules count them."""
 
@@ -223,6 +224,8 @@ class _Compiler:
                 self.deltas[source, target] if kind == "task" else {},
                 self.wakes.get((kind, event, source, target), ()), looks[id(row)],
                 target in BADLY, source != ABSENT and "attempt" in dict(row.set), (kind, event) in bringing,
+                tuple(fire.at for enter in self.spec.on_enter
+                      if enter.kind == kind and target in enter.states and source not in enter.states for fire in enter.emit),
             )
             cells.setdefault((source, event), []).append(line)
         return {key: tuple(lines) for key, lines in cells.items()}
@@ -304,8 +307,8 @@ class _Compiler:
             standing={state: self.deltas[ABSENT, state] for state in spec.kinds["task"].states},
             follows={(f.kind, f.event): tuple(self.part(f.kind, fire, alone=True) for fire in f.do) for f in spec.follows},
             entering={
-                (e.kind, s): (tuple(self.part(e.kind, f) for f in e.cascade), tuple(self.part(e.kind, f) for f in e.emit))
-                for e in spec.on_enter for s in e.states
+                (e.kind, state): tuple(self.part(e.kind, fire) for fire in e.cascade)
+                for e in spec.on_enter if e.cascade for state in e.states
             },
             open_tasks=next((c.place for c in self.counters if c.link == "tasks" and c.body == no(closed)), None),
         )

@@ -16,14 +16,14 @@ from kernel.core.facts import MICROSECONDS, OWN, Attributes, Facts, Prepared, fa
 from kernel.core.nobody import NOBODY, Nobody
 from kernel.spec.evaluate import function
 from kernel.spec.language import NEVER
-from kernel.spec.vocabulary import heard
+from kernel.spec.vocabulary import STATUSES, heard
 
 if TYPE_CHECKING:
     from kernel.core.judge import Judged
 
 __all__ = [
     "MICROSECONDS", "OWN", "Change", "DeliveryRow", "Facts", "Payload", "Policy", "Prepared", "Record", "TaskRow", "TreeRow",
-    "WorkflowRow", "child_id", "facts_of", "microseconds", "prepare", "root_of",
+    "WorkflowRow", "child_id", "entry_of", "facts_of", "microseconds", "prepare", "root_of",
 ]
 
 
@@ -203,7 +203,7 @@ class TaskRow(Attributes):
 
 @define(eq=False)
 class DeliveryRow:
-    """One entry of the outbox: what one topic is told of one run of one workflow."""
+    """One entry of the outbox: what one topic is told of the end of a run, or a notice of one change of status in it."""
 
     kind: ClassVar[str] = "delivery"
 
@@ -226,6 +226,28 @@ class DeliveryRow:
     """Its workflow, where a decision or an audit reads it."""
     at: int = field(default=0, repr=False)
     """The time at which its schedule is judged."""
+    version: int = 0
+    """Of a notice: the version of the tree that came with the change; else 0."""
+    status: str = ""
+    """Of a notice: the status that the workflow came to."""
+    cause: str = ""
+    """Of a notice: from where the workflow came to it, when, and why, JSON text."""
+    view: Any = field(default=None, repr=False)
+    """What finds the notices before it: the View of a decision."""
+
+    @property
+    def name(self) -> str:
+        """Its name among the deliveries of its run: its topic, and what it tells of where there are several of a topic."""
+        return f"{self.topic}@{self.version}.{self.status}" if self.version else self.topic
+
+    @property
+    def turn(self) -> tuple[int, bool]:
+        """Its place among the notices of its workflow: in one commit a workflow comes to RUNNING before it ends."""
+        return self.version, self.status != "RUNNING"
+
+    def behind(self, link: str) -> Iterable[Any]:
+        """The open notices before it."""
+        return cast(Iterable[Any], self.view.behind(self, link)) if self.version else ()
 
     @property
     def hears(self) -> str:
@@ -248,6 +270,11 @@ class DeliveryRow:
         return int(_heard(self, {}))
 
     @property
+    def news(self) -> int:
+        """1 for a notice whose workflow has come to the status that it tells of."""
+        return int(self.version > 0 and self.of.state == self.status)
+
+    @property
     def wait(self) -> int:
         """How long until the schedule of its topic comes round."""
         return self.hearing.schedule.wait(self.at)
@@ -261,7 +288,7 @@ class DeliveryRow:
         """A private copy."""
         return DeliveryRow(
             self.workflow, self.run, self.topic, self.state, self.attempt, self.claims, self.due, self.expires, self.proof,
-            self.error, self.changed, self.sends, self.lease, self.hearing,
+            self.error, self.changed, self.sends, self.lease, self.hearing, None, 0, self.version, self.status, self.cause,
         )
 
 
@@ -293,6 +320,17 @@ class Payload(NamedTuple):
     no: int
     what: str
     text: str | None
+
+
+def entry_of(name: str) -> tuple[str, int, str]:
+    """The topic, version and status that a delivery of this name has. Raises ValueError for what is no name of one."""
+    topic, mark, rest = name.partition("@")
+    if not mark:
+        return topic, 0, ""
+    version, _, status = rest.partition(".")
+    if not (version.isascii() and version.isdigit() and len(version) < 19) or status not in STATUSES:
+        raise ValueError(name)
+    return topic, int(version), status
 
 
 def root_of(workflow_id: str) -> str:

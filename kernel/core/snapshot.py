@@ -51,8 +51,11 @@ class Snapshot(Protocol):
     def tombstone(self) -> Tombstone | None:
         """What stays of the tree, if it was purged."""
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
-        """One delivery."""
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
+        """One delivery, by its name."""
+
+    def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
+        """The open notices of the same workflow, of any run, that come before a notice."""
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time; None where each definition says it."""

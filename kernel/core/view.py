@@ -66,7 +66,7 @@ class View(WorkingSet):
         else:
             self.plan.deliveries.append(row)
             self.plan.changes.append(
-                Change("delivery", row.workflow, row.topic, line.event, source, line.target, row.attempt, 1, by, "",
+                Change("delivery", row.workflow, row.name, line.event, source, line.target, row.attempt, 1, by, "",
                        row.run))
 
     def _moved_task(self, row: TaskRow, line: Line, by: str, reason: str) -> None:
@@ -125,8 +125,8 @@ class View(WorkingSet):
         if not row.touched:
             self.write(row)
         row.reason = reason
-        self.plan.changes.append(
-            Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason))
+        change = Change("workflow", row.id, "", line.event, line.source, line.target, row.slot, 1, by, reason)
+        self.plan.changes.append(change)
         if line.target == "COMPLETED" and (text := own_output(self, row)) is not None:
             self.plan.payloads.append(Payload(row.id, OWN, "output", text))
         if line.looks:
@@ -136,7 +136,8 @@ class View(WorkingSet):
         self.cause = ""
         if line.badly:
             self.cause = f"sub-workflow {quoted(row.id)} {line.target}{': ' if reason else ''}{reason}"
-        self._emit(row, line)
+        if line.emits:
+            self._emit(row, line, change)
 
     def bury(self, root: WorkflowRow, line: Line) -> None:
         """A root is taken away with its whole tree; what is remembered of it stays."""
@@ -196,7 +197,7 @@ class View(WorkingSet):
         line = part.line
         if line is None:
             raise InvalidDefinition(f"{part.event} over {part.link!r}", why="it does not move a set of rows that exist")
-        emits = part.kind == "workflow" and ("workflow", line.target) in self.program.entering
+        emits = line.emits if part.kind == "workflow" else ()
         cascade = Cascade(part.event, part.kind, part.link, anchor.id, line, part.where, self.given, emits, by, reason)
         (self.plan.last if ending else self.plan.first).append(cascade)
         loaded: Iterable[WorkflowRow | TaskRow] = (self.workflows if part.kind == "workflow" else self.tasks).values()

@@ -8,7 +8,7 @@ from typing import Any
 
 from kernel.core.archive import ARCHIVE
 from kernel.core.judge import Judged, judge
-from kernel.core.outbox import Swept, archives, emitted, hearing_of
+from kernel.core.outbox import Swept, archives, cause_of, emitted, hearing_of, noticed
 from kernel.core.plan import Cascade, Command, Plan, Subject
 from kernel.core.program import Line, Program
 from kernel.core.reach import behind
@@ -17,6 +17,7 @@ from kernel.core.records import (
     Change,
     DeliveryRow,
     Prepared,
+    Record,
     TaskRow,
     TreeRow,
     WorkflowRow,
@@ -122,8 +123,10 @@ class WorkingSet:
             self.whole = {**self.whole, workflow.id: rows}
         return rows
 
-    def behind(self, row: WorkflowRow | TaskRow, link: str) -> Any:
-        """The rows behind a set link that nothing counts: of a workflow, or of a task that the caller names."""
+    def behind(self, row: Record, link: str) -> Any:
+        """The rows behind a set link that nothing counts: of a workflow, of a task that the caller names, of a notice."""
+        if isinstance(row, DeliveryRow):
+            return self.snapshot.earlier(row)
         if isinstance(row, WorkflowRow):
             return self.own(row) if link == "tasks" else self._whole_tree(row, link)
         found = self.links.get((row, link))
@@ -216,24 +219,23 @@ class WorkingSet:
         else:
             self.plan.workflows.append(row)
 
-    def _emit(self, workflow: WorkflowRow, line: Line, *, swept: bool = False) -> None:
-        """Write the deliveries of a workflow's run, when it enters a state that has some."""
-        entering = self.program.entering
-        if ("workflow", line.target) not in entering or ("workflow", line.source) in entering:
-            return
-        if not workflow.prepared.topics or not entering["workflow", line.target][1]:
-            return
-        of = Swept(line.target) if swept else workflow
-        archiving = self.snapshot.archiving(self.now)
-        for row in emitted(self.program, of, workflow.prepared, (workflow.id, workflow.run), self.now, self.snapshot.policy,
-                           archiving):
+    def _emit(self, workflow: WorkflowRow, line: Line, change: Change, *, swept: bool = False) -> None:
+        """Write what a workflow tells when it comes to a state: the deliveries of its run's end, a notice of its status."""
+        prepared, run, policy = workflow.prepared, (workflow.id, workflow.run), self.snapshot.policy
+        of, rows = Swept(line.target) if swept else workflow, list[DeliveryRow]()
+        if prepared.topics and "outbox" in line.emits:
+            rows += emitted(self.program, of, prepared, run, self.now, policy, self.snapshot.archiving(self.now))
+        if prepared.notify and "notices" in line.emits:
+            cause = cause_of(change, self.command, self.now)
+            rows += noticed(self.program, of, prepared, run, self.now, policy, self.tree.version + 1, cause)
+        for row in rows:
             self.plan.created_deliveries.append(row)
             self.plan.changes.append(
-                Change("delivery", workflow.id, row.topic, "CREATE", ABSENT, row.state, 0, 1, "CREATE", ""))
+                Change("delivery", workflow.id, row.name, "CREATE", ABSENT, row.state, 0, 1, "CREATE", ""))
 
     def keep_delivery(self, row: DeliveryRow) -> DeliveryRow:
         """Let a freshly read delivery be judged by the policy that is in force now."""
-        row.at = self.now
+        row.at, row.view = self.now, self
         if row.topic == ARCHIVE:
             row.hearing = self.snapshot.archiving(self.now) or row.hearing
         return row
@@ -283,10 +285,10 @@ class WorkingSet:
                 (row.id, "", row.slot) if isinstance(row, WorkflowRow) else (row.workflow, row.ref, row.attempt))
             if not row.touched:
                 self.write(row)
-            self.plan.changes.append(
-                Change(row.kind, owner, subject, line.event, source, line.target, number, 1, cascade.by, cascade.reason))
+            change = Change(row.kind, owner, subject, line.event, source, line.target, number, 1, cascade.by, cascade.reason)
+            self.plan.changes.append(change)
             if isinstance(row, WorkflowRow):
-                self._emit(row, line, swept=True)
+                self._emit(row, line, change, swept=True)
 
 
 def missing(what: str) -> StoreCorrupt:

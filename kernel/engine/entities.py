@@ -219,7 +219,7 @@ class LateResult:
 
 @frozen
 class Delivery:
-    """One outbox entry."""
+    """One outbox entry. A notice, of topic "notify", tells that its workflow came to `status` with `version` of its tree."""
 
     id: str
     workflow_id: str
@@ -231,6 +231,8 @@ class Delivery:
     due: datetime | None
     proof: str
     error: str
+    version: int | None = None
+    status: str | None = None
 
 
 @frozen

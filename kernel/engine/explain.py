@@ -29,9 +29,9 @@ def described(subject: Subject, row: Record | None = None) -> str:
     return f"workflow {quoted(subject.workflow)}"
 
 
-def delivery_id(workflow_id: str, run: int, topic: str) -> str:
-    """The id of a delivery: workflow, run and topic."""
-    return f"{workflow_id}#{run}:{topic}"
+def delivery_id(workflow_id: str, run: int, name: str) -> str:
+    """The id of a delivery: workflow, run and its name."""
+    return f"{workflow_id}#{run}:{name}"
 
 
 def told(tombstone: Tombstone) -> str:

@@ -171,10 +171,10 @@ class Transaction(Protocol):
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:
-        """Outbox entries by (workflow, run, topic)."""
+        """Outbox entries by (workflow, run, name); those of a topic by version."""
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
-        """One outbox entry."""
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
+        """One outbox entry, by its name."""
 
     def keep_late(self, record: LateRecord, most: int) -> None:
         """Keep a late result, once for each lease; of its task no more than the `most` newest."""

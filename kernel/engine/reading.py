@@ -8,7 +8,7 @@ from typing import Any
 
 from kernel.core.outputs import Outputs, with_defaults
 from kernel.core.plan import Subject
-from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, entry_of, root_of
 from kernel.engine.entities import (
     Delivery,
     Finding,
@@ -152,9 +152,10 @@ def lease(transaction: Transaction, row: TaskRow) -> Lease:
 def delivery(row: DeliveryRow) -> Delivery:
     """An outbox entry as callers get it."""
     return Delivery(
-        id=delivery_id(row.workflow, row.run, row.topic), workflow_id=row.workflow, run=row.run, topic=row.topic,
+        id=delivery_id(row.workflow, row.run, row.name), workflow_id=row.workflow, run=row.run, topic=row.topic,
         state=DeliveryState(row.state), attempt=row.attempt, sends=row.sends,
         due=moment_or_none(row.due) if row.state == "PENDING" else None, proof=row.proof, error=row.error,
+        version=row.version or None, status=row.status or None,
     )
 
 
@@ -170,11 +171,16 @@ def late_result(record: LateRecord, row: WorkflowRow) -> LateResult:
 def delivery_subject(text: object) -> Subject:
     """The delivery that an id names. Raises InvalidInput."""
     head, hash_sign, rest = text.rpartition("#") if isinstance(text, str) and text.isprintable() else ("", "", "")
-    run, colon, topic = rest.partition(":")
-    if not (head and hash_sign and colon and topic and run.isascii() and run.isdigit() and len(run) < 10):
-        raise InvalidInput(f"delivery {quoted(text)}", why="an id of a delivery reads WORKFLOW#RUN:TOPIC",
-                           hint="kernel deliveries shows the ids")
-    return Subject(head, topic=topic, run=int(run))
+    run, colon, name = rest.partition(":")
+    try:
+        whole = bool(head and hash_sign and colon and entry_of(name)[0]) and run.isascii() and run.isdigit() and len(run) < 10
+    except ValueError:
+        whole = False
+    if not whole:
+        raise InvalidInput(
+            f"delivery {quoted(text)}", hint="kernel deliveries shows the ids",
+            why="an id of a delivery reads WORKFLOW#RUN:TOPIC, of a notice WORKFLOW#RUN:notify@VERSION.STATUS")
+    return Subject(head, topic=name, run=int(run))
 
 
 def history_row(record: HistoryRecord) -> HistoryRow:

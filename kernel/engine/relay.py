@@ -10,13 +10,14 @@ from attrs import frozen
 
 from kernel.core.archive import ARCHIVE, COMPENSATION
 from kernel.core.plan import Subject
-from kernel.core.records import MICROSECONDS, DeliveryRow
+from kernel.core.records import MICROSECONDS, DeliveryRow, entry_of
 from kernel.engine.compensation import Compensation
 from kernel.engine.contention import again
 from kernel.engine.courier import Courier, Delivered, Failed
 from kernel.engine.document import document
 from kernel.engine.explain import delivery_id
 from kernel.engine.faults import FaultPoint
+from kernel.engine.notice import notice
 from kernel.engine.sinks import Parcel, Sink
 from kernel.errors import GuardRefused, NoSuchTransition, NotFound, Refused
 from kernel.spec.language import NEVER
@@ -105,14 +106,16 @@ class Relay:
         outcomes: list[Outcome] = []
         bars: dict[str, str] = {}
         deferred: list[Subject] = []
+        tried = set[Subject]()
         began = NEVER if now else self.kernel.clock.now()
         while due := self._due(bars, began, limit if now else min(BATCH, limit - len(outcomes))):
             before = len(outcomes), len(deferred), list(bars.values())
-            for subject in due:
-                row = self._claim(subject, now, deferred) if self._is_open(subject.topic or "", bars) else None
+            for subject in [each for each in due if each not in tried][:limit - len(outcomes)]:
+                tried.add(subject)
+                row = self._claim(subject, now, deferred) if self._is_open(entry_of(subject.topic or "")[0], bars) else None
                 outcomes += [] if row is None else [self._carry(row)]
-            if now or (len(outcomes), len(deferred), list(bars.values())) == before:
-                break  # others were faster each time
+            if (len(outcomes), len(deferred), list(bars.values())) == before:
+                break  # others were faster each time, or nothing is left that was not tried
         return Settled(tuple(outcomes), tuple(Obstacle(topic, why) for topic, why in sorted(bars.items()) if why))
 
     def _due(self, bars: Mapping[str, str], began: int, most: int) -> list[Subject]:
@@ -158,23 +161,27 @@ class Relay:
         """Try one delivery; no transaction is open and no lock is held."""
         kernel = self.kernel
         kernel.faults(FaultPoint.CLAIMED, "DELIVER")
-        result = self.courier.carry(self._parcel(row.workflow, row.run, row.topic, row.attempt))
+        result = self.courier.carry(self._parcel(row))
         kernel.faults(FaultPoint.SENT, "DELIVER")
         return self._settle(row, result)
 
-    def _parcel(self, workflow_id: str, run: int, topic: str, attempt: int) -> Parcel:
+    def _parcel(self, row: DeliveryRow) -> Parcel:
         store = self.kernel.store
-        return Parcel(key=f"{store.id}:{delivery_id(workflow_id, run, topic)}", topic=topic, workflow_id=workflow_id, run=run,
-                      attempt=attempt, open=lambda: document(store, workflow_id, run))
+        return Parcel(
+            key=f"{store.id}:{delivery_id(row.workflow, row.run, row.name)}", topic=row.topic, workflow_id=row.workflow,
+            run=row.run, attempt=row.attempt, version=row.version, status=row.status,
+            open=lambda: notice(store, row) if row.version else document(store, row.workflow, row.run))
 
     def archived(self, workflow_id: str, run: int) -> bytes | Failed:
         """The archive of a run, as the sink of this process gives it back; or why it does not."""
-        return self.courier.fetch(self._parcel(workflow_id, run, ARCHIVE, 1))
+        return self.courier.fetch(Parcel(
+            key=f"{self.kernel.store.id}:{delivery_id(workflow_id, run, ARCHIVE)}", topic=ARCHIVE, workflow_id=workflow_id,
+            run=run, attempt=1, open=lambda: document(self.kernel.store, workflow_id, run)))
 
     def _settle(self, row: DeliveryRow, result: Delivered | Failed) -> Outcome:
         """Write down how it went, if this relay still holds it."""
-        kernel, subject = self.kernel, Subject(row.workflow, topic=row.topic, run=row.run)
-        name = delivery_id(row.workflow, row.run, row.topic)
+        kernel, subject = self.kernel, Subject(row.workflow, topic=row.name, run=row.run)
+        name = delivery_id(row.workflow, row.run, row.name)
         held = {"claims": row.claims}
         try:
             if isinstance(result, Delivered):

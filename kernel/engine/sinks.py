@@ -27,7 +27,8 @@ class Parcel:
 
     `key` is the delivery's idempotency key and the same in every attempt; `attempt` counts from 1. Each call of `open`
     streams the document's bytes anew from the frozen rows of the run. The sink decides when it pulls the next chunk, if
-    ever, so `open` must hold no transaction and no lock between two chunks.
+    ever, so `open` must hold no transaction and no lock between two chunks. Of a notice (topic "notify") `version` is that
+    of the tree with which the workflow came to `status`; the notices of a workflow come one after the other.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Parcel:
     workflow_id: str
     run: int
     attempt: int
+    version: int = 0
+    status: str = ""
     open: Callable[[], Iterator[bytes]] = attrs.field(repr=False)
 
     def read(self) -> bytes:

@@ -87,7 +87,7 @@ def missteps(transaction: Transaction, trace: Trace, tree: TreeRow) -> Iterator[
     trace.settle()
     rows = dict(rows_of(transaction, tree.root, tree.run))
     outboxes = transaction.snapshot(Subject(tree.root)).outboxes()
-    rows |= {("delivery", row.workflow, row.run, row.topic): (row.state, row.attempt) for row in outboxes}
+    rows |= {("delivery", row.workflow, row.run, row.name): (row.state, row.attempt) for row in outboxes}
     yield from trace.differences(rows)
     if trace.version != tree.version:
         why = f"the tree has version {tree.version}, its history tells {trace.version}"

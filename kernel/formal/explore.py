@@ -154,7 +154,16 @@ class Explorer:
         """Whether to go on from a state."""
         handouts, attempt = (self.tree.columns["task"][name] for name in ("handouts", "attempt"))
         few = all(int(state[row][handouts]) <= int(state[row][attempt]) for row in self.tree.rows["task"])
-        return few and (self.within is None or self.within(state))
+        return few and self.unfilled(state) and (self.within is None or self.within(state))
+
+    def unfilled(self, state: State) -> bool:
+        """Whether there is room for the notices of another commit: it may bring a workflow to two statuses."""
+        for row in self.tree.rows["workflow"] if self.tree.shape.notices else ():
+            line = self.tree.places[row].sets.get("notices", ())
+            taken = {self.tree.places[j].order for j in line if state[j][0] != ABSENT}
+            if line and len(taken) > self.tree.shape.notices - 2:
+                return False
+        return True
 
     def commit(self, request: Request, state: State) -> State | Stuck:
         """What a request makes of a state; keeps what is broken on the way."""

@@ -64,6 +64,8 @@ class Oracle:
         column = self.tree.columns[place.kind].get(name)
         if column is not None:
             return state[row][column]
+        if name == "news":
+            return int(state[place.one["of"]][0] == place.fixed["status"])
         fixed = place.fixed[name]
         return fixed[int(self.value(state, row, "attempt")) - 1] if isinstance(fixed, tuple) else fixed
 
@@ -83,6 +85,10 @@ class Oracle:
         if link == "outbox":
             run = self.value(state, row, "run")
             return tuple(j for j in self.places[row].sets[link] if self.places[j].fixed["run"] == run)
+        if link == "notices":
+            return self.next_notice(state, row)
+        if link == "earlier":
+            return self.places[row].sets.get(link, ())
         if link == "archives":
             return tuple(j for j in self.places[row].sets[link] if self.ended_run(state, j))
         return self.places[row].sets[link]
@@ -91,6 +97,13 @@ class Oracle:
         """Whether the run that a delivery is about has been."""
         of = self.places[delivery].one["of"]
         return state[of][0] != ABSENT and not combined("lt", self.value(state, of, "run"), self.value(state, delivery, "run"))
+
+    def next_notice(self, state: State, workflow: int) -> tuple[int, ...]:
+        """The first place in the line of a workflow's notices that is free, for its present run; one for each status."""
+        line, run = self.places[workflow].sets.get("notices", ()), self.value(state, workflow, "run")
+        taken = {self.places[j].order for j in line if state[j][0] != ABSENT}
+        free = [self.places[j].order for j in line if self.places[j].order not in taken][:1]
+        return tuple(j for j in line if self.places[j].order in free and self.places[j].fixed["run"] == run)
 
     def root_of_present(self, state: State, task: int) -> tuple[int, ...]:
         """The root above a task; nothing when a sub-workflow on the way is not that of the present attempt."""

@@ -12,11 +12,11 @@ from itertools import product
 
 from attrs import define, evolve, field, frozen
 
-from kernel.spec.language import NEVER, Kind, Sort, Spec
-from kernel.spec.vocabulary import ABSENT
+from kernel.spec.language import NEVER, Guard, Kind, Sort, Spec
+from kernel.spec.vocabulary import ABSENT, asked_for, end_told, in_turn
 
-ARCHIVE = "archive"
-"""The topic of archives."""
+ARCHIVE, NOTIFY = "archive", "notify"
+"""The topics of archives and of notices."""
 Value = str | int
 Row = tuple[Value, ...]
 State = tuple[Row, ...]
@@ -75,6 +75,10 @@ class Shape:
     runs: int = 1
     copied: int = 1
     """Whether the sink of its archive gives a copy, not a receipt."""
+    notify: tuple[str, ...] = ()
+    """The statuses that its notices tell of."""
+    notices: int = 0
+    """How many notices of a workflow there can be; where not two more can be, nothing is explored. Only the root's counts."""
     purge: int = 0
     """Whether a tree of it may be purged: a model of its own, in which that is the end. Only the root's counts."""
 
@@ -140,10 +144,26 @@ class Tree:
             place = Place("delivery", f"{name}{mark}{topic}", (name, len(shape.tasks)), {
                 "run": run, "sends": 2, "lease": shape.delivery_lease, "hears": shape.hears, "wait": shape.wait,
                 "open": shape.open, "own": shape.own, "copied": shape.copied, "wanted": int(shape.hears == "ENDS"),
-                "topic": topic})
+                "topic": topic, "status": ""})
             place.one["of"] = here
             self._put(place)
+        self._notices(shape, name, here)
         return here
+
+    def _notices(self, shape: Shape, name: str, here: int) -> None:
+        """Write out the line of a workflow's notices: in each place of it, for each run, one for each status."""
+        line: list[int] = []
+        for no in range(1, self.shape.notices + 1) if shape.notify else ():
+            before = tuple(line)
+            for run, status in product(range(1, self.shape.runs + 1), shape.notify):
+                mark = ">" if run == 1 else f"#{run}>"
+                place = Place("delivery", f"{name}{mark}{NOTIFY}@{no}.{status}", (name, len(shape.tasks) + no), {
+                    "run": run, "sends": 2, "lease": shape.delivery_lease, "hears": "CHANGES", "wait": 0, "open": 1, "own": 0,
+                    "copied": 0, "wanted": 0, "topic": NOTIFY, "status": status})
+                place.one["of"], place.sets["earlier"] = here, before
+                line.append(self._put(place))
+        if line:
+            self.places[here].sets["notices"] = tuple(line)
 
     def _task(self, task: Task, no: int, workflow: str, wf: int) -> int:
         attributes = (
@@ -162,7 +182,8 @@ class Tree:
                 place.sets["children"] = tuple(j for j in below if self.parent(j) == i)
                 place.sets["tasks"] = tuple(j for j in self._kind("task") if self.places[j].one["wf"] == i)
                 place.sets["all_tasks"] = tuple(j for j in self._kind("task") if self.places[j].one["wf"] in (i, *below))
-                place.sets["outbox"] = tuple(j for j in self._kind("delivery") if self.places[j].one["of"] == i)
+                place.sets["outbox"] = tuple(
+                    j for j in self._kind("delivery") if self.places[j].one["of"] == i and not self.places[j].fixed["status"])
                 place.sets["all_outboxes"] = tuple(
                     j for j in self._kind("delivery") if self.places[j].one["of"] in (i, *below))
                 place.sets["archives"] = tuple(
@@ -203,12 +224,27 @@ class Tree:
         return {p.id: str(row[0]) for p, row in zip(self.places, state, strict=True) if row[0] != ABSENT}
 
 
+def without_notices(spec: Spec) -> Spec:
+    """The specification without notices: what nobody subscribed to, no tree and no other delivery has to do with."""
+    told = {asked_for: Guard(asked_for.name, end_told, asked_for.why)}
+    table = spec.tables["delivery"]
+    kind = evolve(table.kind, attributes=tuple(a for a in table.kind.attributes if a.name != "news"))
+    rows = tuple(evolve(r, guards=tuple(told.get(g, g) for g in r.guards if g != in_turn)) for r in table.rows)
+    enters = (evolve(e, emit=tuple(f for f in e.emit if f.at != "notices")) for e in spec.on_enter)
+    return evolve(
+        spec, links={name: link for name, link in spec.links.items() if name not in ("notices", "earlier")},
+        kinds={**spec.kinds, "delivery": kind}, tables={**spec.tables, "delivery": evolve(table, kind=kind, rows=rows)},
+        on_enter=tuple(e for e in enters if e.cascade or e.emit))
+
+
 def fitting(spec: Spec, shape: Shape) -> Spec:
     """The specification without the commands that a shape has no room for.
 
     Where a tree has one run nothing re-opens it: what brings others with it begins a run. What leads to where there is no row
-    is only where the shape may be purged.
+    is only where the shape may be purged. Of notices there is no end, since a workflow can be paused and resumed for ever: only
+    the explorer, which counts them, has room for some.
     """
+    spec = spec if shape.notices else without_notices(spec)
     beyond = {(follow.kind, follow.event) for follow in spec.follows if shape.runs == 1}
     if not shape.purge:
         beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}

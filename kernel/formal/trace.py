@@ -354,7 +354,8 @@ class Trace:
         if entry is None:
             if flow is None:
                 raise self._wrong(line, "the tables", "it is ABSENT: its workflow was never started")
-            entry = self.entries[place] = self._entry(flow, line.run, line.subject, "NOTHING", 0)
+            entry = self.entries[place] = self._entry(
+                flow, line.run, line.subject, "CHANGES" if "@" in line.subject else "NOTHING", 0)
         taking = self._allowed(line, entry, 1)
         if taking.attempt is not None:
             entry.attempt = taking.attempt(entry, NOTHING)

@@ -131,21 +131,21 @@ def commands(read: Reader) -> Iterator[Fired]:
 
 
 def entrances(read: Reader) -> Iterator[Fired]:
-    """Entering a state, whoever led there."""
+    """Entering a state, whoever led there; states with which the same comes are taken together."""
     spec = read.spec
-    for place, enter in enumerate(spec.on_enter, start=1):
-        lead = {r.event for r in spec.tables[enter.kind].rows if r.target in enter.states}
-        by = [s.name for s in spec.commands if s.on == enter.kind and lead & {f.event for f in s.do if f.at == "self"}]
-        ends = [rule.place for group in groups(spec) if group.name == "ends" for rule in group.rules]
+    for place, (kind, fires, emit) in enumerate(dict.fromkeys((e.kind, e.cascade, e.emit) for e in spec.on_enter), start=1):
+        states = tuple(s for e in spec.on_enter if (e.kind, e.cascade, e.emit) == (kind, fires, emit) for s in e.states)
+        lead = {r.event for r in spec.tables[kind].rows if r.target in states}
+        by = [s.name for s in spec.commands if s.on == kind and lead & {f.event for f in s.do if f.at == "self"}]
+        ends = [rule.place for group in groups(spec) if group.name == "ends" for rule in group.rules] if fires else []
         about = (f"by {', '.join(by)}", *(f"by progress, rules {n} to {ends[-1]}" for n in ends[:1]))
-        moved = tuple(
-            f"also for each of {f.at} that it ends" for f in enter.cascade if spec.links[f.at].target == enter.kind
-        )
+        moved = tuple(f"also for each of {f.at} that it ends" for f in fires if spec.links[f.at].target == kind)
         yield (
-            Source(f"entering_{place}", (f"a {enter.kind} becomes", *enter.states), about, Cause.CASCADE),
+            Source(f"entering_{place}", (f"a {kind} becomes", *states), about if fires else ("whoever brings it there",),
+                   Cause.CASCADE),
             (
-                *(arm(read, fire, Cause.CASCADE) for fire in enter.cascade),
-                *((fire.at, Arm(fire.event, moved, Cause.CASCADE)) for fire in enter.emit),
+                *(arm(read, fire, Cause.CASCADE) for fire in fires),
+                *((fire.at, Arm(fire.event, moved, Cause.CASCADE)) for fire in emit),
             ),
         )
 

@@ -218,4 +218,5 @@ def picture(spec: Spec, lifecycle: Lifecycle) -> Picture:
 
 def effects(spec: Spec, kind: str) -> tuple[tuple[str, str], ...]:
     """What every way into a terminal state of a kind does to other rows: the events, and at which rows."""
-    return tuple((f.event, spec.links[f.at].about) for s in entering(spec) if s.on == kind for f in s.do)
+    return tuple((fire.event, spec.links[fire.at].about) for enter in spec.on_enter if enter.kind == kind and enter.cascade
+                 for fire in (*enter.cascade, *enter.emit))

@@ -102,9 +102,9 @@ def causes(law: Table) -> str:
         for step in following(SPEC):
             if hits(step, event):
                 yield f"{code(step.name.removeprefix('after '))} of a {step.on}"
-        for step in entering(SPEC):
+        for step, enter in zip(entering(SPEC), SPEC.on_enter, strict=True):
             if hits(step, event):
-                yield f"a {step.on} that ends"
+                yield f"a {step.on} that ends" if enter.cascade else f"one that comes to {code(*enter.states)}"
 
     def hits(step: Step, event: str) -> bool:
         return any(f.event == event and reached(SPEC, step, f) is law for f in step.do)

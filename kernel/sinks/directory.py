@@ -1,4 +1,4 @@
-"""An archive that is a directory: one file per run of a workflow, whole or not there, written once.
+"""An archive that is a directory: one file per run of a workflow, or per notice, whole or not there, written once.
 
 The document is streamed into a temporary file, synced, and given its name by a hard link, which fails when the name is
 taken; then the directory is synced. So a reader never sees half a document and no file is ever overwritten. Files are
@@ -35,8 +35,9 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\Z")
 _TEMPORARY = re.compile(r"\.kernel-[0-9a-f]{32}\.tmp\Z")
 
 
-def file_name(workflow_id: str, run: int) -> str:
-    """The name of a run's document: `order-7.run1.json`; another for every other id and run, and always a plain name.
+def file_name(workflow_id: str, run: int, version: int = 0, status: str = "") -> str:
+    """The name of a run's document: `order-7.run1.json`; another for every other id and run, and always a plain name. That of
+    a notice: `order-7.run1.v5-paused.json`.
 
     Every byte of the id but a-z, 0-9, _ and - is written as % and two hex digits: dots and slashes, so that no id
     leaves the directory, and capitals, because file systems may take A for a. So are a first - (an option to shell
@@ -50,7 +51,7 @@ def file_name(workflow_id: str, run: int) -> str:
     encoded = "".join(parts)
     if not 0 < len(encoded) <= LONGEST_ID:
         encoded = f"{encoded[:KEPT_OF_LONG_ID]}~{sha256(raw).hexdigest()}"
-    return f"{encoded}.run{run:d}.json"
+    return f"{encoded}.run{run:d}{f'.v{version:d}-{status.lower()}' if version else ''}.json"
 
 
 class DirectoryArchive:
@@ -82,7 +83,7 @@ class DirectoryArchive:
 
     def deliver(self, parcel: Parcel) -> str:
         """Store the document and return its path, once file and directory entry are durable."""
-        name = file_name(parcel.workflow_id, parcel.run)
+        name = file_name(parcel.workflow_id, parcel.run, parcel.version, parcel.status)
         self._make()
         with _opened(self.path) as folder:
             self._sweep(folder)
@@ -100,7 +101,7 @@ class DirectoryArchive:
         """The stored document in chunks; None when there is none."""
         try:
             with _opened(self.path) as folder:
-                file = self._open_existing(folder, file_name(parcel.workflow_id, parcel.run))
+                file = self._open_existing(folder, file_name(parcel.workflow_id, parcel.run, parcel.version, parcel.status))
         except FileNotFoundError:
             return None
         return _chunks(file)

@@ -128,7 +128,7 @@ def total_cascades(spec: Spec) -> Iterator[str]:
 
     It is declared for every terminal state, reaches everything further down, and is total and unguarded on open states.
     """
-    for enter, step in zip(spec.on_enter, entering(spec), strict=True):
+    for enter, step in ((enter, step) for enter, step in zip(spec.on_enter, entering(spec), strict=True) if enter.cascade):
         same = [e for e in spec.on_enter if e.cascade == enter.cascade]
         for state in spec.kinds[enter.kind].terminal:
             if not any(state in e.states for e in same):

@@ -1,10 +1,11 @@
-"""The commands, each one commit with its cascade, and what happens with every way into a terminal state."""
+"""The commands, each one commit with its cascade, and what happens with every way into a state of a workflow."""
 
 from __future__ import annotations
 
 from kernel.spec.language import Enter, Fire, Follow, Lock, Step
 from kernel.spec.vocabulary import (
     ENDED,
+    LIVE,
     enforced,
     expired,
     expired_deadline,
@@ -20,12 +21,15 @@ from kernel.spec.vocabulary import (
     wf_paused_here,
 )
 
+told = (Fire("CREATE", "notices"),)
+
 ON_ENTER = (
     Enter(
         "workflow", ENDED,
         cascade=(Fire("TERMINATE", "subs"), Fire("CANCEL", "all_tasks")),
-        emit=(Fire("CREATE", "outbox"),),
+        emit=(Fire("CREATE", "outbox"), *told),
     ),
+    *(Enter("workflow", (status,), cascade=(), emit=told) for status in LIVE),
 )
 
 again = (Fire("REOPEN", "tasks", goes_on.holds), Fire("RESET", "tasks", starts_again.holds))

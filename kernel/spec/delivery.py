@@ -1,6 +1,7 @@
 """The delivery lifecycle, as a table: one outbox entry. Open: PENDING, LEASED; closed: DELIVERED, DEAD.
 
-An attempt is counted when it is claimed, not when it fails, so that a sink that kills its relay still ends DEAD.
+An attempt is counted when it is claimed, not when it fails, so that a sink that kills its relay still ends DEAD. A notice,
+which tells of a change of status, waits for the open ones before it, not for a DEAD one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kernel.spec.vocabulary import (
     claim_held,
     due_delivery,
     in_schedule,
+    in_turn,
     lease_or_expired,
     no_sends_left,
     now,
@@ -27,7 +29,7 @@ from kernel.spec.vocabulary import (
 ROWS = (
     #   event      from           to           guards; fields
     Row("CREATE",  (ABSENT,),     "PENDING",   (asked_for,), {"due": plus(now, F("wait"))}),
-    Row("CLAIM",   ("PENDING",),  "LEASED",    (due_delivery, in_schedule),
+    Row("CLAIM",   ("PENDING",),  "LEASED",    (due_delivery, in_schedule, in_turn),
         {"attempt": plus(F("attempt"), 1), "claims": plus(F("claims"), 1), "expires": plus(now, F("lease"))}),
     Row("CONFIRM", ("LEASED",),   "DELIVERED", (claim_held, proven), {"proof": Param("proof")}),
     Row("RELEASE", ("LEASED",),   "PENDING",   (lease_or_expired, sends_left, told),

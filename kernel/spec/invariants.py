@@ -36,6 +36,7 @@ from kernel.spec.vocabulary import (
     is_root,
     live,
     nesting,
+    notice,
     of_root,
     running,
     unwanted,
@@ -83,7 +84,10 @@ PROPERTIES = (
     Property("INV-03", Nature.STATE, "delivery",
              "Each ended run has exactly one delivery per end topic that its policy asks for, written in the ending commit; "
              "no live run has one.",
-             implies(both(eq(F("own"), 0), of_this_run), either(both(present, told), both(absent, no(told)))), Place.MID),
+             implies(both(eq(F("own"), 0), no(notice), of_this_run), either(both(present, told), both(absent, no(told)))),
+             Place.MID,
+             known="each subscribed change of status has exactly one notice: the audit compares notices with the history; "
+                   "tests/engine/test_notices.py"),
     Property("INV-03", Nature.STATE, "delivery",
              "So has each run that ended on its own account for a topic that hears only of these; whose the account was of a "
              "sub-workflow that is TERMINATED, only its commit tells.",

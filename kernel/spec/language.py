@@ -289,8 +289,8 @@ class Step:
 class Enter:
     """What happens with every way into one of these states, so that no ending can forget it.
 
-    `cascade` reaches the rows below (its links cover what is further down); `emit` happens also for each row that the
-    cascade itself moves into one of the states.
+    A `cascade` reaches the rows below (its links cover what is further down) and belongs to terminal states; `emit` happens
+    also for each row that the cascade itself moves into one of the states.
     """
 
     kind: str

@@ -190,8 +190,9 @@ def _tables(spec: Spec) -> Iterator[str]:
             for state in sorted(set(answer.source) - states):
                 yield f"{kind.name} {answer.event}: answered in the unknown state {state}"
     for enter in spec.on_enter:
-        for state in sorted(set(enter.states) - set(spec.kinds[enter.kind].terminal)):
-            yield f"entering {state}: not a terminal state of a {enter.kind}"
+        kind = spec.kinds[enter.kind]
+        for state in sorted(set(enter.states) - set(kind.terminal if enter.cascade else kind.states)):
+            yield f"entering {state}: not a {'terminal ' if enter.cascade else ''}state of a {enter.kind}"
 
 
 def _row(spec: Spec, kind: Kind, row: Row) -> Iterator[str]:

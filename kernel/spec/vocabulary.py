@@ -35,6 +35,7 @@ ABSENT = "ABSENT"
 LIVE = ("RUNNING", "PAUSED")
 ENDED_BADLY = ("FAILED", "TIMED_OUT", "TERMINATED")
 ENDED = ("COMPLETED", *ENDED_BADLY)
+STATUSES = (*LIVE, *ENDED)
 
 OPEN = ("PENDING", "SCHEDULED", "IN_PROGRESS")
 CLOSED_WELL = ("COMPLETED", "COMPLETED_WITH_ERRORS", "SKIPPED")
@@ -122,11 +123,12 @@ DELIVERY_KIND = Kind(
         Field("run", Sort.COUNT, "the run that it is about"),
         Field("sends", Sort.COUNT, "how many attempts it has"),
         Field("lease", Sort.DURATION, "how long a relay holds it"),
-        Field("hears", Sort.CHOICE, "of which ends the policy of its topic asks to be told",
-              ("ENDS", "BAD_ENDS", "FAILURES", "NOTHING")),
+        Field("hears", Sort.CHOICE, "of what its topic asks to be told: of which ends, or of changes of status",
+              ("ENDS", "BAD_ENDS", "FAILURES", "NOTHING", "CHANGES")),
         Field("own", Sort.FLAG, "its topic hears only of ends on the workflow's own account"),
         Field("copied", Sort.FLAG, "its proof is the digest of a copy that was read back, not a receipt"),
         Field("wanted", Sort.FLAG, "the policy that is in force now asks to be told of the end that it is about", judged=True),
+        Field("news", Sort.FLAG, "a notice: its workflow has come to the status that it tells of", judged=True),
         Field("wait", Sort.DURATION, "how long until the schedule of its topic comes round; 0 while its window is open",
               judged=True),
         Field("open", Sort.FLAG, "the schedule of its topic lets it be claimed now", judged=True),
@@ -145,7 +147,7 @@ LINKS = {
         Link("up", "workflow", "task", "the parent's task that started it", one=True, present=no(is_root)),
         Link("top", "workflow", "workflow", "the root of its tree", one=True),
         Link("switch", "task", "task", "the switch in a branch of which it stands", one=True, present=no(eq(F("branch"), 0))),
-        Link("of", "delivery", "workflow", "the workflow whose end it tells of", one=True),
+        Link("of", "delivery", "workflow", "the workflow that it tells of", one=True),
         Link("child", "task", "workflow", "the sub-workflow of its present attempt", one=True,
              present=eq(F("mode"), "WORKFLOW")),
         Link("tasks", "workflow", "task", "its own tasks"),
@@ -160,6 +162,8 @@ LINKS = {
         Link("under", "task", "workflow", "the sub-workflows of all its attempts, and all below them", covers=("under",)),
         Link("under_tasks", "task", "task", "the tasks of the sub-workflows below it", covers=("under_tasks",)),
         Link("outbox", "workflow", "delivery", "the deliveries of its present run, one per topic"),
+        Link("notices", "workflow", "delivery", "its next notice: one for each status that its definition subscribed to"),
+        Link("earlier", "delivery", "delivery", "the notices of earlier changes of its workflow, in all runs"),
         Link("all_outboxes", "workflow", "delivery", "the deliveries of every run of its tree"),
         Link("archives", "workflow", "delivery", "the archive of every run of its tree; ABSENT where none was asked for"),
     )
@@ -327,9 +331,14 @@ tried_again = either(
     both(is_("FAILED", of=("of",)), over(("of", "up"), attempts_left.holds)),
     both(is_("TIMED_OUT", of=("of",)), over(("of", "up"), expiry_again.holds)))
 own_account = either(of_root, both(is_(*LIVE, of=("of", "up", "wf")), no(tried_again)))
+notice = eq(F("hears"), "CHANGES")
+end_told = both(heard, either(eq(F("own"), 0), own_account))
 asked_for = Guard(
-    "asked for", both(heard, either(eq(F("own"), 0), own_account)),
-    "the policy of its topic does not ask to be told of this end")
+    "asked for", either(eq(F("news"), 1), end_told),
+    "nobody asks to be told of this end, or of this status")
+in_turn = Guard(
+    "in turn", no(some("earlier", Guard("open", is_(*UNSETTLED)))),
+    "an earlier notice of its workflow is to be delivered first")
 
 # ---- what rows set ----------------------------------------------------------------------------------------------------
 delayed = plus(plus(now, F("retry_delay")), part(F("retry_jitter"), chance))

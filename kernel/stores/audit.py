@@ -25,7 +25,7 @@ BATCH = 200
 def violations(transaction: SqlReader) -> Iterator[Violation]:
     """Every row that breaks an invariant; damage of the tables themselves comes first."""
     yield from transaction.damage()
-    values = {"told": canonical(_told(transaction))}
+    values = {"told": canonical(_told(transaction)), "subscribed": canonical(_subscribed(transaction))}
     for name in transaction.sql:
         if name.startswith(AUDIT):
             invariant = name.removeprefix(AUDIT).partition("_")[0]
@@ -50,6 +50,11 @@ def _told(transaction: SqlReader) -> list[tuple[int, str, str, int, int, int]]:
                 rows = emitted(standard_program(), Swept(state, 1), prepared, ("", 1), since, policy, archiving)
                 found += [(key, row.topic, state, since, until, row.own) for row in rows]
     return found
+
+
+def _subscribed(transaction: SqlReader) -> list[tuple[int, str]]:
+    """Which definitions ask for notices, of which statuses."""
+    return [(key, status) for (key,) in transaction.rows("definitions") for status in transaction.prepared(key).notify]
 
 
 def _ref(transaction: SqlReader, workflow: str, run: int, no: int | None) -> str:

@@ -24,9 +24,9 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Violation
 from kernel.errors import StoreUnavailable
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import ENDED
-from kernel.stores.memory_reader import DeliveryKey
+from kernel.stores.memory_outbox import DeliveryKey
 from kernel.stores.memory_transaction import MemoryTransaction
-from kernel.stores.whole import violations
+from kernel.stores.whole import notices, violations
 
 
 class MemoryStore:
@@ -113,6 +113,7 @@ class MemoryStore:
         archiving = [(since, hearing) for since, (_, hearing) in sorted(self.archive.items())]
         outbox = [row.copy() for row in self.outbox.values()]
         yield from violations(self.trees.values(), workflows, tasks, outbox, archiving)
+        yield from notices(workflows, outbox, (line for lines in self.lines.values() for line in lines))
         for root, grave in self.tombstones.items():
             if root in self.trees or root in self.lines:
                 yield Violation("INV-05", root, grave.run, "", "it was purged, and is still there")

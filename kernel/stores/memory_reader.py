@@ -12,12 +12,11 @@ from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, Workflo
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import LIVE
+from kernel.stores.memory_outbox import DeliveryKey, in_order, waits
 from kernel.stores.memory_snapshot import MemorySnapshot, definition_of
 
 if TYPE_CHECKING:
     from kernel.stores.memory import MemoryStore
-
-DeliveryKey = tuple[str, int, str]
 
 
 class MemoryReader:
@@ -78,10 +77,10 @@ class MemoryReader:
         """Deliveries of these topics that are due."""
         asked = set(topics)
         rows = [r for r in self.store.outbox.values() if r.state == "PENDING" and r.topic in asked
-                and self._come(r.due, now, r.workflow)]
+                and self._come(r.due, now, r.workflow) and not waits(self.store, r)]
         place = self._places()
         rows.sort(key=lambda row: (row.due, row.topic, place[row.workflow, row.run]))
-        return [Subject(row.workflow, topic=row.topic, run=row.run) for row in rows[:limit]]
+        return [Subject(row.workflow, topic=row.name, run=row.run) for row in rows[:limit]]
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
@@ -96,7 +95,7 @@ class MemoryReader:
                 found.append((row.not_before, Timer("WAKE", Subject(row.workflow, row.no))))
         found += [(w.deadline, Timer("TIME_OUT", Subject(w.id))) for w in self.store.workflows.values()
                   if w.state in LIVE and self._come(w.deadline, now, w.id)]
-        found += [(d.expires, Timer("RELEASE", Subject(d.workflow, topic=d.topic, run=d.run)))
+        found += [(d.expires, Timer("RELEASE", Subject(d.workflow, topic=d.name, run=d.run)))
                   for d in self.store.outbox.values() if d.state == "LEASED" and self._come(d.expires, now, d.workflow)]
         found.sort(key=lambda entry: entry[0])
         return [timer for _, timer in found[:limit]]
@@ -167,14 +166,14 @@ class MemoryReader:
         return [row.copy() for row in sorted(rows, key=lambda row: row.id)[:limit]]
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: DeliveryKey, limit: int) -> list[DeliveryRow]:
-        """Outbox entries by (workflow, run, topic)."""
-        rows = [r for key, r in sorted(self.store.outbox.items())
-                if key > after and state in (None, r.state) and workflow_id in (None, r.workflow)]
-        return [row.copy() for row in rows[:limit]]
+        """Outbox entries by (workflow, run, name); those of a topic by version."""
+        rows = sorted(((in_order(key), row) for key, row in self.store.outbox.items()
+                       if state in (None, row.state) and workflow_id in (None, row.workflow)), key=lambda entry: entry[0])
+        return [row.copy() for key, row in rows if key > in_order(after)][:limit]
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One outbox entry."""
-        return MemorySnapshot(self.store, root_of(workflow_id)).delivery(workflow_id, run, topic)
+        return MemorySnapshot(self.store, root_of(workflow_id)).delivery(workflow_id, run, name)
 
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant."""

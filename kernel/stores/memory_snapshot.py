@@ -17,6 +17,7 @@ from kernel.core.records import (
     root_of,
 )
 from kernel.core.working_set import in_scope
+from kernel.spec.vocabulary import UNSETTLED
 
 if TYPE_CHECKING:
     from kernel.stores.memory import MemoryStore
@@ -93,14 +94,19 @@ class MemorySnapshot:
         """What stays of the tree, if it was purged."""
         return self.store.tombstones.get(self.root)
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
-        """One delivery."""
-        row = self.store.outbox.get((workflow_id, run, topic))
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
+        """One delivery, by its name."""
+        row = self.store.outbox.get((workflow_id, run, name))
         if row is None:
             return None
         found, owner = row.copy(), self.store.workflows.get((workflow_id, run))
-        found.hearing = found.hearing if owner is None else hearing_of(owner.prepared, topic, None)
+        found.hearing = found.hearing if owner is None else hearing_of(owner.prepared, row.topic, None)
         return found
+
+    def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
+        """The open notices of the same workflow that come before a notice."""
+        return [other.copy() for (owner, _, _), other in self.store.outbox.items()
+                if owner == row.workflow and other.topic == row.topic and other.state in UNSETTLED and other.turn < row.turn]
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""

@@ -6,9 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy, compiled
-from kernel.core.outbox import Swept, emitted
 from kernel.core.plan import Cascade, Plan, Subject, Tally
-from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, prepare, root_of
 from kernel.core.structure import Definition
 from kernel.core.working_set import in_scope
@@ -17,6 +15,7 @@ from kernel.engine.zones import offsets
 from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ABSENT, ENDED
+from kernel.stores.memory_outbox import told
 from kernel.stores.memory_reader import MemoryReader
 from kernel.stores.memory_snapshot import MemorySnapshot
 
@@ -115,7 +114,7 @@ class MemoryTransaction(MemoryReader):
         for task in (*plan.created_tasks, *plan.tasks):
             self._put_task(task)
         for delivery in (*plan.created_deliveries, *plan.deliveries):
-            self._put(store.outbox, (delivery.workflow, delivery.run, delivery.topic), delivery.copy())
+            self._put(store.outbox, (delivery.workflow, delivery.run, delivery.name), delivery.copy())
         for cascade in plan.last:
             ended = self._cascade(cascade, run, plan)
             moved += ended
@@ -213,7 +212,7 @@ class MemoryTransaction(MemoryReader):
             Change(cascade.kind, owner, "", line.event, source, line.target, 0, count, cascade.by, cascade.reason)
             for (owner, source), count in sorted(found.items()) if source != line.target
         ]
-        return changes + [c for change in changes if cascade.emits for c in self._emit(change.workflow, run, plan)]
+        return changes + [line for change in changes if cascade.emits for line in self._tell(change, cascade, plan)]
 
     def _scope(self, cascade: Cascade, run: int) -> list[Any]:
         owners = [w for (i, r), w in self.store.workflows.items() if r == run and in_scope(
@@ -227,11 +226,8 @@ class MemoryTransaction(MemoryReader):
                 rows.append(row)
         return rows
 
-    def _emit(self, workflow_id: str, run: int, plan: Plan) -> list[Change]:
-        workflow = self.store.workflows[workflow_id, run]
-        archiving = MemorySnapshot(self.store, plan.tree.root).archiving(plan.now)
-        rows = sorted(emitted(standard_program(), Swept(workflow.state), workflow.prepared, (workflow_id, run), plan.now,
-                              self.store.policy, archiving), key=lambda row: row.topic)
+    def _tell(self, change: Change, cascade: Cascade, plan: Plan) -> list[Change]:
+        rows = told(self.store, change, cascade, plan)
         for row in rows:
-            self._put(self.store.outbox, (workflow_id, run, row.topic), row)
-        return [Change("delivery", workflow_id, row.topic, "CREATE", ABSENT, row.state, 0, 1, "CREATE", "") for row in rows]
+            self._put(self.store.outbox, (row.workflow, row.run, row.name), row)
+        return [Change("delivery", row.workflow, row.name, "CREATE", ABSENT, row.state, 0, 1, "CREATE", "") for row in rows]

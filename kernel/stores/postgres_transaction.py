@@ -13,7 +13,7 @@ import psycopg
 
 from kernel.core.archive import ArchivePolicy
 from kernel.core.plan import Command, Plan, Subject, Tally
-from kernel.core.records import Prepared, TaskRow, WorkflowRow, root_of
+from kernel.core.records import Prepared, TaskRow, WorkflowRow, entry_of, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded
 from kernel.spec.language import Lock
@@ -83,7 +83,7 @@ class PostgresTransaction(SqlTransaction):
         if self.writes:
             self.led = True
             if lock is not Lock.TREE and subject.topic is not None:
-                self.rows("hold_delivery", (subject.workflow, subject.run, subject.topic))
+                self.rows("hold_delivery", (subject.workflow, subject.run, *entry_of(subject.topic)))
             elif lock is Lock.ROW:
                 self.rows("hold_task", (subject.workflow, subject.no))
             else:

@@ -211,16 +211,16 @@ class RedisReader:
             return None
         return self.fields(self.key(root_of(workflow_id), "v", f"{row.run}:{workflow_id}"), f"{no}:{what}")[0]
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One outbox entry."""
         root = root_of(workflow_id)
-        (text,) = self.fields(self.key(root, "w", f"{run}:{workflow_id}"), f"d{topic}")
+        (text,) = self.fields(self.key(root, "w", f"{run}:{workflow_id}"), f"d{name}")
         (fixed,) = self.fields(self.key(root, "f"), field_of(workflow_id, run), compare=False)
         if text is None or fixed is None:
             return None
-        found, columns = delivery_of(text, workflow_id, run, topic), json.loads(fixed)
+        found, columns = delivery_of(text, workflow_id, run, name), json.loads(fixed)
         self.columns[workflow_id, run] = columns
-        found.hearing = hearing_of(self.store.prepared(columns[7]), topic, None)
+        found.hearing = hearing_of(self.store.prepared(columns[7]), name, None)
         return found
 
     def outboxes(self, root: str) -> list[DeliveryRow]:

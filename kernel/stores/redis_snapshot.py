@@ -73,9 +73,13 @@ class RedisSnapshot:
         """What stays of the tree, if it was purged."""
         return self.transaction.tombstone(self.root)
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
-        """One delivery."""
-        return self.transaction.delivery(workflow_id, run, topic)
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
+        """One delivery, by its name."""
+        return self.transaction.delivery(workflow_id, run, name)
+
+    def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
+        """There are no notices here."""
+        return ()
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""

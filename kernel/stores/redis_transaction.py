@@ -44,6 +44,11 @@ class RedisTransaction(RedisWriter):
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition."""
         source, names = definition.source, self.head(0, "names")
+        if source.notify:
+            raise InvalidDefinition(
+                f"registering {quoted(source.name)} version {source.version}",
+                why="it subscribes to changes of status, of which a store in Redis keeps no notices",
+                hint="leave notify out, or keep it in SQLite or PostgreSQL")
         known = self.definition(source.name, source.version)
         if known is not None and known.digest != definition.digest:
             raise InvalidDefinition(
@@ -207,7 +212,7 @@ class RedisTransaction(RedisWriter):
             "reason": cascade.reason, "origin": cascade.given.get("origin", ""), "sends": policy.sends,
             "lease": str(policy.lease), "ends": cascade.kind == "workflow" and row.target in ENDED,
         }
-        if cascade.emits:
+        if "outbox" in cascade.emits:
             content["told"] = self._told(cascade, plan)
         part.do("X", canonical(content))
 

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from kernel.core.archive import ArchivePolicy, Hearing
+from kernel.core.archive import NOTIFY, ArchivePolicy, Hearing
 from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject, Tombstone
-from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, entry_of, root_of
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
@@ -155,20 +155,27 @@ class SqlReader(ABC):
         return self.task_rows("tasks", workflow_id, run, after, limit)
 
     def _delivery(self, row: tuple[Any, ...]) -> DeliveryRow:
-        topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, key, id, run = row[:14]
+        topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, version, status, cause = row[:14]
+        key, id, run = row[14:17]
         if state not in STATES["delivery"]:
             raise damaged(f"delivery {quoted(topic)} of workflow {quoted(id)}", f"its state is {quoted(state)}")
         self.keys[id, run] = key
-        return DeliveryRow(id, run, topic, state, attempt, claims, due, _never(expires), proof, error, changed, sends, lease)
+        return DeliveryRow(id, run, topic, state, attempt, claims, due, _never(expires), proof, error, changed, sends, lease,
+                           version=version, status=status, cause=cause)
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One outbox entry."""
-        rows = self.rows("delivery", (workflow_id, run, topic))
+        rows = self.rows("delivery", (workflow_id, run, *entry_of(name)))
         if not rows:
             return None
         found = self._delivery(rows[0])
-        found.hearing = hearing_of(self.prepared(rows[0][14]), topic, None)
+        found.hearing = hearing_of(self.prepared(rows[0][17]), found.topic, None)
         return found
+
+    def earlier(self, row: DeliveryRow) -> list[DeliveryRow]:
+        """The open notices of the same workflow that come before a notice."""
+        values = {"id": row.workflow, "topic": row.topic, "version": row.version, "status": row.status}
+        return [self._delivery(found) for found in self.rows("earlier", values)]
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""
@@ -181,8 +188,10 @@ class SqlReader(ABC):
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:
-        """Outbox entries by (workflow, run, topic)."""
-        values = {"state": state, "id": after[0], "run": after[1], "topic": after[2], "limit": limit}
+        """Outbox entries by (workflow, run, name); those of a topic by version."""
+        topic, version, status = entry_of(after[2])
+        values = {"state": state, "id": after[0], "run": after[1], "topic": topic, "version": version, "status": status,
+                  "limit": limit}
         found = self.rows("deliveries", values) if workflow_id is None else self.rows(
             "deliveries_of", {**values, "workflow": workflow_id})
         return [self._delivery(row) for row in found]
@@ -287,9 +296,10 @@ class SqlReader(ABC):
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
         """Deliveries of these topics that are due, those due first first."""
-        found = [row for topic in sorted(set(topics)) for row in self._due("claimable", now, limit, topic=topic)]
+        found = [row for topic in sorted(set(topics))
+                 for row in self._due("claimable_notices" if topic == NOTIFY else "claimable", now, limit, topic=topic)]
         found.sort(key=lambda row: row[0])
-        return [Subject(workflow, topic=topic, run=run) for _, workflow, run, topic in found[:limit]]
+        return [Subject(workflow, topic=name, run=run) for _, workflow, run, name in found[:limit]]
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""

@@ -8,7 +8,7 @@ from typing import Any
 from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
-from kernel.core.outbox import Swept, emitted
+from kernel.core.outbox import Swept, cause_of, emitted, noticed
 from kernel.core.plan import Cascade, Command, Plan, Subject, Tally, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
@@ -29,6 +29,11 @@ PURGES = (
     "purge_tree",
 )
 """What takes a tree away, table by table: rows go before those that they refer to."""
+
+Told = tuple[int, str, str, int, int, str, str, str]
+"""What each workflow tells that a cascade moves: definition; name, topic, due, version, status; from which state (empty: from
+whichever); cause.
+"""
 
 
 def maybe(value: int) -> int | None:
@@ -152,11 +157,13 @@ class SqlTransaction(SqlReader):
         for t in plan.tasks:
             self._update_task(t, self.keys[t.workflow, run], plan.command)
         for d in plan.created_deliveries:
-            self._run("insert_delivery", (self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due,
-                                          maybe(d.expires), d.proof, d.error, d.changed, d.sends, d.lease))
+            self._run("insert_delivery", (
+                self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error,
+                d.changed, d.sends, d.lease, d.version, d.status, d.cause))
         for d in plan.deliveries:
-            self._run("update_delivery", (d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error, d.changed,
-                                          self.keys[d.workflow, d.run], d.topic))
+            self._run("update_delivery", (
+                d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error, d.changed,
+                self.keys[d.workflow, d.run], d.topic, d.version, d.status))
         for p in plan.payloads:
             key = self.keys[p.workflow, run]
             if p.text is None:
@@ -223,14 +230,21 @@ class SqlTransaction(SqlReader):
         ended = kind == "workflow" and row.target in standard_program().spec.kinds["workflow"].terminal
         return moved if ended else 0, moved if row.target == "CANCELED" else 0, deliveries
 
-    def _told(self, cascade: Cascade, plan: Plan, definitions: list[Any]) -> list[tuple[int, str, int]]:
-        """Who is told of the workflows of these definitions that a cascade moves, and when: definition, topic, due."""
-        archiving = self.archiving(plan.now) if definitions else None
-        return [
-            (key, row.topic, row.due) for (key,) in definitions
-            for row in emitted(standard_program(), Swept(cascade.line.target), self.prepared(key),
-                               ("", plan.tree.run), plan.now, self.store.policy, archiving)
-        ]
+    def _told(self, cascade: Cascade, plan: Plan, definitions: list[Any]) -> list[Told]:
+        """What workflows of these definitions tell that a cascade moves."""
+        program, of, found = standard_program(), Swept(cascade.line.target), list[Told]()
+        archiving = self.archiving(plan.now) if definitions and "outbox" in cascade.emits else None
+        for (key,) in definitions:
+            prepared = self.prepared(key)
+            given = program, of, prepared, ("", plan.tree.run), plan.now, self.store.policy
+            if "outbox" in cascade.emits:
+                found += [(key, row.name, row.topic, row.due, 0, "", "", "") for row in emitted(*given, archiving)]
+            for source in cascade.line.row.source if prepared.notify and "notices" in cascade.emits else ():
+                cause = cause_of(Change("workflow", "", "", cascade.event, source, cascade.line.target, 0, 1, cascade.by,
+                                        cascade.reason), plan.command, plan.now)
+                found += [(key, row.name, row.topic, row.due, row.version, row.status, source, row.cause)
+                          for row in noticed(*given, plan.tree.version, cause)]
+        return found
 
     def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
         """Move the anchor's own tasks; gives how many."""

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 NAME = "-- name: "
-STATEMENTS = ("queries.sql", "waiting.sql", "moving.sql", "late.sql", "purge.sql", "audit.sql")
+STATEMENTS = ("queries.sql", "outbox.sql", "waiting.sql", "moving.sql", "late.sql", "purge.sql", "audit.sql")
 
 
 class Dialect(StrEnum):

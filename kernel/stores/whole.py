@@ -15,7 +15,7 @@ from kernel.core.outbox import DEAF, hearing_of
 from kernel.core.program import Counter, standard_program
 from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, child_id, root_of
 from kernel.core.working_set import in_scope
-from kernel.engine.ports import Violation
+from kernel.engine.ports import HistoryRecord, Violation
 from kernel.spec import SPEC
 from kernel.spec.evaluate import Function, function
 from kernel.spec.language import NEVER, Nature, Property
@@ -36,7 +36,7 @@ class Whole:
         for workflow in workflows:
             self.runs.setdefault(workflow.id, []).append(workflow)
         self.tasks = {(t.workflow, t.run, t.no): t for t in tasks}
-        self.outbox = {(d.workflow, d.run, d.topic): d for d in deliveries}
+        self.outbox = {(d.workflow, d.run, d.name): d for d in deliveries}
         self.own: dict[tuple[str, int], list[TaskRow]] = {key: [] for key in self.workflows}
         for workflow in workflows:
             workflow.view = Links(self, workflow.until)
@@ -54,7 +54,7 @@ class Whole:
             if owner is not None:
                 row = self.outbox.get(key) or DeliveryRow(*key, ABSENT, 0, 0, 0, NEVER, "", "", 0, 0, 0)
                 then = [hearing for since, hearing in self.archiving if since <= owner.changed]
-                asked = row.topic in owner.prepared.topics
+                asked = row.topic in owner.prepared.topics or (row.version > 0 and bool(owner.prepared.notify))
                 row.of = owner
                 row.hearing = hearing_of(owner.prepared, row.topic, then[-1] if then else None) if asked else DEAF
                 yield row
@@ -123,6 +123,22 @@ def violations(
             yield from recount(row, whole)
 
 
+def notices(
+    workflows: Iterable[WorkflowRow], deliveries: Iterable[DeliveryRow], lines: Iterable[HistoryRecord]
+) -> Iterator[Violation]:
+    """Every change of status in the history that was subscribed to and has no notice, and every notice of no such change."""
+    subscribed = {(w.id, w.run): w.prepared.notify for w in workflows}
+    there = {(d.workflow, d.run, d.version, d.status) for d in deliveries if d.version}
+    asked = {(line.workflow, line.run, line.version, line.target) for line in lines
+             if line.kind == "workflow" and line.source != line.target
+             and line.target in subscribed.get((line.workflow, line.run), ())}
+    for workflow, run, version, status in sorted(asked - there):
+        yield Violation("INV-03", workflow, run, "", f"no notice that it came to {status} with version {version}")
+    for workflow, run, version, status in sorted(there - asked):
+        text = f"a notice of {status} with version {version}, of which that is not told"
+        yield Violation("INV-03", workflow, run, "", text)
+
+
 def _damage(kind: str, rows: list[Any], whole: Whole) -> Iterator[Violation]:
     """Rows that no command could have left: in no state of their kind, or of a workflow that is gone."""
     for row in rows:
@@ -149,7 +165,7 @@ def _missing(trees: Iterable[TreeRow], whole: Whole) -> Iterator[Violation]:
 def _place(row: Any) -> tuple[str, int, str]:
     if isinstance(row, WorkflowRow):
         return row.id, row.run, ""
-    return row.workflow, row.run, row.ref if isinstance(row, TaskRow) else row.topic
+    return row.workflow, row.run, row.ref if isinstance(row, TaskRow) else row.name
 
 
 def recount(row: WorkflowRow, whole: Whole) -> Iterator[Violation]:

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from kernel.core.archive import COMPENSATION
 from kernel.core.definitions import Mode, WorkflowDef
+from kernel.core.records import entry_of
 from kernel.core.structure import Definition
 from kernel.testing.dump import Definitions, DeliveryFacts, TaskFacts, TreeDump, WorkflowFacts
 
@@ -80,7 +81,8 @@ class Tree:
             yield from _delivery(f"{name} {topic}", delivery)
 
     def _outbox(self, name: str, workflow: WorkflowFacts, definition: WorkflowDef) -> Iterator[str]:
-        there = {topic for owner, run, topic in self.dump.deliveries if (owner, run) == (name, workflow.run)}
+        there = {topic for owner, run, topic in self.dump.deliveries
+                 if (owner, run) == (name, workflow.run) and "@" not in topic}
         yield from self._compensation(name, workflow, definition, COMPENSATION in there)
         there.discard(COMPENSATION)
         wanted = asked_for(definition, workflow.state)
@@ -187,8 +189,24 @@ def steps(before: TreeDump, after: TreeDump, definitions: Definitions) -> Iterat
         entry = after.deliveries.get(place)
         if entry is None or entry.claims < delivery.claims:
             yield f"INV-14: delivery {place} is lost: {delivery} -> {entry}"
+        elif entry.claims > delivery.claims and (first := _before(place, after)):
+            yield f"INV-03: notice {place} was claimed while {first} is open"
         elif delivery.state == "DELIVERED" and entry != delivery:
             yield f"INV-04: delivery {place} was DELIVERED and was changed: {delivery} -> {entry}"
+
+
+def _before(place: tuple[str, int, str], tree: TreeDump) -> str:
+    """An open notice of the same workflow that comes before a notice; empty when there is none."""
+    workflow, _, name = place
+    turn = _turn(name)
+    return next((other for (owner, _, other), facts in tree.deliveries.items() if turn[0] and owner == workflow
+                 and facts.state in ("PENDING", "LEASED") and (0, False) < _turn(other) < turn), "")
+
+
+def _turn(name: str) -> tuple[int, bool]:
+    """The place of a notice among those of its workflow; (0, True) for what is none."""
+    _, version, status = entry_of(name)
+    return version, status != "RUNNING"
 
 
 def _reopened(before: TreeDump, after: TreeDump) -> Iterator[str]:

@@ -201,7 +201,7 @@ def _found(t: Transaction, size: int, after: str) -> list[str]:
 
 
 def _delivered(t: Transaction, size: int, after: tuple[str, int, str]) -> list[tuple[str, int, str]]:
-    return [(d.workflow, d.run, d.topic) for d in t.deliveries(None, None, after, size)]
+    return [(d.workflow, d.run, d.name) for d in t.deliveries(None, None, after, size)]
 
 
 def _told(t: Transaction, root: str, size: int, after: int) -> list[int]:

@@ -314,7 +314,7 @@ class Driver(Purging):
         """Count a terminated workflow whose delivery met a fault."""
         name, _, entry = delivery.rpartition("#")
         place = (name, int(entry.partition(":")[0]))
-        if self.frozen[place][0] == "TERMINATED" and place not in self.struck:
+        if self.frozen.get(place, ("",))[0] == "TERMINATED" and place not in self.struck:
             self.struck.add(place)
             self.tally.terminations_under_fault += 1
 

@@ -68,7 +68,7 @@ _delivery = attrgetter(*DeliveryFacts._fields)
 
 
 class TreeDump(NamedTuple):
-    """One tree in its present run: tasks by (workflow, position); deliveries of every run by (workflow, run, topic)."""
+    """One tree in its present run: tasks by (workflow, position); deliveries of every run by (workflow, run, name)."""
 
     run: int
     version: int
@@ -126,7 +126,7 @@ def dumped(store: Store, roots: Iterable[str], definitions: Definitions) -> Dump
         found = {root: tree for root, tree in read.items() if tree is not None}
         for row in transaction.deliveries(None, None, ("", 0, ""), EVERYTHING):
             if (tree := found.get(root_of(row.workflow))) is not None:
-                tree.deliveries[row.workflow, row.run, row.topic] = DeliveryFacts._make(_bounded(_delivery(row)))
+                tree.deliveries[row.workflow, row.run, row.name] = DeliveryFacts._make(_bounded(_delivery(row)))
     return found
 
 

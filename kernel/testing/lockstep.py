@@ -258,7 +258,7 @@ class Lockstep:
 
     def settle(self) -> None:
         """A relay writes down how a delivery went; sometimes it does not hold it any more."""
-        rows = self.read(lambda t: [(d.workflow, d.run, d.topic, d.claims)
+        rows = self.read(lambda t: [(d.workflow, d.run, d.name, d.claims)
                                     for d in t.deliveries("LEASED", None, ("", 0, ""), LIMIT)])
         place = self.some(rows)
         if place is not None:
@@ -270,7 +270,7 @@ class Lockstep:
 
     def redrive(self) -> None:
         """An operator tries a delivery again."""
-        rows: list[DeliveryRow] = self.read(lambda t: [(d.workflow, d.run, d.topic, d.state)
+        rows: list[DeliveryRow] = self.read(lambda t: [(d.workflow, d.run, d.name, d.state)
                                                        for d in t.deliveries(None, None, ("", 0, ""), LIMIT)])
         dead = [row for row in rows if row[3] == "DEAD"]  # type: ignore[index]
         place: Any = self.some(dead if dead and self.chance.random() < 0.8 else rows)

@@ -48,8 +48,8 @@ def _with_rows(spec: Spec, kind: str, event: str, *guards: str) -> Spec:
 
 def _with_cascade(*cascade: Fire) -> Spec:
     """The specification with another cascade on entering a terminal state."""
-    (entering,) = SPEC.on_enter
-    return attrs.evolve(SPEC, on_enter=(attrs.evolve(entering, cascade=cascade),))
+    entering, *rest = SPEC.on_enter
+    return attrs.evolve(SPEC, on_enter=(attrs.evolve(entering, cascade=cascade), *rest))
 
 
 def _with_commands(spec: Spec, *added: Step) -> Spec:
@@ -107,7 +107,7 @@ def _telling() -> Program:
 @cache
 def _without_cascade() -> Program:
     """TERMINATE writes one workflow; a command of its own, later, reaches what is below."""
-    (entering,) = SPEC.on_enter
+    entering = SPEC.on_enter[0]
     return compile_program(_with_commands(_with_cascade(), Step("CANCEL_REST", "workflow", entering.cascade)))
 
 
@@ -217,8 +217,8 @@ class _WithoutOutbox:
         """Write the plan, less its outbox; tell of it all the same."""
         kept = copy(plan)
         kept.created_deliveries = []
-        kept.first = [attrs.evolve(cascade, emits=False) for cascade in plan.first]
-        kept.last = [attrs.evolve(cascade, emits=False) for cascade in plan.last]
+        kept.first = [attrs.evolve(cascade, emits=()) for cascade in plan.first]
+        kept.last = [attrs.evolve(cascade, emits=()) for cascade in plan.last]
         kept.changes = [change for change in plan.changes if change.kind != "delivery" or change.event != "CREATE"]
         tally = self.inner.write(kept)
         return attrs.evolve(tally, deliveries=len(_missing(self.inner, plan.tree)) - len(plan.created_deliveries))

@@ -51,7 +51,7 @@ def answers(t: Transaction, chance: random.Random, now: int) -> Iterator[tuple[s
             yield f"find {state} {name} {after}", plain(t.find(state, name, after, chance.choice((1, 3, LIMIT))))
     for type in ("pick", "pack", "nothing"):
         yield f"pollable {type}", sorted(t.pollable(type, now, LIMIT), key=placed)
-    for topics in (("archive",), ("mail", "archive"), ()):
+    for topics in (("archive",), ("mail", "archive"), ("notify", "archive"), ()):
         yield f"claimable {topics}", sorted(t.claimable(topics, now, LIMIT), key=placed)
     timers = t.timers(now + 40_000_000, LIMIT)
     yield "timers", sorted((timer.command, placed(timer.subject)) for timer in timers)

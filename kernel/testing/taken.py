@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import attrs
 
 from kernel.core.program import Line, Program, standard_program
-from kernel.core.records import DeliveryRow, Record, TaskRow
+from kernel.core.records import DeliveryRow, Record, TaskRow, entry_of
 from kernel.engine.entities import HistoryRow
 from kernel.spec import SPEC
 from kernel.spec.language import Enter, Fire, Row, Spec, Step
 from kernel.spec.names import following
-from kernel.spec.vocabulary import ABSENT
+from kernel.spec.vocabulary import ABSENT, STATUSES
 from kernel.testing.dump import TreeDump
 
 NOT_YET: Mapping[str, str] = {}
@@ -46,6 +46,9 @@ UNREACHED: Mapping[Entry, str] = {
     **dict.fromkeys((
         _task("REOPEN SKIPPED -> IN_PROGRESS"), _task("REOPEN FAILED_WITH_TERMINAL_ERROR -> IN_PROGRESS"),
     ), "what was skipped or rejected has no sub-workflow that could go on in place"),
+    **dict.fromkeys((
+        Entry("entering", f"workflow {status}: CREATE notices", "CREATE") for status in STATUSES
+    ), "no definition of the pool subscribes to changes of status; tests/engine/test_notices.py has some that do"),
 }
 """What no run of today's commands comes to, and why."""
 Place = tuple[str, str, str, str]
@@ -141,7 +144,7 @@ class Takings:
                         and f"{line.workflow_id}/".startswith(f"{entered.workflow_id}/")]
                 for fire in (*enter.cascade, *enter.emit):
                     kind = self.spec.links[fire.at].target
-                    if any((line.kind, line.event) == (kind, fire.event) for line in same):
+                    if any((line.kind, line.event) == (kind, fire.event) and _over(fire, line) for line in same):
                         self.counts[_entered(enter, entered.target, fire)] += 1
 
     def look(self, before: TreeDump, after: TreeDump) -> None:
@@ -178,7 +181,12 @@ def _name(row: Record) -> tuple[str, str]:
     """A row as the history names it: its workflow and its subject."""
     if isinstance(row, TaskRow):
         return row.workflow, row.facts.ref
-    return (row.workflow, row.topic) if isinstance(row, DeliveryRow) else (row.id, "")
+    return (row.workflow, row.name) if isinstance(row, DeliveryRow) else (row.id, "")
+
+
+def _over(fire: Fire, line: HistoryRow) -> bool:
+    """Whether a line can be over the link of a Fire: notices, and only they, are over theirs."""
+    return line.kind != "delivery" or (entry_of(line.subject)[1] > 0) == (fire.at == "notices")
 
 
 class Taken(NamedTuple):

@@ -222,6 +222,20 @@ def test_deliver(cli: Cli, order: str, tmp_path: Path) -> None:
     assert (ran.code, ran.json) == (0, {"outcomes": [], "obstacles": []})
 
 
+def test_notices_go_into_a_directory(cli: Cli, tmp_path: Path) -> None:
+    """Each is a file; deliveries shows them like all others, and redrive takes their ids."""
+    with kernel.open(f"sqlite:///{tmp_path / 'kernel.db'}") as k:
+        k.register(kernel.WorkflowDef("loud", tasks=[kernel.TaskDef("t")], notify=("RUNNING", "PAUSED")))
+        k.start("loud", workflow_id="w")
+        k.pause("w", reason="lunch")
+    assert "w#1:notify@2.PAUSED" in cli("deliveries").out
+    assert cli("redrive", "w#1:notify@2.PAUSED").code == 0
+    ran = cli("deliver", "--notices", "told")
+    assert "w#1:notify@1.RUNNING  ✓ DELIVERED  sha256:" in ran.out
+    assert ran.out.endswith("2 DELIVERED, 0 to be tried again, 0 DEAD\n")
+    assert json.loads((tmp_path / "told" / file_name("w", 1, 2, "PAUSED")).read_text())["reason"] == "lunch"
+
+
 def test_the_environment_stands_in(
     cli: Cli, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,7 +175,7 @@ def read(store: Store, bridge: Bridge, after: int = 0) -> tuple[World, list[Hist
                 for task in transaction.tasks(workflow.id, world.root.run):
                     world.own[task.workflow, task.no] = task
         for delivery in transaction.deliveries(None, None, ("", 0, ""), ALL):
-            world.outbox[delivery.workflow, delivery.run, delivery.topic] = delivery
+            world.outbox[delivery.workflow, delivery.run, delivery.name] = delivery
         return world, transaction.history(ROOT, None, None, after, ALL)
 
 

@@ -178,7 +178,7 @@ class Stand:
             return f"the version is {world.root.version}, after {first}"
         changes = [Change(line.kind, line.workflow, line.subject, line.event, line.source, line.target, line.attempt, line.rows,
                           line.by, line.reason, line.run if line.kind == "delivery" else 0) for line in lines]
-        return self.bridge.miscounted(world, after) or self.bridge.replayed(state, changes, after)
+        return self.bridge.miscounted(world, after) or self.bridge.replayed(state, changes, self.bridge.named(world), after)
 
     # ---- what the store lists -----------------------------------------------------------------------------------------
     def unlisted(self, state: State, asked: Sequence[tuple[Request, State | Stuck]]) -> Iterator[str]:

@@ -35,7 +35,7 @@ ORDER = WorkflowDef(
         TaskDef("meet", kind="join", after=["approve", "invoice", "ship"]),
         TaskDef("end", kind="terminate", asks="FAILED", after=["meet"]),
     ],
-    topics=("archive", "notify"),
+    topics=("archive", "mail"), notify=("PAUSED", "FAILED"),
     timeout=3600,
     restartable=False,
 )

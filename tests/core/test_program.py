@@ -9,7 +9,7 @@ from kernel.core.program import Program, compile_program, standard_program
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC
 from kernel.spec.language import F, Fire, Guard, Lit, Row, Spec, Step, eq, every, plus, some
-from kernel.spec.vocabulary import closed
+from kernel.spec.vocabulary import ABSENT, closed
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,14 @@ def test_steps_are_sorted_by_how_they_are_done(program: Program) -> None:
         "RESUME": (["RESUME"], [], [("SHIFT", "all_tasks"), ("RESUME", "subs")]),
         "WAKE": ([], [], []),
     }
-    cascades, emits = program.entering["workflow", "FAILED"]
-    assert [(p.event, p.link, p.line is not None and p.line.target) for p in cascades] == [
+    assert [(p.event, p.link, p.line is not None and p.line.target) for p in program.entering["workflow", "FAILED"]] == [
         ("TERMINATE", "subs", "TERMINATED"), ("CANCEL", "all_tasks", "CANCELED")]
-    assert [(p.event, p.link, p.creates) for p in emits] == [("CREATE", "outbox", True)]
+    assert ("workflow", "PAUSED") not in program.entering
+    told = {(line.event, line.source): line.emits for cell in program.cells["workflow"].values() for line in cell if line.emits}
+    assert told["FAIL", "RUNNING"] == told["TERMINATE", "PAUSED"] == ("outbox", "notices")
+    assert told["START", ABSENT] == told["PAUSE", "RUNNING"] == told["RETRY", "FAILED"] == ("notices",)
+    assert {event for event, _ in told} == {
+        "START", "PAUSE", "RESUME", "COMPLETE", "FAIL", "TIME_OUT", "TERMINATE", "RETRY", "RESTART", "RERUN", "REOPEN"}
 
 
 def test_each_state_has_its_agenda(program: Program) -> None:

@@ -109,7 +109,7 @@ def test_rows_at_hand_and_rows_in_the_store_end_alike(world: World) -> None:
     rows = [loaded.task("w", 0), loaded.task("w/s", 1)]
     root = loaded.workflow("w")
     assert root is not None
-    for part in standard_program().entering["workflow", "TERMINATED"][0]:
+    for part in standard_program().entering["workflow", "TERMINATED"]:
         loaded.cascade(root, part, "TERMINATE", "withdrawn", ending=True)
     for row in rows:
         stored = after.own[row.workflow, row.no]
@@ -128,7 +128,7 @@ def test_a_row_read_after_an_ending_has_ended_too(world: World) -> None:
     view = view_of(world)
     root = view.workflow("w")
     assert root is not None
-    for part in standard_program().entering["workflow", "TERMINATED"][0]:
+    for part in standard_program().entering["workflow", "TERMINATED"]:
         view.cascade(root, part, "TERMINATE", "", ending=True)
     assert view.plan.changes == []
     child, task = view.workflow("w/s"), view.task("w", 0)
@@ -170,14 +170,14 @@ def test_without_a_counter_of_open_tasks_every_ending_cascades() -> None:
 
 def test_a_command_may_be_nothing_but_a_cascade(world: World) -> None:
     """A step that moves only whole sets comes first in its plan, raises the version, and emits in the store."""
-    (entering,) = ON_ENTER
+    entering, *rest_of_them = ON_ENTER
     rest = Step("CANCEL_REST", "workflow", entering.cascade)
-    spec = evolve(SPEC, on_enter=(evolve(entering, cascade=()),), commands=(*SPEC.commands, rest))
+    spec = evolve(SPEC, on_enter=(evolve(entering, cascade=()), *rest_of_them), commands=(*SPEC.commands, rest))
     program = compile_program(spec)
     ended = does(world, "TERMINATE", "w", program=program)
     assert states(ended)["w.a"] == "SCHEDULED"
     plan = planned(ended, "CANCEL_REST", "w", program=program)
-    assert [(c.event, c.emits) for c in plan.first] == [("CANCEL", False), ("TERMINATE", True)]
+    assert [(c.event, c.emits) for c in plan.first] == [("CANCEL", ()), ("TERMINATE", ("outbox", "notices"))]
     assert (plan.changes, plan.raises, plan.tree.version) == ([], True, 3)
     after = states(ended.after(plan)[0])
     assert (after["w.a"], after["w/s"], after["w/s>billing"]) == ("CANCELED", "TERMINATED", "PENDING")

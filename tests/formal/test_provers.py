@@ -61,8 +61,8 @@ def uncounted() -> Spec:
 
 BROKEN = {
     "a cascade that forgets grandchildren": (
-        evolve(SPEC, on_enter=tuple(
-            evolve(e, cascade=(Fire("TERMINATE", "children"), Fire("CANCEL", "all_tasks"))) for e in SPEC.on_enter)),
+        evolve(SPEC, on_enter=(evolve(
+            SPEC.on_enter[0], cascade=(Fire("TERMINATE", "children"), Fire("CANCEL", "all_tasks"))), *SPEC.on_enter[1:])),
         "TERMINATE", "INV-01"),
     "no delivery": (evolve(SPEC, on_enter=tuple(evolve(e, emit=()) for e in SPEC.on_enter)), "END_COMPLETED", "INV-03"),
     "a poll that ignores PAUSED": (rows("task", "POLL", wf_running), "POLL", "INV-07"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,19 @@ from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tombstone
 from kernel.core.program import Program
-from kernel.core.records import OWN, Change, DeliveryRow, Policy, Prepared, Record, TaskRow, TreeRow, WorkflowRow, prepare
+from kernel.core.records import (
+    OWN,
+    Change,
+    DeliveryRow,
+    Policy,
+    Prepared,
+    Record,
+    TaskRow,
+    TreeRow,
+    WorkflowRow,
+    entry_of,
+    prepare,
+)
 from kernel.core.structure import compile_definition
 from kernel.formal.explore import CHOSEN, NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
@@ -80,15 +93,16 @@ def backoff(task: Task) -> dict[str, Any]:
 
 def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]:
     """The definitions of a shape by name, the root's first; with clocks as the shape has them, which an author cannot write."""
-    source = WorkflowDef(name, tasks=[task_def(t, name) for t in shape.tasks], topics=shape.topics)
+    source = WorkflowDef(name, tasks=[task_def(t, name) for t in shape.tasks], topics=shape.topics,
+                         notify=shape.notify)
     plain = prepare(compile_definition(source))
     facts = tuple(
         evolve(f, **backoff(t), retry_jitter=t.retry_jitter, lease=t.lease, poll_timeout=t.poll_timeout,
                attempt_timeout=t.attempt_timeout, total_timeout=t.total_timeout, wait_for=t.wait_for, wait_until=t.wait_until)
         for f, t in zip(plain.facts, shape.tasks, strict=True)
     )
-    heard = dict.fromkeys(shape.topics, hearing(shape))
-    yield name, Prepared(plain.definition, facts, shape.timeout, heard, shape.on_timeout)
+    heard = {**plain.hearings, **dict.fromkeys(shape.topics, hearing(shape))}
+    yield name, Prepared(plain.definition, facts, shape.timeout, heard, shape.on_timeout, shape.notify)
     for task in shape.tasks:
         if task.sub is not None:
             yield from definitions(task.sub, f"{name}.{task.ref}")
@@ -160,10 +174,11 @@ class Bridge:
         for j in tree.rows["delivery"]:
             if state[j][0] != ABSENT:
                 place = tree.places[j]
+                topic, version, status = entry_of(place.id.rpartition(">")[2])
                 world.put(DeliveryRow(
-                    workflow=place.order[0], run=int(self.explorer.oracle.value(state, j, "run")),
-                    topic=place.id.rpartition(">")[2], sends=2,
-                    lease=world.policy.lease, hearing=hearing(tree.shape), **self.stored(state, j)))
+                    workflow=place.order[0], run=int(self.explorer.oracle.value(state, j, "run")), topic=topic, sends=2,
+                    lease=world.policy.lease, hearing=Hearing("CHANGES") if version else hearing(tree.shape), version=version,
+                    status=status, **self.stored(state, j)))
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
         """The counters of a row, each a count of what is there."""
@@ -173,12 +188,21 @@ class Bridge:
             for c in self.program.counters_of(kind)
         ]
 
+    def named(self, world: World) -> dict[tuple[str, int, str], str]:
+        """The place of every delivery: that of a notice is named by its number in the line of its workflow's notices."""
+        found, numbers = {}, Counter[str]()
+        for (workflow, run, name), row in sorted(world.outbox.items(), key=lambda entry: entry[1].turn):
+            numbers[workflow] += row.version > 0
+            mark = f"{workflow}#{run}>" if run > 1 else f"{workflow}>"
+            found[workflow, run, name] = mark + (f"{row.topic}@{numbers[workflow]}.{row.status}" if row.version else name)
+        return found
+
     def state(self, world: World) -> State:
         """The state that a world is in."""
         tree = self.explorer.tree
         rows: dict[str, Record] = {**world.workflows}
         rows |= {f"{row.workflow}.{row.ref}": row for row in world.own.values()}
-        rows |= {f"{row.workflow}{f'#{row.run}' if row.run > 1 else ''}>{row.topic}": row for row in world.outbox.values()}
+        rows |= {place: world.outbox[key] for key, place in self.named(world).items()}
         state = []
         for place in tree.places:
             row = rows.pop(place.id, None)
@@ -215,7 +239,7 @@ class Bridge:
         after, lines = world.after(answer)
         if self.state(after) != expected:
             return f"goes to {self.explorer.tree.told(self.state(after))}, not {self.explorer.tree.told(expected)}"
-        return self.miscounted(after, expected) or self.misreported(request, answer, state, lines, expected)
+        return self.miscounted(after, expected) or self.misreported(request, answer, state, lines, after, expected)
 
     def refuses_otherwise(self, request: Request, state: State, answer: Plan | Refusal | None, expected: Stuck) -> str:
         """Whether a refusal or no-op is another one than the oracle's."""
@@ -243,7 +267,9 @@ class Bridge:
                     return f"{self.explorer.tree.places[j].id}: counter {task.counts}, not {self.counts(state, j, 'task')}"
         return ""
 
-    def misreported(self, request: Request, plan: Plan, before: State, lines: list[Change], after: State) -> str:
+    def misreported(
+        self, request: Request, plan: Plan, before: State, lines: list[Change], world: World, after: State
+    ) -> str:
         """History that does not replay, or a version that does not rise as the command's lock says."""
         if plan.raises != (request.step.lock is Lock.TREE and bool(lines)):
             return "the version rises although nothing changed, or the other way round"
@@ -253,18 +279,21 @@ class Bridge:
             return "a change without history"
         if plan.purged is not None:
             return ""  # it goes with its history
-        return self.replayed(before, lines, after)
+        return self.replayed(before, lines, self.named(world), after)
 
-    def replayed(self, before: State, lines: list[Change], after: State) -> str:
+    def replayed(
+        self, before: State, lines: list[Change], deliveries: Mapping[tuple[str, int, str], str], after: State
+    ) -> str:
         """What replaying the history of one commit gives, where it is not what the commit did."""
         places = self.explorer.tree.places
         states = {place.id: str(row[0]) for place, row in zip(places, before, strict=True)}
         attempts = {place.id: row[1] for place, row in zip(places, before, strict=True) if place.kind == "task"}
         oracle, root = self.explorer.oracle, self.explorer.tree.rows["workflow"][0]
         for line in lines:
-            run = line.run or oracle.value(after, root, "run")
-            mark = {"workflow": "", "task": ".", "delivery": ">" if run == 1 else f"#{run}>"}[line.kind]
-            name = line.workflow + mark + line.subject
+            run = int(line.run or oracle.value(after, root, "run"))
+            name = line.workflow + (f".{line.subject}" if line.kind == "task" else "")
+            if line.kind == "delivery":
+                name = deliveries.get((line.workflow, run, line.subject), "no delivery")
             whole = line.kind == "task" and not line.subject
             named = [p.id for p in places if p.kind == "task" and p.order[0] == line.workflow] if whole else [name]
             moved = [one for one in named if states[one] == line.source]

@@ -74,4 +74,4 @@ def states(world: World) -> dict[str, str]:
     """The state of every row, by its name."""
     found = {row.id: row.state for row in world.workflows.values()}
     found |= {f"{row.workflow}.{row.ref}": row.state for row in world.own.values()}
-    return found | {f"{row.workflow}>{row.topic}": row.state for row in world.outbox.values()}
+    return found | {f"{row.workflow}>{row.name}": row.state for row in world.outbox.values()}

@@ -68,6 +68,10 @@ SHAPES = {
         nesting("s", Shape((Task("x"), Task("y", ("x",), sound=0))), "c", tries=2))),
     # who hears only of bad ends on a workflow's own account, above and below, and of retries
     "own": Shape((nesting("s", Shape((nesting("u", evolve(ONE, **OWN)),), **OWN), tries=2),), **OWN),
+    # who is told of changes of status, above and below; in two runs
+    "told": Shape((nesting("s", Shape((Task("x"),), topics=(), notify=("PAUSED", "RUNNING", "TERMINATED"))),),
+                  notify=("RUNNING", "COMPLETED", "FAILED"), topics=(), notices=5),
+    "told again": Shape((Task("a"),), notify=("RUNNING", "PAUSED", "TERMINATED"), notices=5, runs=2),
     # a second run: of a sub-workflow; three levels, with a TERMINATE task; with attempts that are past, and an early signal
     "reopened": Shape((nesting("s", ONE),), runs=2),
     "reopened deep": Shape((nesting("s", Shape((nesting("u", ONE), Task("t", ("u",), "CONTROL", asks="FAILED")))),), runs=2),

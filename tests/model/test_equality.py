@@ -25,6 +25,7 @@ from kernel.formal.explore import NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
 from kernel.formal.shape import Shape, State, Task, hurried
 from kernel.spec import SPEC
+from kernel.spec.vocabulary import ABSENT
 from tests.model.bridge import Bridge
 from tests.model.shapes import SHAPES, TIMED
 from tests.model.world import World
@@ -47,11 +48,13 @@ PINNED = {
     "reject":   (222, 2010, 37692),
     "switch":   (351, 3310, 59965),
     "unsound":  (15, 64, 837),
+    "told":     (146, 469, 5616),
+    "told again": (49, 127, 786),
     "reopened": (117, 563, 5768),
     "reopened deep": (327, 2478, 31437),
     "reopened again": (1292, 8337, 123340),
 }
-QUICK = ("two", "child", "unsound", "reopened")
+QUICK = ("two", "child", "unsound", "told", "told again", "reopened")
 TOLD = Shape((Task("a"),))
 DELIVERIES = {
     "held": (TOLD, (153, 348, 4918)),
@@ -134,6 +137,27 @@ def test_deliveries_move_alike(name: str, program: Program) -> None:
     seen = explorer.run(compared)
     assert seen.broken == ()
     assert (len(seen.found), seen.transitions, compared.counted) == pinned
+
+
+NOTICES = evolve(TOLD, topics=(), notify=("RUNNING", "PAUSED", "TERMINATED"), notices=5)
+
+
+def test_notices_are_delivered_alike(program: Program) -> None:
+    """The model of notices, as far as three claims of each: every command on one is refused or done alike, and each in turn."""
+    explorer = Explorer(SPEC, NOTICES, kinds=SPEC.kinds)
+    rows, claims = explorer.tree.rows["delivery"], explorer.tree.columns["delivery"]["claims"]
+    explorer.within = lambda state: all(int(state[row][claims]) < 3 for row in rows)
+    spare(explorer, "notices")
+    explorer.requests = tuple(r for r in explorer.requests if r.step.name in ("START", "PAUSE", "RESUME", "TERMINATE") or (
+        r.step.on == "delivery" and r.step.name != "REDRIVE"))  # what is redriven has lost its turn
+    compared = Comparison(explorer, program)
+    seen = explorer.run(compared)
+    assert seen.broken == ()
+    assert (len(seen.found), seen.transitions, compared.counted) == (374, 503, 36504)
+    places = explorer.tree.places
+    for state in seen.found:
+        held = [row for row in rows if state[row][0] == "LEASED"]
+        assert all(state[before][0] in (ABSENT, "DELIVERED", "DEAD") for row in held for before in places[row].sets["earlier"])
 
 
 PURGES = {
@@ -277,6 +301,14 @@ def lines_confused(patch: Patch) -> Program:
     return compile_program(SPEC)
 
 
+def untold(patch: Patch) -> Program:
+    """What a cascade moves writes no notice."""
+    cascade = View.cascade
+    patch.setattr(View, "cascade", lambda self, anchor, part, *given, **named: cascade(
+        self, anchor, evolve(part, line=part.line and evolve(part.line, emits=("outbox",))), *given, **named))
+    return compile_program(SPEC)
+
+
 def replaced(method: str, by: Callable[..., Any]) -> Callable[[Patch], Program]:
     """A method of the view does something else."""
 
@@ -304,6 +336,7 @@ FAULTS: dict[str, tuple[str, Callable[[Patch], Program]]] = {
     "nothing seems open below": ("child", replaced("anything_open", lambda *given: False)),
     "a switch takes its default branch": ("switch", replaced("choice", lambda *given: 1)),
     "no deliveries": ("two", replaced("_emit", nothing)),
+    "a cascade tells of no status": ("told", untold),
     "tasks not woken by RESUME": ("child", replaced("wake_tasks", nothing)),
     "counters of successors forgotten": ("two", replaced("successors", lambda *given: [])),
 }

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from kernel.core.archive import Hearing
-from kernel.core.outbox import Swept, emitted
+from kernel.core.outbox import Swept, cause_of, emitted, noticed
 from kernel.core.plan import Cascade, Plan, Reopened, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import (
@@ -96,10 +96,16 @@ class World:
         """What stays of the tree, if it was purged."""
         return self.grave
 
-    def delivery(self, workflow_id: str, run: int, topic: str) -> DeliveryRow | None:
+    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """A copy of one delivery."""
-        row = self.outbox.get((workflow_id, run, topic))
+        row = self.outbox.get((workflow_id, run, name))
         return row and row.copy()
+
+    def earlier(self, row: DeliveryRow) -> list[DeliveryRow]:
+        """Copies of the open notices before one."""
+        return [other.copy() for other in self.outbox.values()
+                if other.workflow == row.workflow and other.version and other.turn < row.turn
+                and other.state in ("PENDING", "LEASED")]
 
     def archiving(self, now: int) -> Hearing | None:
         """The store says nothing of archives."""
@@ -170,7 +176,7 @@ class World:
         elif isinstance(row, TaskRow):
             self.own[row.workflow, row.no] = row.copy()
         else:
-            self.outbox[row.workflow, row.run, row.topic] = row.copy()
+            self.outbox[row.workflow, row.run, row.name] = row.copy()
 
     def behind(self, cascade: Cascade) -> Iterator[WorkflowRow | TaskRow]:
         """Copies of the rows behind the link of a cascade; a task sees its workflow as it stands now."""
@@ -192,7 +198,8 @@ class World:
         moving = [r for r in self.behind(cascade) if r.state in line.row.source and cascade.where(r, given)]
         changed = [[(name, read(row, given)) for name, read in line.sets] for row in moving]
         found: Counter[tuple[str, str]] = Counter()
-        emitted: list[Change] = []
+        before = {row.id: row.state for row in moving if isinstance(row, WorkflowRow)}
+        told: list[Change] = []
         for row, values in zip(moving, changed, strict=True):
             found[row.id if isinstance(row, WorkflowRow) else row.workflow, row.state] += 1
             for name, value in values:
@@ -200,18 +207,21 @@ class World:
             row.state, row.changed = line.target, plan.now
             self.put(row)
             if isinstance(row, WorkflowRow) and cascade.emits:
-                emitted += self.emit(row, plan)
+                told += self.tell(row, Change("workflow", row.id, "", line.event, before[row.id], row.state, 0, 1, cascade.by,
+                                              cascade.reason), cascade, plan)
         moved = [
             Change(cascade.kind, owner, "", line.event, source, line.target, 0, count, cascade.by, cascade.reason)
             for (owner, source), count in found.items() if source != line.target
         ]
-        return moved + emitted
+        return moved + told
 
-    def emit(self, workflow: WorkflowRow, plan: Plan) -> list[Change]:
-        """Write the deliveries of a workflow that a cascade ended."""
-        lines = []
-        for row in emitted(standard_program(), Swept(workflow.state), workflow.prepared, (workflow.id, workflow.run), plan.now,
-                           self.policy, None):
+    def tell(self, workflow: WorkflowRow, change: Change, cascade: Cascade, plan: Plan) -> list[Change]:
+        """Write the deliveries and the notice of a workflow that a cascade moved."""
+        given = (standard_program(), Swept(workflow.state), workflow.prepared, (workflow.id, workflow.run), plan.now,
+                 self.policy)
+        rows = [*emitted(*given, None)] if "outbox" in cascade.emits else []
+        if "notices" in cascade.emits:
+            rows += noticed(*given, plan.tree.version, cause_of(change, plan.command, plan.now))
+        for row in rows:
             self.put(row)
-            lines.append(Change("delivery", workflow.id, row.topic, "CREATE", ABSENT, row.state, 0, 1, "CREATE", ""))
-        return lines
+        return [Change("delivery", workflow.id, row.name, "CREATE", ABSENT, row.state, 0, 1, "CREATE", "") for row in rows]

@@ -12,7 +12,7 @@ from kernel.render.extract import Cause
 from kernel.spec import SPEC
 from kernel.spec.check import fires
 from kernel.spec.language import Fire
-from kernel.spec.names import following
+from kernel.spec.names import entering, following
 
 DRAWN = cascade(SPEC)
 
@@ -20,7 +20,10 @@ DRAWN = cascade(SPEC)
 def test_every_fire_over_a_link_is_shown_once() -> None:
     """What commands, rules and entering a state fire at other rows is on exactly one reach."""
     brought = dict.fromkeys((follow.kind, fire) for follow in SPEC.follows for fire in follow.do)  # alike: taken together
-    declared = Counter((f.event, f.at) for step, f in fires(SPEC) if f.at != "self" and step not in following(SPEC))
+    apart = (*following(SPEC), *entering(SPEC))
+    declared = Counter((f.event, f.at) for step, f in fires(SPEC) if f.at != "self" and step not in apart)
+    alike = dict.fromkeys((e.kind, e.cascade, e.emit) for e in SPEC.on_enter)
+    declared += Counter((fire.event, fire.at) for _, below, emit in alike for fire in (*below, *emit))
     declared += Counter((fire.event, fire.at) for _, fire in brought)
     shown = Counter((arm.event, reach.link) for reach in DRAWN.reaches for arm in reach.arms)
     assert shown == declared
@@ -49,7 +52,8 @@ def test_rule_reads() -> None:
 
 def test_entering_names_who_leads_there() -> None:
     """The source of the cascade names the states, the commands and the rules that lead to them."""
-    (source,) = (s for s in DRAWN.sources if s.cause is Cause.CASCADE)
+    source, onward = (s for s in DRAWN.sources if s.cause is Cause.CASCADE)
+    assert (onward.titles, onward.about) == (("a workflow becomes", "RUNNING", "PAUSED"), ("whoever brings it there",))
     assert source.titles == ("a workflow becomes", "COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED")
     assert source.about == ("by TERMINATE, TIME_OUT", "by progress, rules 5 to 12")
     (emitted,) = (a for r in DRAWN.reaches if (r.source, r.link) == (source.name, "outbox") for a in r.arms)
@@ -59,8 +63,8 @@ def test_entering_names_who_leads_there() -> None:
 @pytest.mark.parametrize("event", ["TERMINATE", "CANCEL"])
 def test_a_forgotten_cascade_disappears(event: str) -> None:
     """A specification whose cascade leaves something out is drawn without it."""
-    (enter,) = SPEC.on_enter
-    spec = evolve(SPEC, on_enter=(evolve(enter, cascade=tuple(f for f in enter.cascade if f.event != event)),))
+    enter, *more = SPEC.on_enter
+    spec = evolve(SPEC, on_enter=(evolve(enter, cascade=tuple(f for f in enter.cascade if f.event != event)), *more))
     arms = [arm for reach in cascade(spec).reaches for arm in reach.arms]
     assert Cause.CASCADE not in {arm.cause for arm in arms if arm.event == event}
 

@@ -126,7 +126,7 @@ def test_only_a_crowded_lifecycle_tells_guards_beside() -> None:
 
 def test_entering_tells_the_cascade() -> None:
     """The workflow's picture says what every ending does to other rows; tasks and deliveries have no cascade."""
-    assert [event for event, _ in PICTURES["workflow"].entering] == ["TERMINATE", "CANCEL", "CREATE"]
+    assert [event for event, _ in PICTURES["workflow"].entering] == ["TERMINATE", "CANCEL", "CREATE", "CREATE"]
     assert PICTURES["task"].entering == PICTURES["delivery"].entering == ()
 
 

@@ -113,10 +113,10 @@ def test_commands_and_rules_are_complete() -> None:
 
 def test_cascades_and_statements_are_complete() -> None:
     """Everything that happens on entering a state, and everything that reaches many rows, is a line."""
-    (enter,) = SPEC.on_enter
+    enter, *more = SPEC.on_enter
     entered = [(line[1], line[2], line[4]) for line in cells(PARTS["on-enter"]())]
     below = [(f"`{f.event}`", f"`{f.at}`", "they are in it already") for f in enter.cascade]
-    assert entered == [*below, *((f"`{f.event}`", f"`{f.at}`", "yes") for f in enter.emit)]
+    assert entered == [*below, *((f"`{f.event}`", f"`{f.at}`", "yes") for each in (enter, *more) for f in each.emit)]
     several = [(s, f) for s, f in fires(SPEC) if f.at != "self" and not SPEC.links[f.at].one]
     lines = cells(PARTS["statements"]())
     assert len(lines) == len(several)

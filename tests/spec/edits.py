@@ -117,7 +117,7 @@ def with_property(prop: Property) -> Edit:
 
 def enter(**changes: Any) -> Edit:
     """Change what happens on entering a terminal state of a workflow."""
-    return lambda spec: evolve(spec, on_enter=tuple(evolve(e, **changes) for e in spec.on_enter))
+    return lambda spec: evolve(spec, on_enter=(evolve(spec.on_enter[0], **changes), *spec.on_enter[1:]))
 
 
 def link(name: str, **changes: Any) -> Edit:

@@ -72,7 +72,7 @@ from tests.spec.edits import (
 )
 
 TERMINATE, CANCEL = SPEC.on_enter[0].cascade
-(CREATE,) = SPEC.on_enter[0].emit
+CREATE, _ = SPEC.on_enter[0].emit
 TASK, WORKFLOW = SPEC.kinds["task"], SPEC.kinds["workflow"]
 parent_runs = is_("RUNNING", of=("up", "wf"))
 grandparent_runs = is_("RUNNING", of=("up", "wf", "up", "wf"))
@@ -267,7 +267,7 @@ LOCKS: list[tuple[Edit, str]] = [
     (step("PAUSE", lock=Lock.SHARE), "PAUSE: PAUSE over 'subs' needs the tree alone"),
     (step("TERMINATE", lock=Lock.SHARE), "workflow TERMINATE RUNNING/PAUSED -> TERMINATED (no guard) ends it, which"),
     (step("POLL", lock=Lock.ROW), "task POLL SCHEDULED -> IN_PROGRESS (worker task, workflow RUNNING, due) changes a"),
-    (step("CLAIM", lock=Lock.ROW), "CLAIM: delivery CLAIM PENDING -> LEASED (due, schedule open) changes a state"),
+    (step("CLAIM", lock=Lock.ROW), "CLAIM: delivery CLAIM PENDING -> LEASED (due, schedule open, in turn) changes a state"),
     (all_of(kind("task", fields=(*TASK.fields, *(f for f in TASK.attributes if f.name == "asks"))),
             row("task", "HEARTBEAT", set={"asks": Lit("FAILED")})), "changes whether it is counted as 'asks FAILED'"),
 ]
@@ -350,6 +350,7 @@ def test_what_is_set_based() -> None:
     ]
     assert [(s.name, f.event, f.at) for s, f in several if creation(SPEC, s, f)] == [
         ("START", "CREATE", "tasks"), ("LAUNCH_CHILD", "CREATE", "child_tasks"), (ending, "CREATE", "outbox"),
+        (ending, "CREATE", "notices"), ("entering RUNNING", "CREATE", "notices"), ("entering PAUSED", "CREATE", "notices"),
     ]
     assert not any(set_based(SPEC, s, f) for s, f in fires(SPEC) if (s, f) not in several)
 

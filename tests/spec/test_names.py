@@ -219,10 +219,12 @@ def test_what_a_fire_reaches() -> None:
 
 def test_entering_is_read_as_steps() -> None:
     """What happens on entering a state has the shape of a step: the cascade, then what is emitted."""
-    (ending,) = entering(SPEC)
+    ending, *onward = entering(SPEC)
+    assert [(step.name, [(f.event, f.at) for f in step.do]) for step in onward] == [
+        ("entering RUNNING", [("CREATE", "notices")]), ("entering PAUSED", [("CREATE", "notices")])]
     assert (ending.name, ending.on) == ("entering COMPLETED/FAILED/TIMED_OUT/TERMINATED", "workflow")
     assert [(f.event, f.at) for f in ending.do] == [
-        ("TERMINATE", "subs"), ("CANCEL", "all_tasks"), ("CREATE", "outbox")]
+        ("TERMINATE", "subs"), ("CANCEL", "all_tasks"), ("CREATE", "outbox"), ("CREATE", "notices")]
 
 
 def test_answers_are_no_ops_and_refusals() -> None:

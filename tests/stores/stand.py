@@ -93,7 +93,8 @@ SELECTS = {
     "definition": "SELECT name, version, digest FROM definition",
 }
 KEYS = {
-    "tree": ("root",), "workflow": ("id", "run"), "task": ("id", "run", "no"), "delivery": ("id", "run", "topic"),
+    "tree": ("root",), "workflow": ("id", "run"), "task": ("id", "run", "no"),
+    "delivery": ("id", "run", "topic", "version", "status"),
     "payload": ("id", "run", "no", "what"), "history": ("root", "seq"), "command": ("root", "id"),
     "definition": ("name", "version"),
 }
@@ -212,5 +213,6 @@ def task_columns(t: TaskRow) -> dict[str, Any]:
 
 def delivery_columns(d: DeliveryRow) -> dict[str, Any]:
     """A delivery as the columns of its table."""
-    names = ("run", "topic", "state", "attempt", "claims", "due", "proof", "error", "changed", "sends", "lease")
+    names = ("run", "topic", "state", "attempt", "claims", "due", "proof", "error", "changed", "sends", "lease", "version",
+             "status", "cause")
     return {"id": d.workflow, **{name: getattr(d, name) for name in names}, "expires": min(d.expires, NEVER)}

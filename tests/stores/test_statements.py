@@ -34,7 +34,7 @@ def set_based() -> list[Part]:
     """Every Fire of the program that moves a whole set of rows."""
     program = standard_program()
     fires = [part for action in program.commands.values() for part in action.cascades]
-    fires += [part for cascades, _ in program.entering.values() for part in cascades]
+    fires += [part for cascades in program.entering.values() for part in cascades]
     found = {(part.kind, part.event, part.link): part for part in fires}
     assert {(kind, event) for kind, event, _ in found} == {
         ("workflow", "PAUSE"), ("workflow", "RESUME"), ("workflow", "TERMINATE"), ("task", "CANCEL"), ("task", "SHIFT")}
@@ -107,10 +107,11 @@ def test_migrations_are_numbered_without_gaps() -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------- plans
-SMALL = ("json_each", "definition", "archive_policy", "told", "CONSTANT")
+SMALL = ("json_each", "definition", "archive_policy", "told", "subscribed", "s", "CONSTANT")
 SCANS = {
     # The audit looks at everything that there is, and the sizes are counted.
-    **{name: {"task", "workflow", "delivery", "t", "w", "d", "p", "c", "r"} for name in statements() if name.startswith(AUDIT)},
+    **{name: {"task", "workflow", "delivery", "history", "t", "w", "d", "p", "c", "r", "h"}
+       for name in statements() if name.startswith(AUDIT)},
     "sizes": {"task", "workflow", "delivery"},
     "backlog": {"delivery", "d", "due", "timers"},  # the partial indexes of the outbox, to count them; due is one row
     "latest_time": {"delivery"},  # the partial indexes of open ones, once in the life of a process

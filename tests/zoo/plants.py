@@ -61,8 +61,8 @@ def with_rules(do: Mapping[str, tuple[Fire, ...]]) -> Program:
 
 def with_cascade(*cascade: Fire) -> Program:
     """The specification with another cascade on entering a terminal state."""
-    (entering,) = SPEC.on_enter
-    return compile_program(attrs.evolve(SPEC, on_enter=(attrs.evolve(entering, cascade=cascade),)))
+    entering, *more = SPEC.on_enter
+    return compile_program(attrs.evolve(SPEC, on_enter=(attrs.evolve(entering, cascade=cascade), *more)))
 
 
 def with_spec(**parts: Any) -> Program:

@@ -209,8 +209,8 @@ def _nobody_asks_for_the_workflow() -> Program:
     def blind(row: Row) -> Row:
         return unguarded(row, wf_live, wf_running)
 
-    (entering,) = SPEC.on_enter
-    return with_spec(tables=tables_with("task", edit=blind), on_enter=(attrs.evolve(entering, cascade=()),))
+    entering, *more = SPEC.on_enter
+    return with_spec(tables=tables_with("task", edit=blind), on_enter=(attrs.evolve(entering, cascade=()), *more))
 
 
 # ---- B33 -----------------------------------------------------------------------------------------------------------------

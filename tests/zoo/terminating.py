@@ -161,9 +161,9 @@ def tasks_beside_a_terminate_task_stay(stage: Stage) -> None:
 
 
 def _completed_cancels_nothing() -> Program:
-    (entering,) = SPEC.on_enter
+    entering, *more = SPEC.on_enter
     return with_spec(on_enter=(
-        attrs.evolve(entering, states=ENDED_BADLY), attrs.evolve(entering, states=("COMPLETED",), cascade=())))
+        attrs.evolve(entering, states=ENDED_BADLY), attrs.evolve(entering, states=("COMPLETED",), cascade=()), *more))
 
 
 # ---- B12 -----------------------------------------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ CREATE TABLE payload (
     PRIMARY KEY (workflow, no, what)
 ) STRICT;
 
--- The outbox: what one topic is told of one run of one workflow.
+-- The outbox: what one topic is told of one run of one workflow. What tells of the run's end has version 0; a notice tells of a
+-- change of status: with which version of the tree the workflow came to it, and what else is to be told of it, as JSON.
 CREATE TABLE delivery (
     workflow    INTEGER NOT NULL REFERENCES workflow,
     topic       TEXT    NOT NULL,
@@ -134,7 +135,10 @@ CREATE TABLE delivery (
     changed     INTEGER NOT NULL,
     sends       INTEGER NOT NULL,
     lease       INTEGER NOT NULL,
-    PRIMARY KEY (workflow, topic)
+    version     INTEGER NOT NULL,
+    status      TEXT    NOT NULL,
+    cause       TEXT    NOT NULL,
+    PRIMARY KEY (workflow, topic, version, status)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX delivery_by_due ON delivery (topic, due) WHERE state = 'PENDING';

@@ -76,27 +76,6 @@ SELECT :root, :line + row_number() OVER (ORDER BY id), :version, :run, :now, 'wo
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
        AND state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR paused_by = :origin)
 
--- name: cascade_workflow_definitions
-SELECT DISTINCT definition FROM workflow
- WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)
-       AND state IN (SELECT value FROM json_each(:sources))
-
--- name: cascade_workflow_deliveries
-INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
-SELECT w.key, told.value ->> 1, 'PENDING', 0, 0, told.value ->> 2, NULL, '', '', :now, :sends, :lease
-  FROM workflow w JOIN json_each(:told) told ON told.value ->> 0 = w.definition
- WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
-       AND w.state IN (SELECT value FROM json_each(:sources))
-
--- name: cascade_workflow_delivery_history
-INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
-       reason, command)
-SELECT :root, :line + row_number() OVER (ORDER BY w.id, told.value ->> 1), :version, :run, :now, 'delivery', w.id,
-       told.value ->> 1, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
-  FROM workflow w JOIN json_each(:told) told ON told.value ->> 0 = w.definition
- WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
-       AND w.state IN (SELECT value FROM json_each(:sources))
-
 -- name: cascade_workflow
 UPDATE workflow SET state = :target, changed = :now, reason = :reason
  WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND (NOT :near OR parent = :id)

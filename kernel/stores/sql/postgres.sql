@@ -20,7 +20,7 @@ SELECT 1 FROM task t JOIN workflow w ON w.key = t.workflow
 
 -- name: hold_delivery
 SELECT 1 FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE w.id = ? AND w.run = ? AND d.topic = ? FOR UPDATE OF d
+ WHERE w.id = ? AND w.run = ? AND d.topic = ? AND d.version = ? AND d.status = ? FOR UPDATE OF d
 
 -- Tasks in trees that nobody else holds; now we do.
 -- name: hold_pollable
@@ -108,20 +108,24 @@ UPDATE task SET state = :target, changed = :now,
  WHERE scope.key = task.workflow AND state IN (SELECT value FROM json_each(:sources))
 
 -- name: cascade_workflow_deliveries
-INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
-SELECT w.key, told ->> 1, 'PENDING', 0, 0, (told ->> 2)::bigint, NULL, '', '', :now, :sends, :lease
-  FROM workflow w JOIN jsonb_array_elements(:told::jsonb) told ON (told ->> 0)::bigint = w.definition
+INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, version, status,
+       cause)
+SELECT w.key, told ->> 2, 'PENDING', 0, 0, (told ->> 3)::bigint, NULL, '', '', :now, :sends, :lease, (told ->> 4)::integer,
+       told ->> 5, told ->> 7
+  FROM workflow w JOIN jsonb_array_elements(:told::jsonb) told
+       ON (told ->> 0)::bigint = w.definition AND told ->> 6 IN ('', w.state)
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
-       AND w.state IN (SELECT value FROM json_each(:sources))
+       AND w.state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR w.paused_by = :origin)
 
 -- name: cascade_workflow_delivery_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
 SELECT :root, :line + row_number() OVER (ORDER BY w.id, (told ->> 1) COLLATE "C"), :version, :run, :now, 'delivery', w.id,
        told ->> 1, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
-  FROM workflow w JOIN jsonb_array_elements(:told::jsonb) told ON (told ->> 0)::bigint = w.definition
+  FROM workflow w JOIN jsonb_array_elements(:told::jsonb) told
+       ON (told ->> 0)::bigint = w.definition AND told ->> 6 IN ('', w.state)
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
-       AND w.state IN (SELECT value FROM json_each(:sources))
+       AND w.state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR w.paused_by = :origin)
 
 -- ---- the audit
 
@@ -165,9 +169,29 @@ WITH told (definition, topic, state, since, until, own) AS MATERIALIZED (
     SELECT (e ->> 0)::bigint, e ->> 1, e ->> 2, (e ->> 3)::bigint, (e ->> 4)::bigint, (e ->> 5)::boolean
       FROM jsonb_array_elements(:told::jsonb) e)
 SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is ' || w.state || ', of which that is not told'
-  FROM workflow w JOIN delivery d ON d.workflow = w.key
+  FROM workflow w JOIN delivery d ON d.workflow = w.key AND d.version = 0
   LEFT JOIN told t ON t.definition = w.definition AND t.topic = d.topic AND t.state = w.state
        AND w.changed >= t.since AND w.changed < t.until
  WHERE t.topic IS NULL OR (t.own AND w.parent <> '' AND w.state <> 'TERMINATED' AND EXISTS (
        SELECT 1 FROM workflow p JOIN task k ON k.workflow = p.key
         WHERE p.id = w.parent AND p.run = w.run AND k.no = w.parent_no AND k.attempt <> w.slot))
+
+-- name: audit_INV-03_no_notice
+WITH subscribed (definition, status) AS MATERIALIZED (
+    SELECT (e ->> 0)::bigint, e ->> 1 FROM jsonb_array_elements(:subscribed::jsonb) e)
+SELECT w.id, w.run, NULL, 'no notice that it came to ' || h.target || ' with version ' || h.version
+  FROM history h JOIN workflow w ON w.id = h.workflow AND w.run = h.run
+  JOIN subscribed s ON s.definition = w.definition AND s.status = h.target
+  LEFT JOIN delivery d ON d.workflow = w.key AND d.topic = 'notify' AND d.version = h.version AND d.status = h.target
+ WHERE h.kind = 'workflow' AND h.source <> h.target AND d.topic IS NULL
+
+-- name: audit_INV-03_false_notice
+WITH subscribed (definition, status) AS MATERIALIZED (
+    SELECT (e ->> 0)::bigint, e ->> 1 FROM jsonb_array_elements(:subscribed::jsonb) e),
+came (workflow, run, version, status) AS MATERIALIZED (
+    SELECT workflow, run, version, target FROM history WHERE kind = 'workflow' AND source <> target)
+SELECT w.id, w.run, NULL, 'a notice of ' || d.status || ' with version ' || d.version || ', of which that is not told'
+  FROM delivery d JOIN workflow w ON w.key = d.workflow
+  LEFT JOIN subscribed s ON s.definition = w.definition AND s.status = d.status
+  LEFT JOIN came c ON c.workflow = w.id AND c.run = w.run AND c.version = d.version AND c.status = d.status
+ WHERE d.version > 0 AND (d.topic <> 'notify' OR s.status IS NULL OR c.status IS NULL)

@@ -139,7 +139,10 @@ CREATE TABLE delivery (
     changed     BIGINT  NOT NULL,
     sends       INTEGER NOT NULL,
     lease       BIGINT  NOT NULL,
-    PRIMARY KEY (workflow, topic)
+    version     INTEGER NOT NULL,
+    status      WORDS   NOT NULL,
+    cause       WORDS   NOT NULL,
+    PRIMARY KEY (workflow, topic, version, status)
 );
 
 CREATE INDEX delivery_by_due ON delivery (topic, due) WHERE state = 'PENDING';

@@ -7,8 +7,8 @@ SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started,
   FROM workflow WHERE id = :root OR (id > :root || '/' AND id < :root || '0')
 
 -- name: outboxes
-SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
-       w.run
+SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, d.version,
+       d.status, d.cause, w.key, w.id, w.run
   FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
  WHERE w.id = :root OR (w.id > :root || '/' AND w.id < :root || '0')
 

@@ -130,33 +130,6 @@ INSERT INTO payload (workflow, no, what, text) VALUES (?, ?, ?, ?)
 -- name: drop_payload
 DELETE FROM payload WHERE workflow = ? AND no = ? AND what = ?
 
--- name: delivery
-SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
-       w.run, w.definition
-  FROM delivery d JOIN workflow w ON w.key = d.workflow WHERE w.id = ? AND w.run = ? AND d.topic = ?
-
--- name: deliveries
-SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
-       w.run
-  FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
- WHERE w.id >= :id AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
- ORDER BY w.id, w.run, d.topic LIMIT :limit
-
--- name: deliveries_of
-SELECT d.topic, d.state, d.attempt, d.claims, d.due, d.expires, d.proof, d.error, d.changed, d.sends, d.lease, w.key, w.id,
-       w.run
-  FROM workflow w CROSS JOIN delivery d ON d.workflow = w.key
- WHERE w.id = :workflow AND (w.id, w.run, d.topic) > (:id, :run, :topic) AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
- ORDER BY w.run, d.topic LIMIT :limit
-
--- name: insert_delivery
-INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: update_delivery
-UPDATE delivery SET state = ?, attempt = ?, claims = ?, due = ?, expires = ?, proof = ?, error = ?, changed = ?
- WHERE workflow = ? AND topic = ?
-
 -- name: insert_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
        command)

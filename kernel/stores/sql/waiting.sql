@@ -15,14 +15,6 @@ SELECT w.id, t.no
            SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
  ORDER BY t.due, t.workflow, t.no LIMIT :limit
 
--- name: claimable
-SELECT d.due, w.id, w.run, d.topic
-  FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE d.state = 'PENDING' AND d.topic = :topic
-       AND d.due <= :horizon AND (d.due <= :now OR d.due <= (
-           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
- ORDER BY d.due, d.workflow LIMIT :limit
-
 -- name: due_tasks
 SELECT t.due, CASE WHEN t.state = 'SCHEDULED' THEN 'WAKE' WHEN t.wakes = t.due THEN 'ELAPSE' ELSE 'EXPIRE' END, w.id, t.no
   FROM task t JOIN workflow w ON w.key = t.workflow
@@ -45,14 +37,6 @@ SELECT w.deadline, w.id FROM workflow w INDEXED BY workflow_by_deadline
        AND w.deadline <= :horizon AND (w.deadline <= :now OR w.deadline <= (
            SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
  ORDER BY w.deadline, w.key LIMIT :limit
-
--- name: lost_deliveries
-SELECT d.expires, w.id, w.run, d.topic
-  FROM delivery d JOIN workflow w ON w.key = d.workflow
- WHERE d.state = 'LEASED'
-       AND d.expires <= :horizon AND (d.expires <= :now OR d.expires <= (
-           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
- ORDER BY d.expires, d.workflow LIMIT :limit
 
 -- name: backlog
 SELECT (SELECT count(*) FROM (

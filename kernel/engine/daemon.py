@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
+from kernel.engine.aside import Aside
 from kernel.engine.courier import one_line
 from kernel.engine.entities import Backlog
 from kernel.engine.pulse import HEALING, LONGEST_TROUBLE, Pauses, Pulse
@@ -35,7 +36,7 @@ class Served:
     error: str = ""
 
 
-class Daemon:
+class Daemon(Aside):
     """Serves a store: `with Daemon(k): ...`, or `Daemon(k).run()`. Several may serve one store.
 
     Errors of the store that may heal are told, and waited for with growing pauses; any other ends the daemon with that error.
@@ -56,26 +57,9 @@ class Daemon:
         self.served = Served()
         self.stopping = False
         self._obstacles: tuple[Obstacle, ...] = ()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run_aside, name="kernel daemon", daemon=True)
+        super().__init__("kernel daemon")
 
     # ---- beginning and end
-    def __enter__(self) -> Daemon:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: object, *error: object) -> None:
-        self.stop()
-        self._thread.join()
-        if self._failure is not None and kind is None:
-            raise self._failure
-
-    def _run_aside(self) -> None:
-        try:
-            self.run()
-        except BaseException as error:  # noqa: BLE001 - leaving the context raises it in the caller's thread
-            self._failure = error
-
     def stop(self) -> None:
         """Come to an end: what is under way (a pass of the relay, too) is finished."""
         self.stopping = True

@@ -23,6 +23,7 @@ from attrs import define, frozen
 
 from kernel.core.records import MICROSECONDS
 from kernel.engine import inputs
+from kernel.engine.aside import Aside
 from kernel.engine.attempt import Attempt, Postpone, TaskFailed
 from kernel.engine.courier import described, one_line
 from kernel.engine.entities import EPOCH, Lease
@@ -80,7 +81,7 @@ class _Result:
     seconds: float = 0.0
 
 
-class Worker:
+class Worker(Aside):
     """Runs functions on the tasks of a kernel: `with Worker(k, {"stock": reserve}): ...`, or `Worker(...).run()`.
 
     Each attempt ends in one of these ways: what the function returns becomes the output; what it raises fails the attempt,
@@ -122,26 +123,9 @@ class Worker:
         self._active: dict[Attempt, None] = {}
         self._first = 0
         self._leave = float("inf")
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run_aside, name=f"worker {self.name}", daemon=True)
+        super().__init__(f"worker {self.name}")
 
     # ---- beginning and end
-    def __enter__(self) -> Worker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: object, *error: object) -> None:
-        self.stop()
-        self._thread.join()
-        if self._failure is not None and kind is None:
-            raise self._failure
-
-    def _run_aside(self) -> None:
-        try:
-            self.run()
-        except BaseException as error:  # noqa: BLE001 - leaving the context raises it in the caller's thread
-            self._failure = error
-
     @property
     def stopping(self) -> bool:
         """Whether it was asked to stop."""

@@ -1,6 +1,9 @@
-"""Definitions and archive policies of a store, once they were read: they never change."""
+"""What every store outside memory shares: definitions and archive policies once read, and errors that mean the same in each."""
 
 from __future__ import annotations
+
+import os
+import shlex
 
 from kernel.core.archive import ArchivePolicy, Hearing, compiled
 from kernel.core.content import from_content, policy_from_content
@@ -8,13 +11,18 @@ from kernel.core.records import Prepared, prepare
 from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
 from kernel.engine.zones import offsets
-from kernel.errors import InvalidDefinition
+from kernel.errors import CommitUnknown, InvalidDefinition, SchemaMismatch, StoreUnavailable, quoted
 
 
 class Known:
-    """What one process has read of a store for good."""
+    """A store as one process uses it: what was read of it for good, and whether it may be used."""
+
+    place: str
+    """What a message calls it."""
 
     def __init__(self) -> None:
+        self.closed = False
+        self._process = os.getpid()
         self._prepared: dict[int, Prepared] = {}
         self.numbers: dict[Prepared, int] = {}
         """The row number of each definition that was read."""
@@ -44,3 +52,27 @@ class Known:
                 raise damaged("the archive policy of the store", error.why) from error
             found = self._hearings[content] = policy, compiled(policy, offsets)
         return found
+
+    def check_usable(self) -> None:
+        """Raises StoreUnavailable when the store is closed, or another process opened it."""
+        if self.closed:
+            raise StoreUnavailable(f"using {quoted(self.place)}", why="the kernel was closed", hint="open it again")
+        if os.getpid() != self._process:
+            raise StoreUnavailable(f"using {quoted(self.place)}", why="it was opened by the parent process before a fork",
+                                   hint="open a kernel of its own in each process")
+
+
+def unknown(place: str, command_id: str, workflow_id: str, why: str) -> CommitUnknown:
+    """A commit was begun, and nobody can say now whether it happened: its answer was cut off, or it failed half way."""
+    where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
+    return CommitUnknown(
+        f"committing to {quoted(place)}", command_id=command_id, workflow_id=workflow_id, why=why,
+        stands="it may or may not have been applied",
+        hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
+
+
+def outlived(place: str, version: object) -> SchemaMismatch:
+    """The error of a process that read the schema before another one migrated it; `version` is what it is now."""
+    return SchemaMismatch(
+        f"writing {quoted(place)}", stands=f"its schema is number {version} now",
+        why="another process migrated it while this one ran", hint="restart this process with the newer program")

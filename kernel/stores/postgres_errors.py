@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import NoReturn
 
 import psycopg
 
 from kernel.errors import (
-    CommitUnknown,
     Conflict,
     KernelError,
     StoreCorrupt,
@@ -53,15 +51,6 @@ def told(error: psycopg.Error) -> str:
 def is_undecided(error: psycopg.Error) -> bool:
     """Whether a COMMIT that failed so may have happened."""
     return error.sqlstate is None or error.sqlstate.startswith(UNDECIDED)
-
-
-def unknown(place: str, command_id: str, workflow_id: str, why: str) -> CommitUnknown:
-    """The connection broke between COMMIT and its answer."""
-    where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
-    return CommitUnknown(
-        f"committing to {quoted(place)}", command_id=command_id, workflow_id=workflow_id, why=why,
-        stands="it may or may not have been applied",
-        hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
 
 
 def rolled_back(place: str) -> NoReturn:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import pq
 
-from kernel.errors import SchemaMismatch, quoted
-from kernel.stores.postgres_errors import is_undecided, ours, rolled_back, told, unknown
+from kernel.stores.known import outlived, unknown
+from kernel.stores.postgres_errors import is_undecided, ours, rolled_back, told
 from kernel.stores.postgres_transaction import PostgresTransaction
 from kernel.stores.statements import Dialect, migrations
 
@@ -56,9 +56,7 @@ class PostgresSpan:
         """Hold off migrations. A process that outlived one must not write by the old rules."""
         ((version,),) = self.transaction.rows("enter")
         if version != migrations(Dialect.POSTGRES)[-1][0]:
-            raise SchemaMismatch(
-                f"writing {quoted(self.store.place)}", stands=f"its schema is number {version} now",
-                why="another process migrated it while this one ran", hint="restart this process with the newer program")
+            raise outlived(self.store.place, version)
 
     def _leave(self, error: BaseException | None) -> None:
         """Commit or undo, and let go of everything; an error of the driver leaves as one of ours."""

@@ -8,7 +8,6 @@ is chosen when the store is made, and stays.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
 import zlib
@@ -19,7 +18,7 @@ import attrs
 from redis.exceptions import RedisError
 
 from kernel.core.records import Policy, Prepared
-from kernel.errors import InvalidInput, SchemaMismatch, StoreReadOnly, StoreUnavailable, UnsafeStore, quoted
+from kernel.errors import InvalidInput, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
 from kernel.stores.known import Known
 from kernel.stores.redis_link import Link
 from kernel.stores.redis_span import Span
@@ -101,10 +100,8 @@ class RedisStore(Known):
         self.place = self.address.place
         self.policy = attrs.evolve(policy or Policy(), tree_tasks=LARGEST_TREE)
         self.patience = patience
-        self.closed = False
         self.crowd = 0
         """How many others poll at the same time, as far as this process was overtaken by them."""
-        self._process = os.getpid()
         self._serials: dict[int, list[int]] = {}
         self._lock = threading.Lock()
         self.link = Link(self.address.url, cluster=self.address.cluster, place=self.place, patience=patience)
@@ -210,14 +207,6 @@ class RedisStore(Known):
         """Begin; commit on leaving, forget everything when an exception leaves."""
         self.check_usable()
         return Span(self, write)
-
-    def check_usable(self) -> None:
-        """Raises StoreUnavailable when the store is closed, or another process opened it."""
-        if self.closed:
-            raise StoreUnavailable(f"using {quoted(self.place)}", why="the kernel was closed", hint="open it again")
-        if os.getpid() != self._process:
-            raise StoreUnavailable(f"using {quoted(self.place)}", why="it was opened by the parent process before a fork",
-                                   hint="open a kernel of its own in each process")
 
     def close(self) -> None:
         """Close every connection that is not in use."""

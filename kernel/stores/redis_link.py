@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import shlex
 import time
 from functools import cache
 from importlib.resources import files
@@ -37,7 +36,6 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from kernel.errors import (
-    CommitUnknown,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -45,6 +43,7 @@ from kernel.errors import (
     StoreUnavailable,
     quoted,
 )
+from kernel.stores.known import unknown
 
 PARTS = {"commit": ("compare", "cascade", "commit")}
 """Scripts that are made of several files."""
@@ -187,7 +186,7 @@ class Link:
             except LOST as lost:
                 if commit is None or isinstance(lost, ELSEWHERE):
                     raise
-                raise self.unknown(lost, *commit) from lost
+                raise unknown(self.place, *commit, _told(lost)) from lost
             whole = True
             return answer
         except ResponseError:
@@ -210,14 +209,6 @@ class Link:
                 return
 
     # ---- errors ----------------------------------------------------------------------------------------------------------
-    def unknown(self, error: Exception, command_id: str, workflow_id: str) -> CommitUnknown:
-        """A commit was sent and no answer came back."""
-        where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
-        return CommitUnknown(
-            f"committing to {quoted(self.place)}", command_id=command_id, workflow_id=workflow_id, why=_told(error),
-            stands="it may or may not have been applied",
-            hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
-
     def ours(self, error: Exception, doing: str) -> StoreError:
         """An error of the driver as one of our tree, with nothing applied."""
         code = _code(error)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kernel.core.records import Policy, Prepared
-from kernel.errors import StoreUnavailable, quoted
 from kernel.stores.known import Known
 
 if TYPE_CHECKING:
@@ -21,18 +20,13 @@ Connection = TypeVar("Connection")
 class SqlStore(Known, ABC, Generic[Connection]):
     """A store whose connections are of one driver; used by one process."""
 
-    place: str
-    """What a message calls it."""
-
     def __init__(self, policy: Policy | None) -> None:
         """`policy` says how deliveries are tried."""
         super().__init__()
         self.policy = policy or Policy()
         self._idle: list[Connection] = []
-        self._process = os.getpid()
         self.latest: int | None = None
         """The latest time that this process has seen; None before it has looked for work."""
-        self.closed = False
 
     # ---- connections ---------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -46,14 +40,6 @@ class SqlStore(Known, ABC, Generic[Connection]):
     @abstractmethod
     def _drop(self, connection: Connection) -> None:
         """Close a connection, whatever state it is in."""
-
-    def check_usable(self) -> None:
-        """Raises StoreUnavailable when the store is closed, or another process opened it."""
-        if self.closed:
-            raise StoreUnavailable(f"using {quoted(self.place)}", why="the kernel was closed", hint="open it again")
-        if os.getpid() != self._process:
-            raise StoreUnavailable(f"using {quoted(self.place)}", why="it was opened by the parent process before a fork",
-                                   hint="open a kernel of its own in each process")
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,7 @@ import apsw
 
 from kernel.engine.reading import damaged
 from kernel.errors import (
-    CommitUnknown,
     Conflict,
-    SchemaMismatch,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -20,6 +17,7 @@ from kernel.errors import (
     StoreUnavailable,
     quoted,
 )
+from kernel.stores.known import outlived, unknown
 from kernel.stores.sqlite_transaction import SqliteTransaction
 from kernel.stores.statements import migrations
 
@@ -82,9 +80,7 @@ class Span:
         """Lock. A process that outlived a migration must not write by the old rules."""
         ((version,),) = self.connection.execute("BEGIN IMMEDIATE; PRAGMA user_version").fetchall()
         if version != migrations()[-1][0]:
-            raise SchemaMismatch(
-                f"writing {quoted(self.store.path)}", stands=f"its schema is number {version} now",
-                why="another process migrated it while this one ran", hint="restart this process with the newer program")
+            raise outlived(self.store.path, version)
 
     def _leave(self, error: BaseException | None) -> None:
         """Commit or undo, and let go of everything; an error of the driver leaves as one of ours."""
@@ -131,16 +127,8 @@ class Span:
             raise
         except apsw.Error as error:
             connection.close(True)
+            # what the log holds of it may be found by a later process, until another commit takes its place
             raise unknown(self.store.path, transaction.command_id, transaction.workflow_id, str(error)) from error
-
-
-def unknown(path: str, command_id: str, workflow_id: str, why: str) -> CommitUnknown:
-    """A COMMIT failed: what the log holds of it may be found by a later process, until another commit takes its place."""
-    where = f" --workflow {shlex.quote(workflow_id)}" if workflow_id else ""
-    return CommitUnknown(
-        f"committing to {quoted(path)}", command_id=command_id, workflow_id=workflow_id, why=why,
-        stands="it may or may not have been applied",
-        hint=f"kernel outcome {shlex.quote(command_id)}{where} tells" if command_id else "do it again: twice is once")
 
 
 def busy(store: SqliteStore) -> Conflict:

@@ -9,7 +9,7 @@ import pytest
 
 import kernel
 from kernel.sinks.directory import file_name
-from kernel.stores.sqlite_span import unknown
+from kernel.stores.known import unknown
 from kernel.testing.clock import ManualClock
 from kernel.testing.sinks import Behaviour, FaultySink, MemoryArchive
 from tests.cli.stand import Cli, child, definition, task, write

@@ -356,6 +356,7 @@ class Links:
 
     @classmethod
     def of(cls, definition: WorkflowDef) -> Links:
+        """The links of a definition. Raises InvalidDefinition where a name is unknown, or tasks wait for each other."""
         place = _place(definition)
         index = index_of(place, [task.ref for task in definition.tasks])
         positions(place, "output", _read(place, "output", definition.output), index)

@@ -64,12 +64,14 @@ class RedisWriter(RedisWork):
 
     # ---- writing hashes, so that later reads of this transaction see it --------------------------------------------------
     def put(self, part: Part, key: str, fields: dict[str, str]) -> None:
+        """Write fields of a hash."""
         self.held.setdefault(key, {}).update(fields)
         self.own.setdefault(key, set()).update(fields)
         if fields:
             part.do("H", key, len(fields), *(each for pair in fields.items() for each in pair))
 
     def drop(self, part: Part, key: str, *fields: str) -> None:
+        """Take fields out of a hash."""
         self.held.setdefault(key, {}).update(dict.fromkeys(fields))
         self.own.setdefault(key, set()).update(fields)
         part.do("D", key, len(fields), *fields)
@@ -95,6 +97,7 @@ class RedisWriter(RedisWork):
             part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
 
     def update(self, part: Part, w: WorkflowRow) -> None:
+        """Write a workflow that was read."""
         root, place = root_of(w.id), (w.id, w.run)
         partition = self.store.partition(root)
         if place not in self.columns:
@@ -126,6 +129,7 @@ class RedisWriter(RedisWork):
 
     # ---- tasks, deliveries, payloads -------------------------------------------------------------------------------------
     def create_tasks(self, part: Part, tasks: Sequence[TaskRow]) -> None:
+        """Write new tasks, a hash at a time."""
         rows: dict[str, dict[str, str]] = {}
         for task in tasks:
             key = self.key(root_of(task.workflow), "w", f"{task.run}:{task.workflow}")
@@ -137,6 +141,7 @@ class RedisWriter(RedisWork):
             part.do("E", "tasks", len(tasks))
 
     def update_task(self, part: Part, task: TaskRow, tree: TreeRow) -> None:
+        """Write a task that was read, and where it is looked for."""
         key, name = self.key(tree.root, "w", f"{task.run}:{task.workflow}"), str(task.no)
         text = self.held.get(key, {}).get(name)
         before = () if text is None else looked_for(task_of(text, task.workflow, task.run, task.no, task.wf.prepared.facts))
@@ -163,6 +168,7 @@ class RedisWriter(RedisWork):
         return (self.head(partition, index), member) if index[0] == "q" else (self.head(partition, "z"), index + member)
 
     def put_delivery(self, part: Part, d: DeliveryRow) -> None:
+        """Write a delivery, new or not, and where it is looked for."""
         root, partition = root_of(d.workflow), self.store.partition(root_of(d.workflow))
         key, place = self.key(root, "w", f"{d.run}:{d.workflow}"), delivery_place(d.workflow, d.run, d.topic)
         text = self.held.get(key, {}).get(f"d{d.topic}")

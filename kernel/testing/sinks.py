@@ -45,6 +45,7 @@ class MemoryArchive:
         self.documents: dict[tuple[str, int], bytes] = {}
 
     def deliver(self, parcel: Parcel) -> str:
+        """Keep the document. Raises FileExistsError where there is another one."""
         place = (parcel.workflow_id, parcel.run)
         document = parcel.read()
         if self.documents.setdefault(place, document) != document:
@@ -52,6 +53,7 @@ class MemoryArchive:
         return f"memory:{parcel.workflow_id}.run{parcel.run}"
 
     def read_back(self, parcel: Parcel) -> Iterator[bytes] | None:
+        """The document that is kept."""
         document = self.documents.get((parcel.workflow_id, parcel.run))
         return None if document is None else iter((document,))
 
@@ -73,6 +75,7 @@ class FaultySink:
 
     @property
     def owes(self) -> Owes:
+        """What the inner sink owes."""
         return self.inner.owes
 
     def plan(self, *behaviours: Behaviour) -> None:
@@ -87,6 +90,7 @@ class FaultySink:
         released.set()
 
     def deliver(self, parcel: Parcel) -> str:
+        """Deliver it as the script says."""
         with self._lock:
             behaviour = next(self._script, Behaviour.OK)
             self.fired[behaviour] += 1
@@ -111,6 +115,7 @@ class FaultySink:
         return receipt
 
     def read_back(self, parcel: Parcel) -> Iterator[bytes] | None:
+        """What the inner sink has, if it gives a copy."""
         return self.inner.read_back(parcel) if isinstance(self.inner, CopySink) else None
 
 

@@ -9,9 +9,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -51,8 +53,7 @@ class Server:
             except redis.ConnectionError:
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
-                with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(0.01)
+                threading.Event().wait(0.01)
 
     def client(self) -> redis.Redis:
         """A client of the driver, for what only a test does."""
@@ -64,6 +65,11 @@ class Server:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def new_url(self) -> str:
         """The address of a store that is not there yet."""
@@ -95,6 +101,72 @@ def server() -> Server:
         pytest.skip(NEEDED)
     folder = Path(tempfile.mkdtemp(prefix="kernel-redis-"))
     found = Server(folder)
+
+    def stop() -> None:
+        found.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    return found
+
+
+class Cluster:
+    """Three primaries, each with a replica, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes: list[Server] = []
+        try:
+            self._make(folder)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _make(self, folder: Path) -> None:
+        for number in range(6):
+            place = folder / str(number)
+            place.mkdir()
+            self.nodes.append(Server(
+                place, "--appendonly", "yes", "--appendfsync", "no", "--cluster-enabled", "yes",
+                "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"))
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *(f"127.0.0.1:{node.port}" for node in self.nodes), "--cluster-replicas", "1",
+             "--cluster-yes"], check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
+        self.wait(lambda: all(self._is_whole(node) for node in self.nodes))
+
+    @property
+    def url(self) -> str:
+        """Its address, by one of its nodes."""
+        return f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+
+    def _is_whole(self, node: Server) -> bool:
+        client: Any = node.client()
+        nodes: dict[str, Any] = client.execute_command("CLUSTER NODES")
+        info: dict[str, str] = client.execute_command("CLUSTER INFO")
+        told = client.info("replication")
+        linked = told["role"] == "master" or told.get("master_link_status") == "up"
+        replicas = sum("slave" in each["flags"] for each in nodes.values())
+        return info["cluster_state"] == "ok" and replicas == 3 and linked
+
+    def wait(self, come: Callable[[], bool]) -> None:
+        """Wait until it is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not come():
+            assert time.monotonic() < deadline, "the cluster did not come to it"
+            threading.Event().wait(0.05)
+
+    def kill(self) -> None:
+        """End all of it."""
+        for node in self.nodes:
+            node.kill()
+
+
+@functools.cache
+def cluster() -> Cluster:
+    """The cluster that the tests of this process share."""
+    if not is_there():
+        pytest.skip(NEEDED)
+    folder = Path(tempfile.mkdtemp(prefix="kernel-cluster-"))
+    found = Cluster(folder)
 
     def stop() -> None:
         found.kill()

@@ -226,6 +226,7 @@ class Kernel(Reader):
         """Begin the next run of a tree that ended, from its first task on."""
         return self._reopen("RESTART", workflow_id, options)
 
+    @again
     def rerun(
         self, workflow_id: str, *, from_task: str, in_workflow: str | None = None, **options: Unpack[Options]
     ) -> Applied:
@@ -278,6 +279,7 @@ class Kernel(Reader):
         """
         return self.commit(self.command("SKIP", self._task_of(workflow_id, task), **options))
 
+    @again
     def _task_of(self, workflow_id: str, task: str) -> Subject:
         """A task by its reference. Raises NotFound."""
         workflow_id, task = inputs.workflow(workflow_id), inputs.name(task, "the task")

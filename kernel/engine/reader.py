@@ -9,6 +9,7 @@ from kernel.core.program import Program
 from kernel.core.records import root_of
 from kernel.core.view import View
 from kernel.engine import inputs, reading
+from kernel.engine.contention import again
 from kernel.engine.entities import (
     Backlog,
     Delivery,
@@ -41,6 +42,7 @@ class Reader:
     program: Program
     _relay: Relay
 
+    @again
     def get(self, workflow_id: str, *, run: int | None = None) -> Workflow:
         """One workflow, in its tree's present run or in an earlier one.
 
@@ -57,6 +59,7 @@ class Reader:
                     raise
         return from_archive(self._relay, grave, workflow_id, run)
 
+    @again
     def tasks(self, workflow_id: str, *, run: int | None = None) -> list[Task]:
         """The tasks of a workflow, in the order of its definition."""
         workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
@@ -64,6 +67,7 @@ class Reader:
             row = reading.workflow_row(transaction, workflow_id, run)[1]
             return [reading.task(transaction, t, row) for t in transaction.tasks(row.id, row.run)]
 
+    @again
     def tree(self, workflow_id: str, *, run: int | None = None) -> Node:
         """A workflow with its tasks and all its descendants."""
         workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
@@ -71,6 +75,7 @@ class Reader:
             tree, row = reading.workflow_row(transaction, workflow_id, run)
             return reading.node(transaction, row.id, row.run, tree.version)
 
+    @again
     def history(
         self, workflow_id: str, *, run: int | None = None, below: bool = False, after: int = 0, limit: int = PAGE
     ) -> list[HistoryRow]:
@@ -83,6 +88,7 @@ class Reader:
             records = transaction.history(root_of(workflow_id), only, run, after, limit)
         return [reading.history_row(record) for record in records]
 
+    @again
     def late(self, workflow_id: str) -> list[LateResult]:
         """What workers reported too late for tasks of a workflow, the oldest first: the newest few of each task.
 
@@ -93,6 +99,7 @@ class Reader:
             row = reading.workflow_row(transaction, workflow_id)[1]
             return [reading.late_result(record, row) for record in transaction.late(workflow_id)]
 
+    @again
     def find(
         self, *, state: str | None = None, name: str | None = None, after: str | None = None, limit: int = 100
     ) -> Page:
@@ -106,6 +113,7 @@ class Reader:
             items = tuple(reading.workflow(transaction, r, versions[root_of(r.id)]) for r in rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit else None)
 
+    @again
     def allowed(self, workflow_id: str, task: str | None = None) -> list[Choice]:
         """Every command for a workflow, or for a task of it: allowed now or not, and why not."""
         workflow_id, task = inputs.workflow(workflow_id), None if task is None else inputs.name(task, "the task")
@@ -118,6 +126,7 @@ class Reader:
             view.given = presented(found, view.now)
             return list(choices(view, found))
 
+    @again
     def deliveries(
         self, *, state: str | None = None, workflow_id: str | None = None, after: str | None = None, limit: int = 100
     ) -> list[Delivery]:

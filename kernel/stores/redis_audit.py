@@ -57,8 +57,8 @@ class Tree:
 
     def __init__(self, transaction: RedisWork, partition: int, root: str) -> None:
         self.link, self.prefix = transaction.link, transaction.store.prefixes[partition]
-        counted, rows, counts, owned = self.link.run("tree", self.prefix, root)
-        run, version, clock, tasks = counted
+        counted, rows, counts, owned = self.link.run("tree", self.prefix, root, NEVER)
+        run, version, clock, tasks, _ = counted
         self.trees = [TreeRow(root, int(run or 0), int(version or 0), int(clock or 0), int(tasks or 0))]
         self.workflows: list[WorkflowRow] = []
         self.tasks: list[TaskRow] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("OOM", StoreFull, "give the server more memory; reads still work"),
     ("MISCONF", StoreFull, "the server cannot write its files: free some space on its disk"),
     ("WRONGTYPE", StoreCorrupt, "another program wrote a key of this store; restore a backup"),
+    ("TRYAGAIN", StoreUnavailable, "the cluster is moving a slot to another node; try again"),
     ("BUSY", StoreUnavailable, "a script of another program blocks the server; try again, or SCRIPT KILL"),
     ("NOPERM", StoreUnavailable, "this user needs all commands on keys of the store, and EVALSHA, EVAL, INFO"),
     ("NOAUTH", StoreUnavailable, "name a user and a password in the URL"),
@@ -128,14 +130,18 @@ class Link:
         """What a script gives that may be run twice."""
         return self._script(name, prefix, arguments, reading=reading, doing="reading")
 
-    def commit(self, prefix: str, arguments: list[Any], command_id: str, workflow_id: str) -> Any:
-        """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came."""
-        return self._script("commit", prefix, arguments, reading=False, doing="writing", command=(command_id, workflow_id))
+    def commit(self, prefix: str, keys: Iterable[str], arguments: list[Any], command_id: str, workflow_id: str) -> Any:
+        """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came.
+
+        A cluster is told the keys: it runs no script where some of them are on their way to another node.
+        """
+        return self._script("commit", prefix, arguments, reading=False, doing="writing", command=(command_id, workflow_id),
+                            keys=() if self.cluster is None else sorted(keys))
 
     def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,
-                command: tuple[str, str] | None = None) -> Any:
+                command: tuple[str, str] | None = None, keys: Sequence[str] = ()) -> Any:
         found, key = script(name, reading=reading), f"{prefix}head"
-        tail = (1, key, prefix, *arguments)
+        tail = (1 + len(keys), key, *keys, prefix, *arguments)
         try:
             return self._patiently(key, ("EVALSHA", found.sha, *tail), doing, command)
         except ResponseError as error:
@@ -213,12 +219,15 @@ class Link:
         """An error of the driver as one of our tree, with nothing applied."""
         code = _code(error)
         kind, hint = next((kind, hint) for start, kind, hint in MEANINGS if code.startswith(start))
+        if code == "TRYAGAIN" and self.cluster is None:  # no slot moves here
+            kind, hint = StoreCorrupt, "kernel audit lists what is inconsistent; restore the store from a copy"
         return kind(f"{doing} {quoted(self.place)}", why=_told(error), stands="nothing was applied", hint=hint)
 
 
 def _code(error: Exception) -> str:
     """What a server's error begins with. The driver takes the word away where it has a class of its own for it."""
     known = {"ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM", "NoPermissionError": "NOPERM", "NoScriptError": "NOSCRIPT",
+             "TryAgainError": "TRYAGAIN",
              "AuthenticationError": "WRONGPASS", "AuthenticationWrongNumberOfArgsError": "NOAUTH"}
     return known.get(type(error).__name__, str(error))
 

@@ -31,14 +31,18 @@ if TYPE_CHECKING:
 
 WHOLE = 256
 """Tasks and deliveries of a workflow that are read together with it; of a larger one each is read when it is asked for."""
+SMALL = 200
+"""Tasks of a tree that who only reads gets as a whole, as it stood at one moment."""
+FEW = 16
+"""Tasks of a workflow whose payloads are read together by who only reads."""
 PAGE = 1000
 
 
 class RedisReader:
     """The reading half of a transaction, as far as trees go."""
 
-    def __init__(self, store: RedisStore) -> None:
-        self.store, self.link = store, store.link
+    def __init__(self, store: RedisStore, *, write: bool) -> None:
+        self.store, self.link, self.write_too = store, store.link, write
         self.held: dict[str, dict[str, str | None]] = {}
         """What is known of each hash, with what this transaction has done to it."""
         self.whole: set[str] = set()
@@ -57,6 +61,8 @@ class RedisReader:
         self.counts: dict[tuple[str, int], list[int]] = {}
         self.read: dict[tuple[str, int], str] = {}
         """The counters of each workflow that was read, as they were."""
+        self.looks = 0
+        """How often the server was asked for rows."""
         self.polled = False
         """Whether it looked for tasks to hand out, and found some."""
 
@@ -74,6 +80,7 @@ class RedisReader:
         held = self.held.setdefault(key, {})
         missing = [] if key in self.whole else [name for name in names if name not in held]
         if missing:
+            self.looks += 1
             held.update(zip(missing, self.link.call(key, "HMGET", key, *missing), strict=True))
         found = [held.get(name) for name in names]
         if compare:
@@ -87,6 +94,7 @@ class RedisReader:
         """All fields of a hash."""
         held = self.held.setdefault(key, {})
         if key not in self.whole:
+            self.looks += 1
             flat = self.link.call(key, "HGETALL", key)
             for name, value in _pairs(flat):
                 held.setdefault(name, value)
@@ -100,6 +108,7 @@ class RedisReader:
         if root in self.trees or not root:
             return self.tree(root) if root else None
         prefix = self.store.prefixes[self.store.partition(root)]
+        self.looks += 1
         found = self.link.run("load", prefix, root, subject.workflow, "" if subject.no is None else subject.no, WHOLE)
         if not found:
             self.held.setdefault(f"{prefix}t:{root}", {}).update(dict.fromkeys(("run", "version", "clock", "tasks")))
@@ -121,14 +130,29 @@ class RedisReader:
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
         if root not in self.trees:
-            key = self.key(root, "t")
-            run, version, clock, tasks = self.fields(key, "run", "version", "clock", "tasks", compare=False)
-            if run is None or version is None or clock is None or tasks is None:
+            prefix = self.store.prefixes[self.store.partition(root)]
+            self.looks += 1
+            counted, *rows = self.link.run("tree", prefix, root, 0 if self.write_too else SMALL)
+            if counted[0] is None:
                 return None
-            lines = int(self.link.call(key, "LLEN", self.key(root, "h")))
-            self.trees[root] = self.original[root] = int(run), int(version), int(clock), int(tasks), lines
+            run, version, clock, tasks, lines = map(int, counted)
+            self.trees[root] = self.original[root] = run, version, clock, tasks, lines
+            if rows:
+                self._take_in(prefix, root, *rows)
         run_, version_, clock_, tasks_, _ = self.trees[root]
         return TreeRow(root, run_, version_, clock_, tasks_)
+
+    def _take_in(self, prefix: str, root: str, rows: list[str], counts: list[str], owned: list[Any]) -> None:
+        """Keep a whole tree, which was read in one look."""
+        found = {f"{prefix}f:{root}": rows, f"{prefix}n:{root}": counts}
+        for place, flat in zip(owned[::2], owned[1::2], strict=True):
+            workflow_id, run = _place(place)
+            found[f"{prefix}w:{run}:{workflow_id}"] = flat
+        for key, flat in found.items():
+            held = self.held.setdefault(key, {})
+            for name, value in _pairs(flat):
+                held.setdefault(name, value)
+            self.whole.add(key)
 
     def _workflow(self, workflow_id: str, run: int, text: str) -> WorkflowRow:
         root = root_of(workflow_id)
@@ -151,7 +175,10 @@ class RedisReader:
         """A workflow as part of a run, in which it may be kept from an earlier one."""
         if run < 1:
             return None
-        key = self.key(root_of(workflow_id), "f")
+        root = root_of(workflow_id)
+        if not self.write_too and root:
+            self.tree(root)  # all of it at once, unless it is large
+        key = self.key(root, "f")
         for of, text in zip(range(run, 0, -1), self.fields(
                 key, *(field_of(workflow_id, of) for of in range(run, 0, -1))), strict=True):
             if text is not None:
@@ -209,7 +236,10 @@ class RedisReader:
         row = self.workflow(workflow_id, run)
         if row is None:
             return None
-        return self.fields(self.key(root_of(workflow_id), "v", f"{row.run}:{workflow_id}"), f"{no}:{what}")[0]
+        key = self.key(root_of(workflow_id), "v", f"{row.run}:{workflow_id}")
+        if not self.write_too and self.placed(workflow_id, row.run).tasks <= FEW:
+            self.everything(key)
+        return self.fields(key, f"{no}:{what}")[0]
 
     def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One outbox entry."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy
@@ -16,7 +16,7 @@ from kernel.core.records import Change, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import LateRecord, Recorded
 from kernel.errors import GuardRefused, InvalidDefinition, quoted
-from kernel.spec.language import Lock
+from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
 from kernel.stores.redis_rows import (
     field_of,
@@ -126,6 +126,7 @@ class RedisTransaction(RedisWriter):
         self.command_id, self.workflow_id = command.id, command.subject.workflow
         part.plans.append(plan)
         part.commands |= {(root, command.id), ("", command.id)}
+        part.keys |= {self.key(root, kind) for kind in "tfnh"}
         part.slack += len(plan.changes) + len(plan.tasks)
         part.roots[root] = plan.now if root not in part.roots else min(plan.now, part.roots[root])
         self.latest[root] = plan
@@ -226,6 +227,19 @@ class RedisTransaction(RedisWriter):
             for prepared, number in list(self.store.numbers.items())
         }
 
+    def comparisons(self) -> Iterator[tuple[int, list[Any]]]:
+        """For each partition, what would show that something of what was read has changed; nothing after a single look."""
+        if self.looks < 2:
+            return
+        for partition, prefix in enumerate(self.store.prefixes):
+            compared: list[Any] = []
+            for root, (run, version, _, _, lines) in self.original.items():
+                if self.store.partition(root) == partition:
+                    compared += ["T", root, run, NEVER, version, lines]
+            compared += self._fields_compared(prefix)
+            if compared:
+                yield partition, compared
+
     # ---- what the script is told -----------------------------------------------------------------------------------------
     def operations(self, partition: int) -> list[Any]:
         """Everything that one run of the script compares and writes."""
@@ -239,15 +253,21 @@ class RedisTransaction(RedisWriter):
                 compared += ["T", root, str(original[0]), str(now), version, lines]
         for root, command_id in sorted(part.commands):
             self.seen.setdefault(f"{prefix}c:{root}", {}).setdefault(command_id, None)  # or it was given up meanwhile
-        for key, fields in self.seen.items():
-            if key.startswith(prefix) and fields:
-                pairs = ((name, _expected(value)) for name, value in fields.items())
-                compared += ["C", key, len(fields), *(each for pair in pairs for each in pair)]
+        compared += self._fields_compared(prefix)
         for (workflow_id, run), counts in self.read.items():
             root = root_of(workflow_id)
             if self.store.partition(root) == partition and (workflow_id, run) not in self.made:
                 compared += ["N", self.key(root, "n"), field_of(workflow_id, run), counts, part.slack]
         return [*compared, *part.operations]
+
+    def _fields_compared(self, prefix: str) -> list[Any]:
+        """Every field that a decision has read of a partition."""
+        compared: list[Any] = []
+        for key, fields in self.seen.items():
+            if key.startswith(prefix) and fields:
+                pairs = ((name, _expected(value)) for name, value in fields.items())
+                compared += ["C", key, len(fields), *(each for pair in pairs for each in pair)]
+        return compared
 
 
 def _expected(value: str | None) -> str:

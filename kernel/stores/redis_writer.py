@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
 
 
+KEYED = ("H", "D", "Z", "z", "B")
+"""Operations whose first argument is the key that they write."""
+
+
 class Part:
     """What a transaction does to one partition: one run of the script."""
 
@@ -40,17 +44,21 @@ class Part:
         self.slack = 1
         """How often the plans may have moved a counter."""
         self.commands: set[tuple[str, str]] = set()
+        self.keys: set[str] = set()
+        """The keys that are written, as far as they are known before."""
 
     def do(self, *operation: Any) -> None:
         """Add an operation: its letter and its arguments."""
+        if operation[0] in KEYED:
+            self.keys.add(operation[1])
         self.operations += operation
 
 
 class RedisWriter(RedisWork):
     """The half of a transaction that writes rows one by one."""
 
-    def __init__(self, store: RedisStore) -> None:
-        super().__init__(store)
+    def __init__(self, store: RedisStore, *, write: bool) -> None:
+        super().__init__(store, write=write)
         self.parts: dict[int, Part] = {}
         self.command_id = self.workflow_id = ""
         self.latest: dict[str, Plan] = {}

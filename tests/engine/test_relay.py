@@ -169,7 +169,7 @@ def test_a_sink_that_hangs(each: Stand, k: Kernel, clock: ManualClock) -> None:
     """It is left behind after its timeout; other deliveries go on, and its late end changes nothing."""
     ended(k)
     sink = FaultySink(MemoryArchive(), [Behaviour.HANG])
-    relay = served(each, sink, timeout=0.05)
+    relay = served(each, sink, timeout=0.2)
     before = lifecycles(each)
     settled = relay.deliver()
     assert (settled.released, settled.delivered) == (1, 1)

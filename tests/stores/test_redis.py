@@ -208,6 +208,36 @@ def test_who_is_always_overtaken_is_told(k: Kernel) -> None:
     assert k.tasks("w")[0].state == "IN_PROGRESS"
 
 
+def test_an_error_that_was_overtaken_is_no_error(k: Kernel, store: RedisStore) -> None:
+    """What was read in several looks while somebody wrote may never have been so: it is read again. After one look, or where
+    nothing was changed, it was so.
+    """
+    def read(looks: int, meanwhile: Callable[[str], Any]) -> None:
+        with store.transaction(write=True) as t:
+            t.snapshot(Subject("w"))
+            if looks > 1:
+                t.payload("w", 1, 0, "input")
+            meanwhile("w")
+            raise kernel.StoreCorrupt("what was read")
+
+    with pytest.raises(Overtaken):
+        read(2, k.pause)
+    for looks, meanwhile in ((2, k.get), (1, k.resume)):
+        with pytest.raises(kernel.StoreCorrupt):
+            read(looks, meanwhile)
+
+
+def test_who_only_reads_sees_one_moment(k: Kernel, store: RedisStore) -> None:
+    """A tree that is not large is read as a whole: what is committed meanwhile is not mixed in."""
+    with store.transaction(write=False) as t:
+        t.tree("w")
+        k.terminate("w")
+        row = t.workflow("w", 1)
+        assert row is not None
+        assert row.state == "RUNNING"
+        assert {task.state for task in t.tasks("w", 1)} == {"SCHEDULED"}
+
+
 def test_an_id_that_was_given_up_never_applies(k: Kernel) -> None:
     """Its script arrives after the answer to k.outcome: nothing of it is applied."""
     with pytest.raises(kernel.GuardRefused, match="that answer is final"):
@@ -266,6 +296,16 @@ def test_a_key_of_the_wrong_type(k: Kernel, kind: str) -> None:
     before = everything(k)
     with pytest.raises(kernel.StoreCorrupt):
         k.terminate("w", command_id="end")
+    assert everything(k) == before
+
+
+def test_a_task_that_is_gone(k: Kernel, store: RedisStore) -> None:
+    """A cascade that does not find all that it has to move does nothing."""
+    key = f"{store.prefixes[0]}w:1:w"
+    store.link.call(key, "HDEL", key, "3")
+    before = everything(k)
+    with pytest.raises(kernel.StoreCorrupt, match="lacks task 3"):
+        k.terminate("w")
     assert everything(k) == before
 
 

@@ -42,7 +42,8 @@ local function each_task(id, run, n, act)
     for i, field in ipairs(fields) do
       local text = changed[field]
       if text == nil then text = texts[i] end
-      if text then act(key, field, text) end
+      if not text then error(redis.error_reply('TRYAGAIN ' .. key .. ' lacks task ' .. field .. ': its slot is being moved')) end
+      act(key, field, text)
     end
   end
 end

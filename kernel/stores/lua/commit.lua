@@ -105,6 +105,7 @@ write['P'] = function()
   for field, text in pairs(all(P .. 'f:' .. root)) do
     local id, run = string.match(field, '^(.*)%z(%d+)$')
     local row, key = cjson.decode(text), P .. 'w:' .. run .. ':' .. id
+    each_task(id, run, row[15], function() end)  -- nothing of it is elsewhere
     score(P .. 'i:' .. row[1], field, false)
     for name, each in pairs(all(key)) do
       if string.sub(name, 1, 1) == 'd' then

@@ -100,6 +100,14 @@ local function look(entry)
   entry[13] = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, no)
 end
 
+-- A row that is not here may be on its way to another node with the rest of its slot; what was purged is known to be gone.
+local function is_missing(letter, id, run, rest)
+  local root, place = root_of(id), P .. 'w:' .. run .. ':' .. id
+  if redis.call('HEXISTS', P .. 'graves', root) == 1 then return false end
+  local field = letter == 'c' and 'y' or ((letter == 'o' or letter == 'd') and 'd' .. rest) or rest
+  return redis.call('EXISTS', P .. 'f:' .. root) == 0 or redis.call('HEXISTS', place, field) == 0
+end
+
 local found, stale, offset = {}, {}, 0
 while #found < limit and (#stale < 2000 or not sweep) do
   local batch = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', horizon), 'WITHSCORES', 'LIMIT', offset, 500)
@@ -109,7 +117,7 @@ while #found < limit and (#stale < 2000 or not sweep) do
     local due = tonumber(batch[i + 1])
     local command, id, run, rest = asked(batch[i], due)
     if not command then
-      stale[#stale + 1] = batch[i]
+      if not is_missing(what == 'z' and string.sub(batch[i], 1, 1) or what, id, run, rest) then stale[#stale + 1] = batch[i] end
     elseif come(id, due) and #found < limit then
       local entry = {command, id, run, rest, string.format('%.0f', due)}
       if what == 'q' then look(entry) end

@@ -114,10 +114,10 @@ class RedisWork(RedisReader):
         states, low = WORKFLOW_STATES if state is None else (state,), f"({after}\0\u00ff" if after else "-"
         while len(found) < limit:
             part = list(self._names("i", states, low, "+", min(limit, PAGE)))
-            for place, _ in part:
+            for place, stands in part:
                 workflow_id, _, run = place.rpartition("\0")
                 row = self.workflow(workflow_id, int(run))
-                if row is not None and state in (None, row.state) and name in (None, row.prepared.definition.source.name):
+                if row is not None and row.state == stands and name in (None, row.prepared.definition.source.name):
                     found.append(row)
             if len(part) < min(limit, PAGE):
                 break

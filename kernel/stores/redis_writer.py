@@ -114,10 +114,11 @@ class RedisWriter(RedisWork):
         new = packed_workflow(w, placed)
         if new != old:
             self.columns[place] = new
-            self.put(part, self.key(root, "f"), {field_of(*place): canonical(new)})
-            if old[0] != new[0]:
-                part.do("z", self.head(partition, f"i:{old[0]}"), field_of(*place))
-                part.do("Z", self.head(partition, f"i:{new[0]}"), 0, field_of(*place))
+            key, text = self.key(root, "f"), canonical(new)
+            self.held.setdefault(key, {})[field_of(*place)] = text
+            self.own.setdefault(key, set()).add(field_of(*place))
+            part.do("W", field_of(*place), text)
+            part.keys |= {self.head(partition, f"i:{state}") for state in (old[0], new[0])}
             if w.deadline < NEVER and old[9] != new[9]:
                 part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
         moved = [now - before for now, before in zip(w.counts, self.counts[place], strict=True)]

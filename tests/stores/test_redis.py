@@ -263,6 +263,21 @@ def test_the_same_slot(store: RedisStore) -> None:
     RedisStores(server().url).remove(wide)
 
 
+def test_a_workflow_that_moves_twice_in_a_commit(k: Kernel, store: RedisStore) -> None:
+    """A sub-workflow that a RESUME sets going, and that ends with it: it stands in the index of its last state alone."""
+    k.register(kernel.WorkflowDef("leaf", tasks=[kernel.TaskDef("x")]),
+               kernel.WorkflowDef("top", tasks=[kernel.TaskDef("sub", workflow="leaf"), kernel.TaskDef("y")]))
+    k.start("top", workflow_id="v")
+    (lease,) = k.poll("x")
+    k.pause("v")
+    k.complete(lease)
+    k.resume("v")
+    assert k.get("v/sub").state == "COMPLETED"
+    standing = {state: store.link.call("", "ZRANGE", f"{store.prefixes[0]}i:{state}", 0, -1)
+                for state in ("RUNNING", "COMPLETED")}
+    assert standing == {"RUNNING": ["v\0001", "w\0001"], "COMPLETED": ["v/sub\0001"]}
+
+
 def test_a_tree_that_is_too_large(k: Kernel, store: RedisStore) -> None:
     """A script on it would block the server for too long: it is refused when it would grow so large, as root or below."""
     assert store.policy.tree_tasks == LARGEST_TREE

@@ -18,6 +18,17 @@ write['H'] = function()
   end
 end
 
+-- A workflow, which a cascade of this commit may have moved before: it stands in the index of one state only.
+write['W'] = function()
+  local place, text = take(), take()
+  local key, now = P .. 'f:' .. plan.root, cjson.decode(text)[1]
+  local before = get(key, place)
+  before = before and cjson.decode(before)[1]
+  if before and before ~= now then score(P .. 'i:' .. before, place, false) end
+  score(P .. 'i:' .. now, place, 0)
+  put(key, place, text)
+end
+
 write['D'] = function()
   local key, n = take(), tonumber(take())
   for _ = 1, n do put(key, take(), false) end

@@ -16,6 +16,7 @@ from kernel.cli.text import safe, say
 from kernel.errors import InvalidInput, KernelError, NotFound, quoted
 
 SQLITE = "sqlite:///"
+POSTGRES = "postgresql://"
 MEMORY = "memory://"
 ARCHIVE, NOTIFY = "archive", "notify"
 ACTOR = "cli"
@@ -42,6 +43,8 @@ class Place:
                                hint="--db sqlite:///FILE; only kernel run can work in memory")
         if url.startswith(SQLITE) and not create and not Path(url[len(SQLITE):].partition("?")[0]).exists():
             raise no_database(url)
+        if url.startswith(POSTGRES) and not create and "mode=" not in url:
+            url += f"{'&' if '?' in url else '?'}mode=rw"
         sinks: Mapping[str, kernel.Sink] = {topic: kernel.DirectoryArchive(path) for topic, path in (
             (ARCHIVE, self.archive), (NOTIFY, notices)) if path}
         return kernel.open(url, sinks=sinks, **{"actor": ACTOR, **options})

@@ -19,7 +19,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
 from kernel.core.records import Policy
-from kernel.errors import Conflict, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
+from kernel.errors import Conflict, NotFound, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
 from kernel.stores.postgres_errors import OPENING, ours
 from kernel.stores.postgres_span import PostgresSpan
 from kernel.stores.postgres_url import FSYNC, located
@@ -151,6 +151,9 @@ class PostgresStore(SqlStore[Connection]):
             raise SchemaMismatch(
                 f"opening {quoted(self.place)}", stands=f"its schema is number {version}; this program knows {known[-1][0]}",
                 why="a newer version of the program made it", hint="upgrade lifecycle-kernel")
+        if not version and self._at.must_exist:
+            raise NotFound(f"opening {quoted(self.place)}", why="there is no store in this schema",
+                           hint="kernel start NAME --file FILE.json makes one; ?schema=NAME names another")
         for number, name, script in known[version:]:
             if self.read_only:
                 raise SchemaMismatch(

@@ -1,4 +1,4 @@
-"""From BEGIN to COMMIT, or to ROLLBACK: the schema is checked, and the status of COMMIT; errors of the driver become ours."""
+"""From BEGIN to COMMIT, or to ROLLBACK: the status of COMMIT is checked, and errors of the driver become ours."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import pq
 
-from kernel.stores.known import outlived, unknown
+from kernel.stores.known import unknown
 from kernel.stores.postgres_errors import is_undecided, ours, rolled_back, told
 from kernel.stores.postgres_transaction import PostgresTransaction
-from kernel.stores.statements import Dialect, migrations
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
@@ -33,8 +32,6 @@ class PostgresSpan:
         try:
             self._begin()
             self.transaction = PostgresTransaction(self.store, self.connection, self.write)
-            if self.write:
-                self._check()
         except BaseException as error:
             self._leave(error)
             raise
@@ -51,12 +48,6 @@ class PostgresSpan:
                 raise
             self.connection = self.store.renewed(self.connection)  # it broke while nobody used it: nothing is lost
             self.connection.execute(BEGIN[self.write])
-
-    def _check(self) -> None:
-        """Hold off migrations. A process that outlived one must not write by the old rules."""
-        ((version,),) = self.transaction.rows("enter")
-        if version != migrations(Dialect.POSTGRES)[-1][0]:
-            raise outlived(self.store.place, version)
 
     def _leave(self, error: BaseException | None) -> None:
         """Commit or undo, and let go of everything; an error of the driver leaves as one of ours."""

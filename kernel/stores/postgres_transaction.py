@@ -12,22 +12,31 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from kernel.core.archive import ArchivePolicy
-from kernel.core.plan import Command, Plan, Subject, Tally
+from kernel.core.checks import canonical
+from kernel.core.plan import Plan, Subject, Tally
+from kernel.core.program import standard_program
 from kernel.core.records import Prepared, TaskRow, WorkflowRow, entry_of, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded
 from kernel.spec.language import Lock
+from kernel.stores.known import outlived
 from kernel.stores.postgres_errors import changed_meanwhile
 from kernel.stores.sql_snapshot import SqlSnapshot
 from kernel.stores.sql_transaction import SqlTransaction, columns, maybe
-from kernel.stores.statements import Dialect, statements
+from kernel.stores.statements import Dialect, migrations, statements
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
 
 ONE_ROW = frozenset((
-    "update_tree", "update_workflow", "update_workflow_in_place", "update_task", "update_delivery", "insert_definition"))
+    "update_tree", "update_delivery", "insert_definition"))
 """Statements that write exactly one row, or the decision was on another one."""
+COUNTERS = {kind: tuple(counter.name for counter in standard_program().counters_of(kind)) for kind in ("workflow", "task")}
+WORKFLOW = ("key", "state", "deadline", "changed", "paused_by", "paused_at", "reason", *COUNTERS["workflow"])
+TASK = ("workflow", "no", "queue", "due", "state", "attempt", "handouts", "not_before", "expires", "attempt_ends", "total_ends",
+        "wakes", "signalled", "changed", "worker", "reason", *COUNTERS["task"], "was", "had", "ended", "presented")
+HISTORY = ("root", "seq", "version", "run", "at", "kind", "workflow", "subject", "event", "source", "target", "attempt",
+           "count", "by", "actor", "reason", "command")
 
 
 class PostgresTransaction(SqlTransaction):
@@ -39,10 +48,12 @@ class PostgresTransaction(SqlTransaction):
         self.subject = "subject_held" if write else "subject"
         self.held: set[str] = set()
         """The trees that this transaction has locked."""
-        self.leases: dict[tuple[int, int], tuple[str, int, int | None]] = {}
+        self.leases: dict[tuple[int, int], tuple[str | None, int | None, int | None]] = {}
         """Of each task that was read to be written: its state, hand-outs and end of lease."""
-        self.led = False
-        """A lock was chosen: what is read from now on is under it."""
+        self.led = self.entered = False
+        """A lock was chosen: what is read from now on is under it. And: migrations are held off."""
+        self.due: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
+        """Workflows and tasks that the next lines of history tell of."""
 
     # ---- the driver --------------------------------------------------------------------------------------------------------
     def rows(self, name: str, values: Any = ()) -> list[Any]:
@@ -51,15 +62,23 @@ class PostgresTransaction(SqlTransaction):
 
     def _run(self, name: str, values: Any) -> None:
         self.wrote = True
+        if not self.entered:
+            self.enter()
         self.cursor.execute(self.sql[name], values)
         if name in ONE_ROW and self.cursor.rowcount != 1:
             changed_meanwhile(self.place)
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
-        """One statement: it takes the rows as columns."""
-        columns = list(map(list, zip(*rows, strict=True)))
-        if columns:
-            self._run(name, columns)
+        """One statement. It takes rows as columns; lines of history, with the rows that they tell of, as JSON."""
+        if name != "insert_history":
+            self._run(name, list(map(list, zip(*rows, strict=True))))
+            return
+        lines = [dict(zip(HISTORY, row, strict=True)) for row in rows]
+        (workflows, tasks), self.due = self.due, ([], [])
+        if workflows or tasks or lines:
+            ((done,),) = self.rows("put_rows", (canonical(workflows), canonical(tasks), canonical(lines)))
+            if not done:
+                changed_meanwhile(self.place)
 
     def _changed(self) -> int:
         return self.cursor.rowcount
@@ -69,8 +88,15 @@ class PostgresTransaction(SqlTransaction):
         """Lock a tree, alone, or the name of one that is not there; waits for whoever has it."""
         self.led = True
         if name not in self.held:
-            self.rows("hold", (name,))
+            self.enter("hold", (name,))
             self.held.add(name)
+
+    def enter(self, name: str = "enter", values: tuple[str, ...] = ()) -> None:
+        """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
+        ((version,),) = self.rows(name, values)
+        if version != migrations(Dialect.POSTGRES)[-1][0]:
+            raise outlived(self.place, version)
+        self.entered = True
 
     def _lead(self, root: str, command_id: str = "") -> None:
         """What a writing transaction asks for first names the tree that it is about. A poll is about none, but has an id."""
@@ -82,6 +108,8 @@ class PostgresTransaction(SqlTransaction):
         """The rows of the subject's tree, once the lock is there that the command needs: the tree's, or one row's."""
         if self.writes:
             self.led = True
+            if lock is not Lock.TREE and not self.entered and (subject.topic is not None or lock is Lock.ROW):
+                self.enter()
             if lock is not Lock.TREE and subject.topic is not None:
                 self.rows("hold_delivery", (subject.workflow, subject.run, *entry_of(subject.topic)))
             elif lock is Lock.ROW:
@@ -107,6 +135,8 @@ class PostgresTransaction(SqlTransaction):
         if not self.writes:
             return super().pollable(type, now, limit)
         self.led = True
+        if not self.entered:
+            self.enter()
         roots = {root for (root,) in self._due("hold_pollable", now, limit, type=type)}
         if not roots and (others := super().pollable(type, now, 1)):
             self.hold(root := root_of(others[0].workflow))
@@ -132,15 +162,22 @@ class PostgresTransaction(SqlTransaction):
             plan.tree, plan.now = tree, max(plan.now, tree.clock)
         return super().write(plan)
 
-    def _update_task(self, t: TaskRow, key: int, command: Command) -> None:
-        """Only while the lease is the one that was read. Who presents the lease may end it, however often it was renewed."""
-        read = self.leases.get((key, t.no))
-        state, handouts, expires = read or ("", 0, None)
-        self._run("update_task", (*columns(t), key, t.no, read is None, state, handouts, "handouts" in command.given, expires))
-        self.leases[key, t.no] = t.state, t.handouts, maybe(t.expires)
+    def _update_rows(self, plan: Plan) -> None:
+        """Each task only while its lease is the one that was read. They are written with their lines of history."""
+        presented, run = "handouts" in plan.command.given, plan.tree.run
+        self.due = [dict(zip(WORKFLOW, (
+            self.keys[w.id, run], w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, *w.counts),
+            strict=True)) for w in plan.workflows], []
+        for t in plan.tasks:
+            place = self.keys[t.workflow, run], t.no
+            was, had, ended = self.leases.get(place, (None, None, None))
+            self.due[1].append(dict(zip(TASK, (*place, *columns(t), was, had, ended, presented), strict=True)))
+            self.leases[place] = t.state, t.handouts, maybe(t.expires)
 
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition; one process at a time."""
+        if not self.entered:
+            self.enter()
         self.cursor.execute(self.sql["hold_definitions"])
         super().register(definition, at)
 

@@ -27,6 +27,8 @@ class Place:
     """What libpq is given; the password may be in it."""
     schema: str
     read_only: bool
+    must_exist: bool
+    """Whether a schema that is not there is made, or an error."""
     unsafe: str
     """What the user accepts by name: `fsync`, a server that does not wait for its disk."""
     shown: str
@@ -34,7 +36,10 @@ class Place:
 
 
 def located(url: str) -> Place:
-    """The place that `postgresql://USER@HOST:PORT/DATABASE?schema=...&mode=ro` names. Raises InvalidInput."""
+    """The place that `postgresql://USER@HOST:PORT/DATABASE?schema=...&mode=ro` names. Raises InvalidInput.
+
+    `mode=rw` takes a store that is there, `mode=ro` only reads it; without a mode one is made where there is none.
+    """
     try:
         parts = urlsplit(url)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -49,11 +54,11 @@ def located(url: str) -> Place:
         refuse(f"the schema {quoted(schema)} is not a plain name in small letters")
     if min(ports) < 0 or max(ports) > 65_535:
         refuse("there is no such port")
-    if mode not in ("", "ro") or unsafe not in ("", FSYNC) or len(ours) != sum(name in OURS for name, _ in options):
-        refuse(f"of {', '.join(OURS)} each stands there once: mode=ro, or unsafe={FSYNC}")
+    if mode not in ("", "ro", "rw") or unsafe not in ("", FSYNC) or len(ours) != sum(name in OURS for name, _ in options):
+        refuse(f"of {', '.join(OURS)} each stands there once: mode=ro or mode=rw, unsafe={FSYNC}")
     host, port = server.get("host") or server.get("hostaddr") or "", server.get("port")
     shown = f"{SCHEME}://{host}{f':{port}' if port else ''}/{server.get('dbname') or ''}?schema={schema}"
-    return Place(server, schema, mode == "ro", unsafe, shown)
+    return Place(server, schema, mode == "ro", mode == "rw", unsafe, shown)
 
 
 def refuse(why: str) -> NoReturn:

@@ -9,7 +9,7 @@ from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
 from kernel.core.outbox import Swept, cause_of, emitted, noticed
-from kernel.core.plan import Cascade, Command, Plan, Subject, Tally, Tombstone
+from kernel.core.plan import Cascade, Plan, Subject, Tally, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
 from kernel.core.structure import Definition
@@ -147,15 +147,7 @@ class SqlTransaction(SqlReader):
             self._create(workflow)
         if plan.created_tasks:
             self._run_many("insert_task", (self._new_task(task) for task in plan.created_tasks))
-        for w in plan.workflows:
-            place = w.id, run
-            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place])
-            if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
-                self._run("update_workflow_in_place", rest)
-            else:
-                self._run("update_workflow", (w.state, maybe(w.deadline), *rest))
-        for t in plan.tasks:
-            self._update_task(t, self.keys[t.workflow, run], plan.command)
+        self._update_rows(plan)
         for d in plan.created_deliveries:
             self._run("insert_delivery", (
                 self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error,
@@ -171,8 +163,16 @@ class SqlTransaction(SqlReader):
             else:
                 self._run("put_payload", (key, p.no, p.what, p.text))
 
-    def _update_task(self, t: TaskRow, key: int, command: Command) -> None:
-        self._run("update_task", (*columns(t), key, t.no))
+    def _update_rows(self, plan: Plan) -> None:
+        for w in plan.workflows:
+            place = w.id, plan.tree.run
+            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place])
+            if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
+                self._run("update_workflow_in_place", rest)
+            else:
+                self._run("update_workflow", (w.state, maybe(w.deadline), *rest))
+        for t in plan.tasks:
+            self._run("update_task", (*columns(t), self.keys[t.workflow, plan.tree.run], t.no))
 
     def _create(self, w: WorkflowRow) -> int:
         """Write a new workflow; gives its row number."""

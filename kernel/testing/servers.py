@@ -174,9 +174,9 @@ def _is_user(name: str) -> bool:
 
 
 @contextmanager
-def postgres_server(*, settings: tuple[str, ...] = QUICK) -> Iterator[PostgresServer]:
-    """A server in a temporary folder, as long as the context is entered."""
-    with TemporaryDirectory(prefix="kernel-postgres-") as folder:
+def postgres_server(*, settings: tuple[str, ...] = QUICK, place: str | None = None) -> Iterator[PostgresServer]:
+    """A server in a temporary folder in `place`, as long as the context is entered."""
+    with TemporaryDirectory(prefix="kernel-postgres-", dir=place) as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - the server's own user has to come in; its data are in a folder of its own
         server = PostgresServer(Path(folder), settings=settings)
         try:

@@ -18,7 +18,7 @@ import pytest
 
 import kernel
 from kernel.testing.servers import PostgresServer
-from tests.benchmarks.bench_sqlite import chain, each, life, seconds, spread
+from tests.benchmarks.bench_sqlite import chain, each, seconds, spread
 
 pytestmark = pytest.mark.bench
 
@@ -50,7 +50,7 @@ BARE = """
 @contextmanager
 def server() -> Iterator[PostgresServer]:
     """A server on the disk of the project, with fsync and its default settings."""
-    with TemporaryDirectory(prefix="bench-", dir="/var/tmp") as folder:  # noqa: S108 - a disk: /tmp may be memory
+    with TemporaryDirectory(prefix="bench-", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
         found = PostgresServer(Path(folder), settings=())
         try:
@@ -106,7 +106,8 @@ def test_life_of_three_tasks(clients: int) -> None:
         ratios, own = [], []
         for _ in range(SLICES):
             shares = [list(itertools.islice(names, LIVES)) for _ in range(clients)]
-            theirs = at_once([partial(each, partial(bare_life, c), share) for c, share in zip(connections, shares, strict=True)])
+            theirs = at_once([
+                partial(each, partial(bare_life, c), share) for c, share in zip(connections, shares, strict=True)])
             ours = at_once([partial(each, partial(own_life, k, n), share) for n, share in enumerate(shares)])
             ratios.append(theirs / ours)
             own.append(LIVES * clients / ours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -11,6 +12,9 @@ from kernel.testing.redis_stores import RedisStores
 from kernel.testing.servers import PostgresStores, postgres_programs, postgres_server
 from kernel.testing.stores import MemoryStores, SqliteStores, Stores
 from tests.redis_server import server
+
+PLACE = gettempdir()
+"""Found out before a test says otherwise: the user that the server runs as has to come in."""
 
 
 class Run:
@@ -25,7 +29,7 @@ class Run:
         if self.stores is None:
             if postgres_programs() is None:
                 pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-            self.stores = PostgresStores(self.started.enter_context(postgres_server()))
+            self.stores = PostgresStores(self.started.enter_context(postgres_server(place=PLACE)))
             self.started.callback(self.stores.close)
         return self.stores
 

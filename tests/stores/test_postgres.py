@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 import kernel
-from kernel.core.plan import Subject
+from kernel.core.plan import Plan, Subject
 from kernel.core.program import standard_program
 from kernel.core.records import Policy
 from kernel.engine.kernel import Kernel
@@ -93,7 +93,7 @@ def test_a_url_names_server_schema_and_what_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("rest", [
-    "?schema=Mine", "?schema=a-b", "?schema=", "?schema=pg_catalog", "?mode=rw", "?unsafe=all", "?schema=a&schema=b",
+    "?schema=Mine", "?schema=a-b", "?schema=", "?schema=pg_catalog", "?mode=w", "?unsafe=all", "?schema=a&schema=b",
     "?nothing=known", ":port/x", "?%zz&=", "?schema=x;DROP", "]["])
 def test_a_url_that_is_none_is_refused(rest: str) -> None:
     """InvalidInput, without the password that may be in it."""
@@ -290,7 +290,8 @@ def test_a_migration_waits_for_writers(stores: PostgresStores, url: str, k: Kern
     """While one writes nobody gets the lock that a migration needs; a reader holds nothing."""
     taken = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
     with stores.server.connect() as operator:
-        with k.store.transaction(write=True):
+        with k.store.transaction(write=True) as transaction:
+            transaction.snapshot(Subject("w"))
             assert operator.execute(taken, (located(url).schema,)).fetchall() == [(False,)]
         with k.store.transaction(write=False):
             assert operator.execute(taken, (located(url).schema,)).fetchall() == [(True,)]
@@ -347,13 +348,16 @@ def test_a_lease_renewed_meanwhile_is_not_taken_away(url: str, k: Kernel) -> Non
     """What is written is compared with what was read: a row that is another one now is a Conflict."""
     (lease,) = k.poll("pick", worker="w1")
     with k.store.transaction(write=True) as transaction:
-        (row,) = [row for row in transaction.snapshot(Subject("w")).all_tasks("w") if row.no == lease.position]
+        snapshot = transaction.snapshot(Subject("w"))
+        (row,) = [row for row in snapshot.all_tasks("w") if row.no == lease.position]
         with Kernel(PostgresStore(url, patience=0.05)) as other:
             other.heartbeat(lease)
-        command = k.command("SKIP", Subject("w", 0))
-        row.state = "SKIPPED"
+        tree, row.state = snapshot.tree(), "CANCELED"
+        assert tree is not None
+        plan = Plan(k.command("TERMINATE", Subject("w")), 1, tree, False)
+        plan.tasks.append(row)
         with pytest.raises(Conflict, match="a row changed while the command was decided"):
-            transaction._update_task(row, transaction.keys["w", 1], command)  # type: ignore[attr-defined]
+            transaction.write(plan)
 
 
 def test_policy_of_deliveries_is_the_openers() -> None:

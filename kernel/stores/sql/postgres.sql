@@ -75,17 +75,8 @@ SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[]
        ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[],
        ?::bigint[])
 
--- Only the row that was read: of a task, the lease that was read with it.
--- name: update_task
-UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, attempt_ends = ?,
-       total_ends = ?, wakes = ?, signalled = ?, changed = ?, worker = ?, reason = ?, after_not_passed = ?
- WHERE workflow = ? AND no = ? AND (? OR (state = ? AND handouts = ? AND (? OR expires IS NOT DISTINCT FROM ?)))
-
--- name: insert_history
-INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor, reason,
-       command)
-SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[],
-       ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[])
+-- name: put_rows
+SELECT put_rows(?::jsonb, ?::jsonb, ?::jsonb)
 
 -- name: put_archive_policy
 INSERT INTO archive_policy (since, content)

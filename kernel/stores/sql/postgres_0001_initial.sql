@@ -208,11 +208,60 @@ BEGIN
 END $$;
 
 -- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked.
-CREATE FUNCTION hold(name TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE FUNCTION hold(name TEXT) RETURNS INTEGER LANGUAGE plpgsql AS $$
+DECLARE
+    last INTEGER := enter();
 BEGIN
     PERFORM FROM tree WHERE root = name FOR UPDATE;
     IF NOT FOUND THEN
         PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || name, 0));
         PERFORM FROM tree WHERE root = name FOR UPDATE;
     END IF;
+    RETURN last;
+END $$;
+
+-- Write rows that were read, and what history tells of them, in one round trip. False when a row is not the one that was read: of
+-- a task its state, its hand-outs and, unless who presents the lease may end it, its time; a new copy was not read.
+CREATE FUNCTION put_rows(workflows JSONB, tasks JSONB, lines JSONB) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+DECLARE
+    n RECORD;
+BEGIN
+    FOR n IN SELECT * FROM jsonb_to_recordset(workflows) AS r (
+        key BIGINT, state TEXT, deadline BIGINT, changed BIGINT, paused_by TEXT, paused_at BIGINT, reason TEXT,
+        tasks_asks_completed INTEGER, tasks_asks_failed INTEGER, tasks_asks_terminated INTEGER, tasks_failed INTEGER,
+        tasks_timed_out INTEGER, tasks_canceled INTEGER, tasks_not_closed INTEGER, tasks_closed_badly INTEGER,
+        tasks_not_closed_well INTEGER)
+    LOOP
+        UPDATE workflow w SET state = n.state, deadline = n.deadline, changed = n.changed, paused_by = n.paused_by,
+               paused_at = n.paused_at, reason = n.reason, tasks_asks_completed = n.tasks_asks_completed,
+               tasks_asks_failed = n.tasks_asks_failed, tasks_asks_terminated = n.tasks_asks_terminated,
+               tasks_failed = n.tasks_failed, tasks_timed_out = n.tasks_timed_out, tasks_canceled = n.tasks_canceled,
+               tasks_not_closed = n.tasks_not_closed, tasks_closed_badly = n.tasks_closed_badly,
+               tasks_not_closed_well = n.tasks_not_closed_well
+         WHERE w.key = n.key;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    FOR n IN SELECT * FROM jsonb_to_recordset(tasks) AS r (
+        workflow BIGINT, no INTEGER, queue TEXT, due BIGINT, state TEXT, attempt INTEGER, handouts INTEGER, not_before BIGINT,
+        expires BIGINT, attempt_ends BIGINT, total_ends BIGINT, wakes BIGINT, signalled INTEGER, changed BIGINT, worker TEXT,
+        reason TEXT, after_not_passed INTEGER, was TEXT, had INTEGER, ended BIGINT, presented BOOLEAN)
+    LOOP
+        UPDATE task t SET queue = n.queue, due = n.due, state = n.state, attempt = n.attempt, handouts = n.handouts,
+               not_before = n.not_before, expires = n.expires, attempt_ends = n.attempt_ends, total_ends = n.total_ends,
+               wakes = n.wakes, signalled = n.signalled, changed = n.changed, worker = n.worker, reason = n.reason,
+               after_not_passed = n.after_not_passed
+         WHERE t.workflow = n.workflow AND t.no = n.no AND (n.was IS NULL OR (
+               t.state = n.was AND t.handouts = n.had AND (n.presented OR t.expires IS NOT DISTINCT FROM n.ended)));
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+           reason, command)
+    SELECT * FROM jsonb_to_recordset(lines) AS r (
+        root TEXT, seq BIGINT, version INTEGER, run INTEGER, at BIGINT, kind TEXT, workflow TEXT, subject TEXT, event TEXT,
+        source TEXT, target TEXT, attempt INTEGER, count INTEGER, by TEXT, actor TEXT, reason TEXT, command TEXT);
+    RETURN true;
 END $$;

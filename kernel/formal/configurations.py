@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from kernel.formal.rows import Rows
 from kernel.formal.shape import Shape, Task, hurried
 
 TREE = ("workflow", "task")
@@ -23,7 +24,7 @@ class Config:
     """A shape and what may happen on it."""
 
     name: str
-    shape: Shape
+    shape: Shape | Rows
     kinds: tuple[str, ...] = TREE
 
 

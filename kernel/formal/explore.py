@@ -13,7 +13,8 @@ from itertools import product
 from attrs import define, field, frozen
 
 from kernel.formal.oracle import Given, Oracle, Stuck
-from kernel.formal.shape import Shape, State, Tree, Value
+from kernel.formal.rows import Rows, Value
+from kernel.formal.shape import Shape, State, Tree
 from kernel.spec.language import Nature, Place, Spec, Step
 from kernel.spec.vocabulary import ABSENT
 
@@ -53,6 +54,7 @@ class Request:
     def label(self, tree: Tree) -> str:
         """The request as a counterexample names it."""
         words = [SAID[c] for c in self.choices if c in SAID]
+        words += [f"{name} {value}" for name, value in self.choices if name in tree.shape.presented]
         words += [f"from {tree.places[int(place)].id}" for name, place in self.choices if name == CHOSEN]
         return " ".join((self.step.name, tree.places[self.row].id, *words))
 
@@ -86,6 +88,8 @@ def requests(spec: Spec, tree: Tree, kinds: Collection[str]) -> tuple[Request, .
         if step.name == "PURGE" and not tree.shape.purge:
             continue
         axes = [choices for param, choices in AXES if param in step.params]
+        axes += [tuple((param, value) for value in values)
+                 for param, values in tree.shape.presented.items() if param in step.params]
         axes += [tuple((CHOSEN, task) for task in tree.rows["task"])] if CHOSEN in step.params else []
         rows = tree.rows[step.on] if step.name != "START" else tree.rows[step.on][:1]
         found += [Request(step, row, choices) for row in rows for choices in product(*axes) if step.on in kinds]
@@ -115,7 +119,7 @@ class Explorer:
     """Explores a specification on a shape."""
 
     def __init__(
-        self, spec: Spec, shape: Shape, *, kinds: Collection[str] = ("workflow", "task"), within: Within | None = None
+        self, spec: Spec, shape: Shape | Rows, *, kinds: Collection[str] = ("workflow", "task"), within: Within | None = None
     ) -> None:
         """Write the shape out and list the requests on rows of these kinds.
 
@@ -129,7 +133,7 @@ class Explorer:
 
     def wrong(self, state: State, *, mid: bool) -> Iterator[str]:
         """The state invariants that do not hold; between two rules only those that hold there, too."""
-        for prop in self.spec.properties:
+        for prop in (*self.spec.properties, *self.spec.given):
             if prop.nature in STATES and (prop.place is Place.MID or not mid):
                 for row in self.tree.rows[prop.on]:
                     if not self.oracle.evaluate(prop.body, row, {}, state):
@@ -145,15 +149,18 @@ class Explorer:
 
     def beyond(self, request: Request, state: State) -> bool:
         """Whether a request would begin a run of the tree that the shape has no room for."""
-        run = self.oracle.value(state, self.tree.rows["workflow"][0], "run")
         reopening = [e for e in self.spec.tables[request.step.on].reopening if e in {f.event for f in self.spec.follows}]
+        if not reopening:
+            return False
+        run = self.oracle.value(state, self.tree.rows["workflow"][0], "run")
         return (run == self.tree.shape.runs and any(fire.event in reopening for fire in request.step.do)
                 and self.oracle.moves(request.step, request.row, request.given(self.oracle, state), state) is not None)
 
     def bounded(self, state: State) -> bool:
         """Whether to go on from a state."""
-        handouts, attempt = (self.tree.columns["task"][name] for name in ("handouts", "attempt"))
-        few = all(int(state[row][handouts]) <= int(state[row][attempt]) for row in self.tree.rows["task"])
+        few = all(
+            int(self.oracle.value(state, row, "handouts")) <= int(self.oracle.value(state, row, "attempt"))
+            for row in self.tree.rows.get("task", ()))
         return few and self.unfilled(state) and (self.within is None or self.within(state))
 
     def unfilled(self, state: State) -> bool:

@@ -15,6 +15,7 @@ from attrs import define, evolve
 
 from kernel.formal.actions import Action, Block, Move
 from kernel.formal.explore import Request, requests
+from kernel.formal.rows import Rows
 from kernel.formal.shape import Shape, Tree, fitting
 from kernel.formal.terms import LATER, Ground, Read, Term, compared, conjunction, disjunction, negation, summed
 from kernel.spec.evaluate import NOTHING
@@ -53,7 +54,7 @@ Reached = list[tuple[Ground, int]]
 class Grounding:
     """Every variable, command, rule and property of a specification on a shape."""
 
-    def __init__(self, spec: Spec, shape: Shape, *, kinds: Collection[str] = ("workflow", "task")) -> None:
+    def __init__(self, spec: Spec, shape: Shape | Rows, *, kinds: Collection[str] = ("workflow", "task")) -> None:
         """Commands are those on rows of these kinds. Deliveries are created at least; a static check keeps them apart."""
         self.spec, self.tree, self.kinds = fitting(spec, shape), Tree(spec, shape), kinds
         self.places = self.tree.places
@@ -201,7 +202,8 @@ class Grounding:
             whole = bool(self.places[row].fixed.get("root"))
             sets = {slot: value for slot, value in enumerate(self.start) if whole or self.slots[slot][0] == row} | sets
         else:
-            sets[self.at[row, "changed"]] = NOW
+            if (row, "changed") in self.at:
+                sets[self.at[row, "changed"]] = NOW
             sets[self.at[row, "state"]] = self.code(line.target)
         kept = tuple((slot, value) for slot, value in sets.items() if value != Read(slot))
         brings = self.follows(line, row) or any(self.enters(enter, line, row) for enter in self.spec.on_enter)
@@ -333,7 +335,7 @@ class Grounding:
     def properties(self, *natures: Nature, place: Place | None = None) -> list[tuple[str, Ground]]:
         """The invariants on every row, by id: those of a step speak of rows that were there before it."""
         found = []
-        for prop in (*self.spec.properties, *self.spec.lemmas):
+        for prop in (*self.spec.properties, *self.spec.lemmas, *self.spec.given):
             if prop.nature in natures and place in (None, prop.place):
                 for row in self.tree.rows[prop.on]:
                     body = self.term(prop.body, row, AMBIENT)

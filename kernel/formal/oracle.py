@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 
-from kernel.formal.shape import State, Tree, Value, blank
+from kernel.formal.rows import Value
+from kernel.formal.shape import State, Tree, blank
 from kernel.spec.evaluate import NOTHING
 from kernel.spec.language import Enter, Expr, F, Fire, Lit, Op, Param, Q, Row, Spec, Step
 from kernel.spec.vocabulary import ABSENT
@@ -228,7 +229,8 @@ class Oracle:
                 continue
             for name, expr in line.set:
                 values[columns[name]] = self.evaluate(expr, row, given, state)
-            values[columns["changed"]] = given["now"]
+            if "changed" in columns:
+                values[columns["changed"]] = given["now"]
             values[0] = line.target
             after[row] = tuple(values)
         return tuple(after)

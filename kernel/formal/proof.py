@@ -15,7 +15,7 @@ from kernel.formal.shape import Shape, fitting
 from kernel.formal.smt import Smt, World, joined
 from kernel.spec.language import NEVER, YES, Nature, Place, Property, Sort, Spec, Step
 from kernel.spec.logic import quantifiers
-from kernel.spec.names import fired
+from kernel.spec.names import fired, reached
 from kernel.spec.vocabulary import ABSENT, OPEN
 
 STATE = (Nature.STATE, Nature.LIVENESS)
@@ -53,6 +53,8 @@ class Obligation:
     """Declarations, definitions and assertions, in order."""
     goals: tuple[tuple[str, str], ...]
     """What is to be shown: a name, a formula."""
+    kinds: tuple[str, ...]
+    """The sorts of rows."""
 
     def script(self, goal: str) -> str:
         """The question to a prover: unsatisfiable when the goal follows."""
@@ -77,6 +79,9 @@ class Proof:
         self.mid = [p for p in properties if p.nature in STATE and p.place is Place.MID]
         self.rest = [p for p in properties if p.nature in STATE and p.place is Place.REST]
         self.steps = [p for p in properties if p.nature is Nature.STEP]
+        cascades = [Step("", e.kind, e.cascade) for e in spec.on_enter]
+        self.moved = tuple(dict.fromkeys(
+            reached(spec, step, fire).kind.name for step in (*spec.progress, *cascades) for fire in step.do))
         self.plain = [rule for rule in spec.progress if not self.quantified(rule)]
         self.first = [rule for rule in spec.progress if rule.name.startswith("HAND_")]
 
@@ -94,7 +99,8 @@ class Proof:
         """Declarations and what is given."""
         return [*self.smt.declarations(), "(declare-const p.now Int)", f"(assert (< 0 p.now {NEVER}))",
                 "(declare-const p.chance Int)",
-                *self.assertions(TREE.strip().replace("\n    ", " ").split("\n"))]
+                *self.assertions(TREE.strip().replace("\n    ", " ").split("\n") if self.smt.trees else ()),
+                *self.assertions(self.holding(self.spec.given, World()))]
 
     def holding(self, properties: Iterable[Property], world: World) -> list[str]:
         """The invariants in a world."""
@@ -126,7 +132,8 @@ class Proof:
             value = self.smt.constant(ABSENT, kind, "state") if name == "state" else {
                 Sort.FLAG: "false", Sort.TEXT: "text.empty"}.get(self.smt.fields[kind, name].sort, "0")
             nothing.append(f"(forall ((x {kind})) (= ({kind}_{name} x) {value}))")
-        return Obligation("initially", (*self.theory(), *self.assertions(nothing)), tuple(self.goals(self.mid, World())))
+        return Obligation("initially", (*self.theory(), *self.assertions(nothing)), tuple(self.goals(self.mid, World())),
+                          tuple(self.spec.kinds))
 
     def taken(self, step: Step, more: list[str], *, descends: bool = False) -> Obligation:
         """A command or a rule keeps every invariant; a rule moves every row that it moves down its rank."""
@@ -136,9 +143,9 @@ class Proof:
         asserted = [*self.holding(self.mid, World()), *more, *given, self.smt.guard(step, "me", World())]
         goals = [*self.goals(self.mid, after), *self.goals(self.steps, World(), after)]
         if descends:
-            goals += [(f"descends {kind}", self.descends(kind, after)) for kind in ("workflow", "task")]
+            goals += [(f"descends {kind}", self.descends(kind, after)) for kind in self.moved]
         hypotheses = [*self.theory(), f"(declare-const me {step.on})", *named, *self.assertions(asserted), *definitions]
-        return Obligation(step.name, tuple(hypotheses), tuple(goals))
+        return Obligation(step.name, tuple(hypotheses), tuple(goals), tuple(self.spec.kinds))
 
     def descends(self, kind: str, after: World) -> str:
         """Every row that changes its state goes down its rank, or goes on to a further attempt that it has."""
@@ -147,7 +154,7 @@ class Proof:
         for state, number in self.spec.kinds[kind].rank.items():
             rank = f"(ite (= s {self.smt.constant(state, kind, 'state')}) {number} {rank})"
         lower = f"(let ((s ({name} x))) (let ((now {rank})) (let ((s ({kind}_state x))) (< now {rank}))))"
-        if kind == "task":
+        if self.smt.trees and kind == "task":
             attempt = f"(task_attempt{after.suffix('task', 'attempt')} x)"
             lower = f"(or {lower} (and (< (task_attempt x) {attempt}) (<= {attempt} (task_tries x))))"
         return f"(forall ((x {kind})) (=> (not (= ({name} x) ({kind}_state x))) {lower}))"
@@ -157,14 +164,18 @@ class Proof:
 
         Tasks are finite and their order has no cycle: where one is open there is one all of whose predecessors are closed.
         """
+        first, order = self.order() if self.smt.trees else ([], [])
+        asserted = [*order, *self.holding(self.mid, World()), *(self.off(rule) for rule in self.spec.progress)]
+        hypotheses = [*self.theory(), *first, *self.assertions(asserted)]
+        return Obligation("at rest", tuple(hypotheses), tuple(self.goals(self.rest, World())), tuple(self.spec.kinds))
+
+    def order(self) -> tuple[list[str], list[str]]:
+        """That where a task of a workflow is open there is a first one: a name for it, and what is true of it."""
         def opened(row: str) -> str:
             return joined("or", [f"(= (task_state {row}) {self.smt.constant(s, 'task', 'state')})" for s in OPEN])
 
         some_open = f"(and (= (wf (first w)) w) {opened('(first w)')})"
-        order = [
+        return ["(declare-fun first (workflow) task)"], [
             f"(forall ((w workflow) (t task)) (=> (and (= (wf t) w) {opened('t')}) {some_open}))",
             f"(forall ((w workflow) (t task)) (=> (after (first w) t) (not {opened('t')})))",
         ]
-        asserted = [*order, *self.holding(self.mid, World()), *(self.off(rule) for rule in self.spec.progress)]
-        hypotheses = [*self.theory(), "(declare-fun first (workflow) task)", *self.assertions(asserted)]
-        return Obligation("at rest", tuple(hypotheses), tuple(self.goals(self.rest, World())))

@@ -17,7 +17,6 @@ from attrs import evolve, frozen
 from kernel.errors import NotFound
 from kernel.formal.proof import Obligation
 
-ROWS = ("workflow", "task", "delivery")
 NUMBERS = ("task_attempt", "workflow_slot")
 """Functions whose values are numbers of attempts; a hypothesis about any number is asked of these."""
 TERMS, ROUNDS = (8, 12, 40), 2
@@ -89,13 +88,14 @@ class Instances:
         import z3
 
         self.z3: Any = z3
+        self.kinds = obligation.kinds
         script = "\n".join(("(set-logic ALL)", *obligation.hypotheses))
         goals = "\n".join(f"(assert (not {goal}))" for _, goal in obligation.goals)
         every = list(z3.parse_smt2_string(f"{script}\n{goals}"))
         last = len(every) - len(obligation.goals)
         hypotheses = self.normal(every[:last])
         self.denied = [self.canonical(self.normal([goal])) for goal in every[last:]]
-        self.found: dict[str, dict[int, Any]] = {kind: {} for kind in ROWS}
+        self.found: dict[str, dict[int, Any]] = {kind: {} for kind in obligation.kinds}
         self.links: dict[str, Any] = {}
         self.numbers: dict[str, Any] = {}
         for formula in (*hypotheses, *(f for goal in self.denied for f in goal)):
@@ -114,7 +114,7 @@ class Instances:
     def canonical(self, formulas: list[Any]) -> list[Any]:
         """The same with the rows that were named called the first, the second ... of their kind."""
         named: dict[int, tuple[Any, Any]] = {}
-        counts = dict.fromkeys(ROWS, 0)
+        counts = dict.fromkeys(self.kinds, 0)
         for formula in formulas:
             for constant in self.constants(formula, set()):
                 kind = constant.sort().name()

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import ClassVar
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
+from kernel.formal.rows import Place, Rows, Value
 from kernel.spec.language import NEVER, Guard, Kind, Sort, Spec
 from kernel.spec.vocabulary import ABSENT, asked_for, end_told, in_turn
 
 ARCHIVE, NOTIFY = "archive", "notify"
 """The topics of archives and of notices."""
-Value = str | int
 Row = tuple[Value, ...]
 State = tuple[Row, ...]
 """The stored values of each place, in the order of the tree's places; a row begins with its lifecycle state."""
@@ -79,36 +80,24 @@ class Shape:
     """The statuses that its notices tell of."""
     notices: int = 0
     """How many notices of a workflow there can be; where not two more can be, nothing is explored. Only the root's counts."""
+    presented: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     purge: int = 0
     """Whether a tree of it may be purged: a model of its own, in which that is the end. Only the root's counts."""
-
-
-@define
-class Place:
-    """One row that can exist: what never changes of it, and the other places that it sees."""
-
-    kind: str
-    id: str
-    order: tuple[str, int]
-    """The id of its workflow, and its position in it; workflows come before their tasks."""
-    fixed: dict[str, Value | tuple[int, ...]]
-    """A tuple has a value for each attempt."""
-    one: dict[str, int] = field(factory=dict)
-    sets: dict[str, tuple[int, ...]] = field(factory=dict)
-    children: dict[int, int] = field(factory=dict)
-    """For a sub-workflow task the place of each attempt's sub-workflow."""
 
 
 class Tree:
     """Every place of a shape, linked; and its first state, where no row exists."""
 
-    def __init__(self, spec: Spec, shape: Shape, root: str = "w") -> None:
-        """Write out the shape under a root of this id."""
+    def __init__(self, spec: Spec, shape: Shape | Rows, root: str = "w") -> None:
+        """Write out the shape, one of definitions under a root of this id."""
         self.shape = shape
         self.columns = {name: columns(kind) for name, kind in spec.kinds.items()}
         self.places: list[Place] = []
-        self._workflow(shape, root, None, 0)
-        self._link()
+        if isinstance(shape, Rows):
+            self.places = shape.places(spec)
+        else:
+            self._workflow(shape, shape, root, None, 0)
+            self._link()
         self.rows = {
             kind: tuple(sorted(
                 (i for i, p in enumerate(self.places) if p.kind == kind), key=lambda i: self.places[i].order))
@@ -120,8 +109,8 @@ class Tree:
         self.places.append(place)
         return len(self.places) - 1
 
-    def _workflow(self, shape: Shape, name: str, up: int | None, slot: int) -> int:
-        """Write out one workflow, its tasks, its deliveries, and everything below."""
+    def _workflow(self, top: Shape, shape: Shape, name: str, up: int | None, slot: int) -> int:
+        """Write out one workflow, its tasks, its deliveries, and everything below; `top` is the shape of its root."""
         here = self._put(Place("workflow", name, (name, -1), {
             "id": name, "root": int(up is None), "slot": slot, "timeout": shape.timeout,
             "on_timeout": shape.on_timeout, "restartable": 1, "retention": 0,
@@ -138,8 +127,8 @@ class Tree:
                 children = self.places[own[task.ref]].children
                 for attempt in range(1, task.tries + 1):
                     child = f"{name}/{task.ref}" if attempt == 1 else f"{name}/{task.ref}~{attempt}"
-                    children[attempt] = self._workflow(task.sub, child, own[task.ref], attempt)
-        for run, topic in product(range(1, self.shape.runs + 1), shape.topics):
+                    children[attempt] = self._workflow(top, task.sub, child, own[task.ref], attempt)
+        for run, topic in product(range(1, top.runs + 1), shape.topics):
             mark = ">" if run == 1 else f"#{run}>"
             place = Place("delivery", f"{name}{mark}{topic}", (name, len(shape.tasks)), {
                 "run": run, "sends": 2, "lease": shape.delivery_lease, "hears": shape.hears, "wait": shape.wait,
@@ -237,14 +226,14 @@ def without_notices(spec: Spec) -> Spec:
         on_enter=tuple(e for e in enters if e.cascade or e.emit))
 
 
-def fitting(spec: Spec, shape: Shape) -> Spec:
+def fitting(spec: Spec, shape: Shape | Rows) -> Spec:
     """The specification without the commands that a shape has no room for.
 
     Where a tree has one run nothing re-opens it: what brings others with it begins a run. What leads to where there is no row
     is only where the shape may be purged. Of notices there is no end, since a workflow can be paused and resumed for ever: only
     the explorer, which counts them, has room for some.
     """
-    spec = spec if shape.notices else without_notices(spec)
+    spec = spec if shape.notices or "notices" not in spec.links else without_notices(spec)
     beyond = {(follow.kind, follow.event) for follow in spec.follows if shape.runs == 1}
     if not shape.purge:
         beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}

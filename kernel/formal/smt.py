@@ -70,6 +70,8 @@ class Smt:
             self.fields[kind.name, "state"] = Field("state", Sort.CHOICE, "", kind.states)
             self.fields |= {(kind.name, f.name): f for f in (*kind.fields, *kind.attributes)}
         self.stored = {(k.name, n) for k in spec.kinds.values() for n in ("state", *(f.name for f in k.fields))}
+        self.trees = not all(link.one or link.back for link in spec.links.values())
+        """Whether rows stand in trees of workflows; else every link is single, or the way back of such."""
         self.serial = 0
 
     # ---- declarations -------------------------------------------------------------------------------------------------
@@ -106,7 +108,8 @@ class Smt:
                 yield "(declare-fun child (task Int) workflow)"
             elif link.one:
                 yield f"(declare-fun {link.name} ({link.source}) {link.target})"
-        yield "(declare-fun above (workflow workflow) Bool)\n(declare-fun after (task task) Bool)"
+        if self.trees:
+            yield "(declare-fun above (workflow workflow) Bool)\n(declare-fun after (task task) Bool)"
         yield "(declare-fun part (Int Int) Int)"
         yield "(define-fun least ((a Int) (b Int)) Int (ite (< a b) a b))"
         yield "(define-fun greatest ((a Int) (b Int)) Int (ite (< a b) b a))"
@@ -129,6 +132,8 @@ class Smt:
 
     def behind(self, link: str, row: str, other: str, world: World) -> str:
         """That `other` is behind a set link of `row`."""
+        if path := self.spec.links[link].back:
+            return f"(= {self.end(self.spec.links[link].target, other, path, world)[1]} {row})"
         field_of = {"child_tasks": ("task", "attempt"), "outbox": ("workflow", "run")}.get(link)
         suffix = world.suffix(*field_of) if field_of else ""
         return LINKS[link].format(x=row, y=other, w=suffix)
@@ -223,7 +228,8 @@ class Smt:
         after = World({**world.names})
         written: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for move in taken:
-            sets = {**dict(move.line.set), "changed": Param("now"), "state": Lit(move.line.target)}
+            stamp = {"changed": Param("now")} if (move.kind, "changed") in self.stored else {}
+            sets = {**dict(move.line.set), **stamp, "state": Lit(move.line.target)}
             for name, expr in sets.items():
                 value = self.text(expr, move.kind, "x", world)
                 if isinstance(expr, Lit):

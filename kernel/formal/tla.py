@@ -12,6 +12,7 @@ from itertools import product
 
 from kernel.formal.explore import AXES, CHOSEN
 from kernel.formal.ground import COUNTED_UP, NOW
+from kernel.formal.rows import Rows
 from kernel.formal.shape import Shape, Tree, fitting
 from kernel.formal.terms import LATER
 from kernel.spec.language import (
@@ -89,7 +90,7 @@ def mapping(found: Mapping[str, str]) -> str:
 class Tla:
     """Writes one module."""
 
-    def __init__(self, spec: Spec, shape: Shape, name: str, *, kinds: Iterable[str] = ("workflow", "task")) -> None:
+    def __init__(self, spec: Spec, shape: Shape | Rows, name: str, *, kinds: Iterable[str] = ("workflow", "task")) -> None:
         """`name` is the module's; commands are those on rows of these kinds."""
         self.spec, self.tree, self.name, self.kinds = fitting(spec, shape), Tree(spec, shape), name, tuple(kinds)
         self.places = self.tree.places
@@ -179,7 +180,8 @@ class Tla:
         """The row after an event."""
         cases = []
         for line in lines:
-            sets = {**dict(line.set), "changed": Param("now"), "state": Lit(line.target)}
+            stamp = {"changed": Param("now")} if "changed" in self.tree.columns[kind] else {}
+            sets = {**dict(line.set), **stamp, "state": Lit(line.target)}
             asked = [self.text(Op("or", tuple(Op("eq", (F("state"), Lit(s))) for s in line.source)), kind),
                      *(f"{self.text(g.holds, kind)}   \\* {g.name}" for g in line.guards)]
             row = "s[me]"
@@ -275,10 +277,12 @@ class Tla:
     def command(self, step: Step) -> Iterator[str]:
         """A command on every row, with everything that can be presented."""
         axes = [choices for param, choices in AXES if param in step.params]
-        root = self.places[self.tree.rows["workflow"][0]].id
-        rows = step.on if step.name != "START" else names([root])
+        axes += [tuple((param, given) for given in values)
+                 for param, values in self.tree.shape.presented.items() if param in step.params]
+        first = self.places[self.tree.rows[step.on][0]].id if self.tree.rows[step.on] else ""
+        rows = step.on if step.name != "START" else names([first])
         reopens = any((f.kind, f.event) == (step.on, fire.event) for f in self.spec.follows for fire in step.do)
-        room = f"{AND}v[{value(root)}].run < {self.tree.shape.runs}" if reopens else ""
+        room = f"{AND}v[{value(first)}].run < {self.tree.shape.runs}" if reopens else ""
         which = f", {CHOSEN} \\in task" if CHOSEN in step.params else ""
         for choices in product(*axes):
             chosen, fields = dict(choices), ["now |-> NOW"]
@@ -299,7 +303,7 @@ class Tla:
 
     def properties(self) -> Iterator[tuple[str, Nature, str, str]]:
         """The invariants: name, nature, place, and the definition."""
-        for n, prop in enumerate((*self.spec.properties, *self.spec.lemmas), 1):
+        for n, prop in enumerate((*self.spec.properties, *self.spec.lemmas, *self.spec.given), 1):
             name = f"{prop.id.replace('-', '_')}_{n}"
             if prop.nature in STATE:
                 yield name, prop.nature, prop.place, (
@@ -320,7 +324,7 @@ class Tla:
         hidden = names(name for _, name in COUNTED_UP)
         return "\n".join([
             f"---- MODULE {self.name} ----", "\\* Generated from the tables.", "EXTENDS Integers, TLC", "VARIABLE v", "",
-            HELPERS, "\\* ---- the rows of this shape", *self.rows(), self.start(), BEHIND,
+            HELPERS, "\\* ---- the rows of this shape", *self.rows(), self.start(), BEHIND if "tree" in self.spec.links else "",
             "\\* ---- the events: the row after it", *events, "",
             "\\* ---- what entering a state brings with it", self.entering(), "",
             *(("\\* ---- what an event brings with it", *self.brought(), "") if self.spec.follows else ()),

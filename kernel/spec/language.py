@@ -188,7 +188,7 @@ class Field:
 
 @frozen
 class Kind:
-    """What a row of this kind holds. `rank`: progress only ever moves a row to a smaller one."""
+    """What a row of this kind holds. `rank`: progress only ever moves a row to a smaller one; `badly`: the bad ends."""
 
     name: str
     states: tuple[str, ...]
@@ -196,6 +196,7 @@ class Kind:
     fields: tuple[Field, ...]
     attributes: tuple[Field, ...]
     rank: Mapping[str, int]
+    badly: tuple[str, ...] = ()
 
 
 @frozen
@@ -211,6 +212,8 @@ class Link:
     """A single link may be absent; then this condition says when it is there, and guards every reading over it."""
     covers: tuple[str, ...] = ()
     """A set link that is closed under going down: it already holds what these links of the rows behind it would add."""
+    back: tuple[str, ...] = ()
+    """A set link that is another way of reading single ones: it holds the rows from which this path leads here."""
 
 
 def _pairs(value: Mapping[str, Expr] | tuple[tuple[str, Expr], ...]) -> tuple[tuple[str, Expr], ...]:
@@ -376,6 +379,8 @@ class Spec:
     follows: tuple[Follow, ...] = ()
     lemmas: tuple[Property, ...] = ()
     """What an induction needs besides the properties: true in every state, also between two rules."""
+    given: tuple[Property, ...] = ()
+    """What is true of all attributes: a proof may take it as given, an exploration looks whether it is."""
 
     def command(self, name: str) -> Step:
         """The command of this name."""

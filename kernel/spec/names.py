@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernel.spec.language import (
+    YES,
     Expr,
     F,
     Field,
     Fire,
     Kind,
+    Link,
     Linked,
     Lit,
     Nature,
@@ -25,6 +27,7 @@ from kernel.spec.language import (
     Table,
 )
 from kernel.spec.logic import choice, params, walk
+from kernel.spec.vocabulary import ABSENT
 
 AMBIENT = ("now", "chance")
 """What is presented with every command and rule: the time of the commit, and chance: a number of millionths below a million."""
@@ -165,20 +168,24 @@ def _kinds(spec: Spec) -> Iterator[str]:
     places = [(f"link {k.name}", kind) for k in spec.links.values() for kind in (k.source, k.target)]
     places += [(s.name, s.on) for s in (*spec.commands, *spec.progress, *entering(spec))]
     places += [(f"after {f.event}", f.kind) for f in spec.follows]
-    places += [(p.id, p.on) for p in (*spec.properties, *spec.lemmas)]
+    places += [(p.id, p.on) for p in (*spec.properties, *spec.lemmas, *spec.given)]
     for place, kind in places:
         if kind not in spec.kinds:
             yield f"{place}: unknown kind {kind!r}"
     for kind in sorted(spec.kinds.keys() | spec.tables.keys()):
         if kind not in spec.tables or spec.tables[kind].kind != spec.kinds.get(kind):
             yield f"{kind}: the kind and its table do not belong together"
+        elif kind in spec.links:
+            yield f"{kind}: a link has the name of a kind"
 
 
 def _tables(spec: Spec) -> Iterator[str]:
     """States and fields of the lifecycles, and the expressions of their rows."""
     for table in spec.tables.values():
         kind, states = table.kind, set(table.kind.states)
-        for state in sorted({*kind.terminal, *kind.rank} - states):
+        if kind.states[:1] != (ABSENT,):
+            yield f"{kind.name}: its first state is not {ABSENT}"
+        for state in sorted({*kind.terminal, *kind.rank, *kind.badly} - states):
             yield f"{kind.name}: unknown state {state}"
         for state in sorted(states - set(kind.rank)):
             yield f"{kind.name}: {state} has no rank"
@@ -247,7 +254,7 @@ def _passed_on(spec: Spec, kind: str, event: str, seen: tuple[tuple[str, str], .
 def _uses(spec: Spec) -> Iterator[str]:
     """The links, the steps and the properties."""
     for link in spec.links.values():
-        yield from (f"link {link.name}: {flaw}" for flaw in _malformed(spec, link.source, link.present))
+        yield from (f"link {link.name}: {flaw}" for flaw in (*_malformed(spec, link.source, link.present), *_back(spec, link)))
     names = [s.name for s in (*spec.commands, *spec.progress)]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield f"{name}: two steps have this name"
@@ -257,7 +264,11 @@ def _uses(spec: Spec) -> Iterator[str]:
         if follow.event not in spec.tables[follow.kind].events:
             yield f"{step.name}: a {follow.kind} has no such event"
         yield from (f"{step.name}: {flaw}" for flaw in _step(spec, step) if not flaw.startswith(UNREAD))
-    for prop in (*spec.properties, *spec.lemmas):
+    for prop in spec.given:
+        attributes = {f.name for f in spec.kinds[prop.on].attributes}
+        if not all(isinstance(p, Op | Lit) or (isinstance(p, F) and p.name in attributes) for p in walk(prop.body)):
+            yield f"{prop.id}: what is given is about the attributes of one row"
+    for prop in (*spec.properties, *spec.lemmas, *spec.given):
         then = prop.nature is Nature.STEP
         yield from (f"{prop.id}: {flaw}" for flaw in _malformed(spec, prop.on, prop.body, then=then))
         for value in prop.measure:
@@ -265,6 +276,13 @@ def _uses(spec: Spec) -> Iterator[str]:
         known = AMBIENT if prop in spec.lemmas else ()  # between two rules the time of their commit is at hand
         for name in sorted({n for e in (prop.body, *prop.measure) for n in params(e)} - {*known}):
             yield f"{prop.id}: asks for {name!r}, which nobody presents"
+
+
+def _back(spec: Spec, link: Link) -> Iterator[str]:
+    """The path that a set link is the way back of."""
+    path = [spec.links[name] for name in link.back if name in spec.links]
+    if link.back and (link.one or _end(spec, link.target, link.back) != link.source or any(p.present != YES for p in path)):
+        yield f"{'.'.join(link.back)} is no path of single links, each always there, from a {link.target} to a {link.source}"
 
 
 def named(spec: Spec) -> Iterator[str]:

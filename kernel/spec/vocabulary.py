@@ -32,6 +32,7 @@ from kernel.spec.logic import over
 
 # ---- states -----------------------------------------------------------------------------------------------------------
 ABSENT = "ABSENT"
+"""The state of a row that does not exist: the first one of every kind."""
 LIVE = ("RUNNING", "PAUSED")
 ENDED_BADLY = ("FAILED", "TIMED_OUT", "TERMINATED")
 ENDED = ("COMPLETED", *ENDED_BADLY)
@@ -68,6 +69,7 @@ WORKFLOW_KIND = Kind(
         Field("retention", Sort.DURATION, "how long it is kept after its end", judged=True),
     ),
     rank={ABSENT: 2, **dict.fromkeys(LIVE, 1), **dict.fromkeys(ENDED, 0)},
+    badly=ENDED_BADLY,
 )
 TASK_KIND = Kind(
     "task",
@@ -105,6 +107,7 @@ TASK_KIND = Kind(
         Field("sound", Sort.FLAG, "it can be prepared: input, child definition and limits are in order", judged=True),
     ),
     rank={ABSENT: 4, "PENDING": 3, "SCHEDULED": 2, "IN_PROGRESS": 1, **dict.fromkeys(CLOSED, 0)},
+    badly=CLOSED_BADLY,
 )
 DELIVERY_KIND = Kind(
     "delivery",
@@ -134,6 +137,7 @@ DELIVERY_KIND = Kind(
         Field("open", Sort.FLAG, "the schedule of its topic lets it be claimed now", judged=True),
     ),
     rank={ABSENT: 1, "PENDING": 0, "LEASED": 0, "DELIVERED": 0, "DEAD": 0},
+    badly=("DEAD",),
 )
 KINDS = {k.name: k for k in (WORKFLOW_KIND, TASK_KIND, DELIVERY_KIND)}
 

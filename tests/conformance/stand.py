@@ -99,7 +99,7 @@ class Stand:
     def __init__(self, shelf: Shelf, bridge: Bridge, make: KernelFactory = Kernel) -> None:
         """A new store with the definitions of the shape."""
         self.bridge, self.tree, self.shelf = bridge, bridge.explorer.tree, shelf
-        policy = Policy(sends=2, lease=self.tree.shape.delivery_lease)
+        policy = Policy(sends=2, lease=bridge.shape.delivery_lease)
         self.store = shelf.open(policy, tuple(bridge.prepared.values()))
         self.kernel = make(self.store, clock=StoppedClock(), chance=NoChance())
         self.seen = Counted()
@@ -185,7 +185,7 @@ class Stand:
         """What the clock or a relay could do and the store does not tell them of; and what an audit finds."""
         with self.store.transaction(write=False) as transaction:
             timers = {(timer.command, timer.subject) for timer in transaction.timers(NOW, ALL)}
-            due = set(transaction.claimable(self.tree.shape.topics, NOW, ALL))
+            due = set(transaction.claimable(self.bridge.shape.topics, NOW, ALL))
             yield from map(str, transaction.violations())
         for request, after in asked:
             name, subject = request.step.name, self.bridge.command(request, state, NOW).subject

@@ -6,7 +6,8 @@ import pytest
 from attrs import evolve
 
 from kernel.formal.oracle import Given, Oracle, Stuck
-from kernel.formal.shape import Shape, State, Task, Tree, Value
+from kernel.formal.rows import Value
+from kernel.formal.shape import Shape, State, Task, Tree
 from kernel.spec import SPEC
 from kernel.spec.language import (
     Expr,

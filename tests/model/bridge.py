@@ -116,11 +116,14 @@ class Bridge:
     explorer: Explorer
     program: Program
     prepared: Mapping[str, Prepared]
+    shape: Shape
 
     @classmethod
     def over(cls, explorer: Explorer, program: Program) -> Bridge:
         """The bridge over what an explorer explores."""
-        return cls(explorer, program, dict(definitions(explorer.tree.shape)))
+        shape = explorer.tree.shape
+        assert isinstance(shape, Shape)
+        return cls(explorer, program, dict(definitions(shape)), shape)
 
     def stored(self, state: State, place: int) -> dict[str, Any]:
         """The stored fields of a row, by name."""
@@ -129,7 +132,7 @@ class Bridge:
     def world(self, state: State) -> World:
         """The rows of a state, with exact counters where they are kept, and stale ones where they are not."""
         tree = self.explorer.tree
-        world = World(definitions=self.prepared, policy=Policy(sends=2, lease=tree.shape.delivery_lease))
+        world = World(definitions=self.prepared, policy=Policy(sends=2, lease=self.shape.delivery_lease))
         names = {0: "w"}
         for i in tree.rows["workflow"]:
             place = tree.places[i]
@@ -177,7 +180,7 @@ class Bridge:
                 topic, version, status = entry_of(place.id.rpartition(">")[2])
                 world.put(DeliveryRow(
                     workflow=place.order[0], run=int(self.explorer.oracle.value(state, j, "run")), topic=topic, sends=2,
-                    lease=world.policy.lease, hearing=Hearing("CHANGES") if version else hearing(tree.shape), version=version,
+                    lease=world.policy.lease, hearing=Hearing("CHANGES") if version else hearing(self.shape), version=version,
                     status=status, **self.stored(state, j)))
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:

@@ -10,6 +10,7 @@ import attrs
 import click
 
 from kernel.cli.common import json_text
+from kernel.cli.own import law_of, spec_option
 from kernel.cli.text import Live, duration, faint, heading, number, safe, safe_lines, say, table
 from kernel.render import write_diagrams
 from kernel.testing.campaign import CampaignResult, run_campaign
@@ -22,15 +23,16 @@ json_option = click.option(
 
 @click.command()
 @click.argument("folder", default="diagrams", type=click.Path(file_okay=False, path_type=Path))
+@spec_option
 @json_option
 @click.pass_context
-def diagram(ctx: click.Context, folder: Path, as_json: bool) -> None:
+def diagram(ctx: click.Context, folder: Path, path: Path | None, as_json: bool) -> None:
     """Draw the lifecycles and the cascade into FOLDER.
 
     Writes SVG, DOT and Mermaid, from the specification alone; into diagrams/ when no FOLDER is given. SVG needs the
     program 'dot' of Graphviz; without it DOT and Mermaid are written, and the exit code is 1.
     """
-    written = write_diagrams(folder)
+    written = write_diagrams(folder, law_of(path).spec)
     if as_json:
         click.echo(json_text({"written": [str(path) for path in written.paths],
                               "skipped": {str(path): why for path, why in written.skipped}}))

@@ -10,18 +10,19 @@ import click
 
 from kernel.cli.common import json_text
 from kernel.cli.kit import json_option
+from kernel.cli.own import Law, law_of, spec_option
 from kernel.cli.text import Live, faint, heading, number, safe, safe_lines, say, table
 from kernel.errors import InvalidInput, NotFound
-from kernel.formal.configurations import LARGE, SHOWN, SMALL, Config
+from kernel.formal.configurations import Config
 from kernel.formal.engines import ENGINES, agree, models
 from kernel.formal.proof import Proof
 from kernel.formal.provers import PROVERS, Verdict
 from kernel.formal.story import Result, story
-from kernel.spec import SPEC
+from kernel.render.data import json_of
+from kernel.render.write import diagrams
 from kernel.spec.check import flaws
 
-ALL = (*SMALL, *LARGE)
-ENDINGS = {"promela": (".pml",), "tla": (".tla", ".cfg"), "smt": (".smt2",)}
+ENDINGS = {"promela": (".pml",), "tla": (".tla", ".cfg"), "smt": (".smt2",), "json": (".json",), "mermaid": (".mmd",)}
 
 
 @click.group()
@@ -32,33 +33,35 @@ def spec() -> None:
 @spec.command()
 @click.option("--config", "names", multiple=True, metavar="NAME", help="Only this shape; may be given several times.")
 @click.option("--engine", "engines", multiple=True, type=click.Choice(list(ENGINES)), help="Only this engine.")
+@spec_option
 @json_option
 @click.pass_context
-def check(ctx: click.Context, names: Sequence[str], engines: Sequence[str], as_json: bool) -> None:
+def check(ctx: click.Context, names: Sequence[str], engines: Sequence[str], path: Path | None, as_json: bool) -> None:
     """Explore small shapes exhaustively with independent engines that must agree.
 
     Every command in every reachable state, every invariant after it: once by a generated Python program, once by Spin, once by
     TLC. They must see the same number of states and of transitions. What is not installed is left out, and said. Exits with
     1 when an invariant does not hold, and when two engines disagree.
     """
-    live, configs = Live(err=True), [_config(name) for name in names] or list(ALL)
-    found = list(flaws(SPEC))
+    live, law = Live(err=True), law_of(path, right=False)
+    found = list(flaws(law.spec))
+    configs = [] if found else [_config(law, name) for name in names] or list(law.configs)
     rows: list[tuple[Config, list[Result]]] = []
     missing: dict[str, str] = {}
     for config in configs:
         results = []
         for name in engines or ENGINES:
-            if name in missing or (name == "tlc" and config in LARGE):
+            if name in missing or (name == "tlc" and config in law.large):
                 continue
             live.show(f"{config.name}: {name} ...")
             try:
-                results.append(ENGINES[name](SPEC, config))
+                results.append(ENGINES[name](law.spec, config))
             except NotFound as error:
                 missing[name] = f"{error.why}; {error.hint}"
         live.clear()
         rows.append((config, results))
         if not as_json:
-            _show(config, results)
+            _show(law, config, results)
     good = not found and all(agree(results) for _, results in rows)
     if as_json:
         click.echo(json_text({
@@ -69,15 +72,15 @@ def check(ctx: click.Context, names: Sequence[str], engines: Sequence[str], as_j
     ctx.exit(int(not good))
 
 
-def _config(name: str) -> Config:
-    found = next((config for config in ALL if config.name == name), None)
+def _config(law: Law, name: str) -> Config:
+    found = next((config for config in law.configs if config.name == name), None)
     if found is None:
         raise InvalidInput(f"the configuration {safe(name)!r}", why="there is none of this name",
-                           allowed=tuple(config.name for config in ALL))
+                           allowed=tuple(config.name for config in law.configs))
     return found
 
 
-def _show(config: Config, results: Sequence[Result]) -> None:
+def _show(law: Law, config: Config, results: Sequence[Result]) -> None:
     """A line for each configuration: what was seen, by whom, in what time; a story when something is broken."""
     if not results:
         return
@@ -90,7 +93,7 @@ def _show(config: Config, results: Sequence[Result]) -> None:
     say(f"{config.name:<16} {said}  {verdict}  {faint(seen)}")
     for result in results:
         if result.broken:
-            say(safe_lines(story(SPEC, result)))
+            say(safe_lines(story(law.spec, result)))
 
 
 def _show_end(found: Sequence[str], rows: Sequence[tuple[Config, list[Result]]], missing: dict[str, str]) -> None:
@@ -114,17 +117,22 @@ def _total(engine: str, results: Sequence[Result]) -> tuple[str, str, str, str]:
 @click.argument("folder", default="specs/models", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--format", "formats", multiple=True, type=click.Choice(list(ENDINGS)), help="Only this language.")
 @click.option("--config", "names", multiple=True, metavar="NAME", help="Only this shape; may be given several times.")
+@spec_option
 @json_option
-def export(folder: Path, formats: Sequence[str], names: Sequence[str], as_json: bool) -> None:
-    """Write models for other tools into FOLDER: for Spin (.pml), for TLC (.tla, .cfg), for SMT provers (.smt2).
+def export(folder: Path, formats: Sequence[str], names: Sequence[str], path: Path | None, as_json: bool) -> None:
+    """Write the specification for other tools into FOLDER: for Spin (.pml), for TLC (.tla, .cfg), for SMT provers (.smt2), as
+    JSON, as Mermaid.
 
-    They are made from the tables alone: of Promela and TLA+ one for each shape, of SMT-LIB one for each command and rule.
-    Without FOLDER and shapes those that are shown in specs/models are written there; SMT only when it is asked for.
+    All is made from the tables alone: of Promela and TLA+ one file for each shape, of SMT-LIB one for each command and rule.
+    Without FOLDER and shapes those that are shown in specs/models are written there; other formats only when asked for.
     """
-    wanted = tuple(ending for name in formats or ("promela", "tla") for ending in ENDINGS[name])
-    found = {name: text for shape in names or SHOWN for name, text in models(SPEC, _config(shape)).items()}
+    law, formats = law_of(path), formats or ("promela", "tla")
+    wanted = tuple(ending for name in formats for ending in ENDINGS[name])
+    configs = [_config(law, name) for name in names or law.shown if {"promela", "tla"} & {*formats}]
+    found = {name: text for config in configs for name, text in models(law.spec, config).items()}
     if "smt" in formats:
-        found |= {f"{o.name.replace(' ', '_')}.smt2": o.file() for o in Proof(SPEC).obligations()}
+        found |= {f"{o.name.replace(' ', '_')}.smt2": o.file() for o in Proof(law.spec).obligations()}
+    found |= {"specification.json": json_of(law.spec), **diagrams(law.spec)}
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in found.items():
@@ -140,9 +148,12 @@ def export(folder: Path, formats: Sequence[str], names: Sequence[str], as_json: 
 @spec.command()
 @click.option("--step", "names", multiple=True, metavar="NAME", help="Only this command or rule; may be given several times.")
 @click.option("--prover", "provers", multiple=True, type=click.Choice(list(PROVERS)), help="Only this prover.")
+@spec_option
 @json_option
 @click.pass_context
-def prove(ctx: click.Context, names: Sequence[str], provers: Sequence[str], as_json: bool) -> None:
+def prove(
+    ctx: click.Context, names: Sequence[str], provers: Sequence[str], path: Path | None, as_json: bool
+) -> None:
     """Prove the invariants for trees of any size, shape and depth.
 
     Each command and each rule of progress keeps every invariant; where no rule is enabled those of committed states hold; each
@@ -150,10 +161,11 @@ def prove(ctx: click.Context, names: Sequence[str], provers: Sequence[str], as_j
     left open.
     """
     live, verdicts, missing = Live(err=True), list[Verdict](), dict[str, str]()
-    obligations = [o for o in Proof(SPEC).obligations() if not names or o.name in names]
+    every = list(Proof(law_of(path).spec).obligations())
+    obligations = [o for o in every if not names or o.name in names]
     if not obligations:
         raise InvalidInput("what to prove", why="there is no command and no rule of this name",
-                           allowed=tuple(o.name for o in Proof(SPEC).obligations()))
+                           allowed=tuple(o.name for o in every))
     for number_, obligation in enumerate(obligations, 1):
         for name in provers or PROVERS:
             live.show(f"{number_} of {len(obligations)}: {obligation.name}, {name} ...")

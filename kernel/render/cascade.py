@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from kernel.render.extract import Arm, Cause
-from kernel.render.words import Reader, reader
+from kernel.render.words import Reader, one, reader
 from kernel.spec.language import Fire, Spec, Step
 
 GROUPS = {
@@ -74,8 +74,10 @@ class Cascade:
     groups: tuple[Group, ...]
 
 
-def group_of(rule: Step) -> str:
-    """Whether a rule hands over, ends a workflow, or starts a task."""
+def group_of(spec: Spec, rule: Step) -> str:
+    """Whether a rule hands over, ends a workflow, or starts a task; of a lifecycle of one's own: what it is on."""
+    if "workflow" not in spec.kinds:
+        return f"{rule.on}-rules"
     if rule.on == "task":
         return "starts"
     return "hand-overs" if far(rule) else "ends"
@@ -89,8 +91,9 @@ def far(step: Step) -> tuple[Fire, ...]:
 def groups(spec: Spec) -> tuple[Group, ...]:
     """The rules of progress in their order, what all rules of a group ask told once."""
     found = []
-    for name, about in GROUPS.items():
-        steps = [(place, s) for place, s in enumerate(spec.progress, start=1) if group_of(s) == name]
+    names = GROUPS | {f"{kind}-rules": f"what {one(kind)} does by itself" for kind in spec.kinds}
+    for name, about in names.items():
+        steps = [(place, s) for place, s in enumerate(spec.progress, start=1) if group_of(spec, s) == name]
         if not steps:
             continue
         same = tuple(g for g in steps[0][1].guards if all(g in s.guards for _, s in steps))
@@ -137,11 +140,12 @@ def entrances(read: Reader) -> Iterator[Fired]:
         states = tuple(s for e in spec.on_enter if (e.kind, e.cascade, e.emit) == (kind, fires, emit) for s in e.states)
         lead = {r.event for r in spec.tables[kind].rows if r.target in states}
         by = [s.name for s in spec.commands if s.on == kind and lead & {f.event for f in s.do if f.at == "self"}]
-        ends = [rule.place for group in groups(spec) if group.name == "ends" for rule in group.rules] if fires else []
+        ends = [number for number, s in enumerate(spec.progress, start=1)
+                if fires and s.on == kind and lead & {f.event for f in s.do if f.at == "self"}]
         about = (f"by {', '.join(by)}", *(f"by progress, rules {n} to {ends[-1]}" for n in ends[:1]))
         moved = tuple(f"also for each of {f.at} that it ends" for f in fires if spec.links[f.at].target == kind)
         yield (
-            Source(f"entering_{place}", (f"a {kind} becomes", *states), about if fires else ("whoever brings it there",),
+            Source(f"entering_{place}", (f"{one(kind)} becomes", *states), about if fires else ("whoever brings it there",),
                    Cause.CASCADE),
             (
                 *(arm(read, fire, Cause.CASCADE) for fire in fires),
@@ -154,7 +158,7 @@ def followers(read: Reader) -> Iterator[Fired]:
     """Events that bring something with them, wherever they happen; those that bring the same are taken together."""
     for kind, do in dict.fromkeys((f.kind, f.do) for f in read.spec.follows):
         events = tuple(f.event for f in read.spec.follows if (f.kind, f.do) == (kind, do))
-        source = Source(f"{kind}_{events[0]}", (*events, f"of a {kind}"), ("wherever it happens",), Cause.COMMAND)
+        source = Source(f"{kind}_{events[0]}", (*events, f"of {one(kind)}"), ("wherever it happens",), Cause.COMMAND)
         yield source, tuple(arm(read, fire, Cause.COMMAND) for fire in do)
 
 

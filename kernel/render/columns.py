@@ -29,7 +29,8 @@ ORDER = (
     "SKIPPED", "COMPLETED_WITH_ERRORS", "COMPLETED", "DELIVERED",
     "FAILED_WITH_TERMINAL_ERROR", "TIMED_OUT", "FAILED", "CANCELED", "TERMINATED", "DEAD",
 )
-"""From top to bottom, so that few curves cross; a state that is not named comes last."""
+"""From top to bottom, so that few curves cross; states that are not named come last, as their lifecycle
+has them."""
 PAD, TITLE = 10.0, 16.0
 """The space inside a frame; what its title needs."""
 STAYING = 170.0
@@ -37,14 +38,14 @@ STAYING = 170.0
 LONG_NAME = 15
 
 
-def rank(state: str) -> tuple[int, str]:
+def rank(picture: Picture, state: str) -> tuple[int, int]:
     """A key that sorts states from top to bottom."""
-    return (ORDER.index(state) if state in ORDER else len(ORDER)), state
+    return ORDER.index(state) if state in ORDER else len(ORDER), [*picture.states].index(state)
 
 
 def states_of(picture: Picture, *looks: Look) -> list[str]:
     """The states of these looks, from top to bottom."""
-    return sorted((s for s, look in picture.states.items() if look in looks), key=rank)
+    return sorted((s for s, look in picture.states.items() if look in looks), key=lambda state: rank(picture, state))
 
 
 def around(picture: Picture, state: str) -> tuple[str, ...]:

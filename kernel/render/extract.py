@@ -15,7 +15,7 @@ from attrs import frozen
 from kernel.render.words import state_tests
 from kernel.spec import Lifecycle
 from kernel.spec.check import possible
-from kernel.spec.language import Row, Spec, Step, Table
+from kernel.spec.language import Kind, Row, Spec, Step, Table
 from kernel.spec.machine import rows_of
 from kernel.spec.names import entering, reached
 from kernel.spec.vocabulary import (
@@ -31,7 +31,6 @@ from kernel.spec.vocabulary import (
     UNSETTLED,
 )
 
-BAD = {*ENDED_BADLY, *CLOSED_BADLY, "DEAD"}
 CROWDED = 20
 """A lifecycle with more rows than this tells what an event always asks beside the picture."""
 
@@ -125,13 +124,23 @@ BOXES: Mapping[str, tuple[Box, ...]] = {
 }
 
 
+def boxes_of(kind: Kind) -> tuple[Box, ...]:
+    """The boxes of a lifecycle: those that have words of their own, or what is open, what is closed, and what is so badly."""
+    if kind.name in BOXES:
+        return BOXES[kind.name]
+    live = tuple(state for state in kind.states if state != ABSENT and state not in kind.terminal)
+    found = (Box("open", "open", Look.LIVE, live), Box("closed", "closed", None, kind.terminal),
+             Box("closed_badly", "badly", Look.BADLY, kind.badly, inside="closed"))
+    return tuple(box for box in found if box.states)
+
+
 def look(table: Table, state: str) -> Look:
     """What a state is to a reader."""
     if state == ABSENT:
         return Look.START
     if state not in table.kind.terminal:
         return Look.LIVE
-    return Look.BADLY if state in BAD else Look.WELL
+    return Look.BADLY if state in table.kind.badly else Look.WELL
 
 
 def firings(spec: Spec, table: Table, event: str, state: str) -> tuple[tuple[Cause, tuple[str, ...]], ...]:
@@ -195,7 +204,7 @@ def told(row: Row, known: tuple[str, ...]) -> tuple[str, ...]:
 def picture(spec: Spec, lifecycle: Lifecycle) -> Picture:
     """The drawing model of a lifecycle."""
     table = lifecycle.table
-    kind, boxes = table.kind.name, BOXES[table.kind.name]
+    kind, boxes = table.kind.name, boxes_of(table.kind)
     asked = always_asked(table) if len(table.rows) > CROWDED else {}
     arms = {
         (source, target, Arm(event, (*told(row, asked.get(event, ())), *more), cause))

@@ -26,6 +26,7 @@ from kernel.render.drawing import (
 from kernel.render.extract import Arrow, Cause, Look, Picture
 from kernel.render.footing import LANE, footing, lanes, note
 from kernel.render.gates import Door, fanned, opened, stacked, tall
+from kernel.render.words import one
 from kernel.spec.vocabulary import ABSENT
 
 GAP = 18.0
@@ -85,7 +86,7 @@ def live_part(picture: Picture, ways: Sides, x: float, height: float) -> Part:
     labels = {a: label_of(a, INNER) for a in (*ways.first, *ways.onward)}
     up, down = [0.0], [0.0]
     for arrow in ways.onward:
-        (down if rank(arrow.target) > rank(arrow.source) else up).append(SIDE + 6 + labels[arrow].width)
+        (down if rank(picture, arrow.target) > rank(picture, arrow.source) else up).append(SIDE + 6 + labels[arrow].width)
     half = max(c.width for c in cards.values()) / 2
     left, right = max(half, *up), max(half, *down)
     spine = x + PAD * depth(picture, states) + left
@@ -143,8 +144,8 @@ def gate(picture: Picture, ways: Sides, state: str) -> tuple[Card, ...]:
     """What leads to a terminal state, one text for each arrow, in the order of where they begin."""
     members = {b.name: b.states for b in picture.boxes}
 
-    def begins(arrow: Arrow) -> tuple[tuple[int, str], str]:
-        return rank(members.get(arrow.source, (arrow.source,))[-1]), arrow.source
+    def begins(arrow: Arrow) -> tuple[tuple[int, int], str]:
+        return rank(picture, members.get(arrow.source, (arrow.source,))[-1]), arrow.source
 
     return tuple(label_of(a, GATE) for a in sorted(ways.closing, key=begins) if a.target == state)
 
@@ -184,6 +185,6 @@ def lay_out(picture: Picture) -> Drawing:
     back = lanes(ways.reopening, live, closing)
     below = footing(picture, max(part.bottom for part in (live, closing, back)) + GAP, closing.right)
     return joined(
-        picture.name, f"The lifecycle of a {picture.name}",
+        picture.name, f"The lifecycle of {one(picture.name)}",
         live, closing, reaching(picture, ways, live, closing), note(picture, closing), back, below,
     )

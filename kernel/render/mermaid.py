@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kernel.render.cascade import Cascade, Group, rule_text
 from kernel.render.drawing import COLOR, EDGE, FILL, INK, QUIET, RIM, TINT
 from kernel.render.extract import Arm, Arrow, Box, Cause, Look, Picture
+from kernel.render.words import one
 from kernel.spec.vocabulary import ABSENT
 
 GONE = "GONE"
@@ -94,7 +95,7 @@ def lifecycle(picture: Picture) -> str:
         lines.append(f"asked[{quoted('<br/>'.join(('What every row of an event asks:', *told)))}]")
     lines += styled([arrow_edge(arrow) for arrow in picture.arrows])
     lines += sorted(f"style {b.name} fill:{TINT[b.look]},stroke:{RIM[b.look]},color:{QUIET}" for b in picture.boxes)
-    return document("flowchart LR", f"The lifecycle of a {picture.name}", lines)
+    return document("flowchart LR", f"The lifecycle of {one(picture.name)}", lines)
 
 
 def group_text(group: Group) -> str:

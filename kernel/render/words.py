@@ -204,6 +204,11 @@ def guards(named: tuple[Guard, ...]) -> str:
     return ", ".join(guard.name for guard in named)
 
 
+def one(noun: str) -> str:
+    """A noun with its article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def literal(lit: Lit) -> str:
     """A constant."""
     return "never" if lit.value == NEVER else str(lit.value) or "nothing"

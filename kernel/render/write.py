@@ -15,7 +15,7 @@ from kernel.render.dot import dot
 from kernel.render.extract import picture
 from kernel.render.svg import svg_of
 from kernel.render.tables import PARTS
-from kernel.spec import DELIVERY, SPEC, TASK, WORKFLOW
+from kernel.spec import SPEC, Lifecycle, Spec
 
 PART = re.compile(r"(<!-- generated: (?P<name>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = re.compile(r"<!-- (?:(generated: )[^>]*|end) -->")
@@ -29,14 +29,14 @@ class Written:
     skipped: tuple[tuple[Path, str], ...] = ()
 
 
-def diagrams() -> Mapping[str, str]:
+def diagrams(spec: Spec = SPEC) -> Mapping[str, str]:
     """The text of every picture, by file name: one for each lifecycle and one for the cascade, in DOT and Mermaid."""
     texts = {}
-    for lifecycle in (WORKFLOW, TASK, DELIVERY):
-        drawn = picture(SPEC, lifecycle)
+    for table in spec.tables.values():
+        drawn = picture(spec, Lifecycle(table))
         texts[f"{drawn.name}.dot"] = dot(layout.lay_out(drawn))
         texts[f"{drawn.name}.mmd"] = mermaid.lifecycle(drawn)
-    reach = cascade(SPEC)
+    reach = cascade(spec)
     return {**texts, "cascade.dot": dot(cascade_layout.lay_out(reach)), "cascade.mmd": mermaid.cascade(reach)}
 
 
@@ -46,10 +46,10 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_diagrams(folder: Path) -> Written:
+def write_diagrams(folder: Path, spec: Spec = SPEC) -> Written:
     """Write every picture as DOT, Mermaid and SVG. Without the `dot` program the SVG files are skipped, and said so."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = diagrams()
+    texts = diagrams(spec)
     paths = [write_text(folder / name, text) for name, text in texts.items()]
     skipped = []
     for name, text in texts.items():

@@ -163,8 +163,19 @@ def _malformed(spec: Spec, kind: str, expr: Expr, *, condition: bool = True, the
     yield from shape or _unknown(spec, kind, expr, then=then)
 
 
+def _names(spec: Spec) -> Iterator[str]:
+    """What things are called, in every language that a specification is written out in."""
+    for name, table in spec.tables.items():
+        kind = table.kind
+        yield from (name, *kind.states, *(f.name for f in (*kind.fields, *kind.attributes)), *table.events)
+    yield from (*spec.links, *(step.name for step in (*spec.commands, *spec.progress)))
+
+
 def _kinds(spec: Spec) -> Iterator[str]:
     """Kinds that something is of and that do not exist."""
+    for name in dict.fromkeys(_names(spec)):
+        if not name.isidentifier():
+            yield f"{name!r} is no plain name: letters, digits and underscores"
     places = [(f"link {k.name}", kind) for k in spec.links.values() for kind in (k.source, k.target)]
     places += [(s.name, s.on) for s in (*spec.commands, *spec.progress, *entering(spec))]
     places += [(f"after {f.event}", f.kind) for f in spec.follows]

@@ -43,14 +43,15 @@ ENDED = ("COMPLETED", "FAILED", "CANCELED")
 CLOSED = ("ARRIVED", "LOST", "CALLED_OFF")
 SETTLED = ("HANDED_OVER", "MISSING", "RETURNED")
 
-ORDER = Kind("order", (ABSENT, "OPEN", *ENDED), ENDED, (), (), {ABSENT: 2, "OPEN": 1, **dict.fromkeys(ENDED, 0)})
+ORDER = Kind("order", (ABSENT, "OPEN", *ENDED), ENDED, (), (), {ABSENT: 2, "OPEN": 1, **dict.fromkeys(ENDED, 0)},
+             badly=("FAILED", "CANCELED"))
 SHIPMENT = Kind("shipment", (ABSENT, "PACKING", "UNDER_WAY", *CLOSED), CLOSED, (), (),
-                {ABSENT: 3, "PACKING": 2, "UNDER_WAY": 1, **dict.fromkeys(CLOSED, 0)})
+                {ABSENT: 3, "PACKING": 2, "UNDER_WAY": 1, **dict.fromkeys(CLOSED, 0)}, badly=("LOST", "CALLED_OFF"))
 PARCEL = Kind(
     "parcel", (ABSENT, "WAITING", "PACKED", *SETTLED), SETTLED,
     fields=(Field("rung", Sort.COUNT, "how often the carrier rang in vain"),),
     attributes=(Field("patience", Sort.COUNT, "how often the carrier rings"),),
-    rank={ABSENT: 3, "WAITING": 2, "PACKED": 1, **dict.fromkeys(SETTLED, 0)})
+    rank={ABSENT: 3, "WAITING": 2, "PACKED": 1, **dict.fromkeys(SETTLED, 0)}, badly=("MISSING", "RETURNED"))
 
 LINKS = (
     #    name          source      target

@@ -10,6 +10,7 @@ from attrs import evolve
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC
 from kernel.spec import check as checks
+from kernel.spec.below import covered, entered_singly
 from kernel.spec.check import CHECKS, checked, creation, fires, flaws, footprint, kinds_read, possible, set_based
 from kernel.spec.language import (
     Enter,
@@ -289,7 +290,7 @@ ACCEPTED: list[Edit] = [
     claim("task", both(eq(F("mode"), "WORKFLOW"), is_("RUNNING", of=("child",)))),
     claim("task", implies(no(eq(F("root", ("wf",)), 1)), is_("RUNNING", of=("wf", "up", "wf")))),
     without_guard("task", "POLL", "IN_PROGRESS", "due"),
-    with_rule(Step("A SKIP", "task", (Fire("SKIP"),), (Guard("a bad one", some("after", Guard("bad", is_("FAILED")))),))),
+    with_rule(Step("A_SKIP", "task", (Fire("SKIP"),), (Guard("a bad one", some("after", Guard("bad", is_("FAILED")))),))),
     step("REDRIVE", lock=Lock.TREE),
     step("RESUME", do=SPEC.command("RESUME").do[::-1]),
     row("task", "SHIFT", set={"expires": F("deadline", ("wf",))}),
@@ -318,8 +319,8 @@ def test_checks_accept(edit: Edit) -> None:
 
 
 def test_every_check_is_seen_to_fail() -> None:
-    """Each check refuses at least two edits; that of the names has its own file."""
-    assert {*BY_CHECK, named} == set(CHECKS)
+    """Each check refuses at least two edits; those of the names, and of what is below, have files of their own."""
+    assert {*BY_CHECK, named, covered, entered_singly} == set(CHECKS)
     assert all(len(edits) >= 2 for edits in BY_CHECK.values())
 
 

@@ -64,6 +64,11 @@ def claim(body: Expr, nature: Nature = Nature.STATE, *measure: Expr) -> Edit:
     return with_property(Property("INV-99", nature, "workflow", "", body, measure=measure))
 
 
+def given(body: Expr) -> Edit:
+    """Say something that is true of all tasks."""
+    return lambda spec: evolve(spec, given=(Property("GIVEN", Nature.STATE, "task", "", body),))
+
+
 STATES: list[tuple[Edit, str]] = [
     (row("task", "SKIP", target="SKIPED"), "-> SKIPED (workflow live): unknown state SKIPED"),
     (row("workflow", "PAUSE", source=("RUNING",)), "workflow PAUSE RUNING -> PAUSED (no guard): unknown state RUNING"),
@@ -174,17 +179,44 @@ KINDS: list[tuple[Edit, str]] = [
     (lambda spec: evolve(spec, kinds={**spec.kinds, "task": evolve(TASK, terminal=())}), "task: the kind and its"),
     (lambda spec: evolve(spec, tables={**spec.tables, "job": spec.tables["task"]}), "job: the kind and its"),
 ]
+GIVEN: list[tuple[Edit, str]] = [
+    (lambda spec: evolve(spec, given=(Property("G", Nature.STATE, "job", ""),)), "G: unknown kind 'job'"),
+    (given(eq(F("attempt"), 1)), "GIVEN: what is given is about the attributes of one row"),
+    (given(is_("PENDING")), "GIVEN: what is given is about the attributes of one row"),
+    (given(every("after", well)), "GIVEN: what is given is about the attributes of one row"),
+    (given(eq(Param("now"), 1)), "GIVEN: what is given is about the attributes of one row"),
+    (given(F("tries")), "GIVEN: a condition is meant, not F(name='tries'"),
+]
+PATHS: list[tuple[Edit, str]] = [
+    (link("tasks", back=("up",)), "link tasks: up is no path of single links, each always there, from a task to a workflow"),
+    (link("tasks", back=("nowhere",)), "link tasks: nowhere is no path of single links"),
+    (link("tasks", back=("wf", "up", "wf")), "link tasks: wf.up.wf is no path of single links, each always there"),
+    (link("wf", back=("wf",)), "link wf: wf is no path of single links"),
+    (link("after", back=("wf",)), "link after: wf is no path of single links, each always there, from a task to a task"),
+]
+NAMES: list[tuple[Edit, str]] = [
+    (lambda spec: evolve(spec, links={**spec.links, "task": spec.links["wf"]}), "task: a link has the name of a kind"),
+    (lambda spec: evolve(spec, links={**spec.links, "w-f": spec.links["wf"]}), "'w-f' is no plain name"),
+    (lambda spec: evolve(spec, progress=(evolve(spec.progress[0], name="PO LL"),)),
+     "'PO LL' is no plain name: letters, digits and underscores"),
+    (kind("task", states=(*TASK.states, "NO-NE"), rank={**TASK.rank, "NO-NE": 1}), "'NO-NE' is no plain name"),
+    (kind("task", states=TASK.states[1:]), "task: its first state is not ABSENT"),
+    (kind("task", badly=("GONE",)), "task: unknown state GONE"),
+]
 ACCEPTED: list[Edit] = [
     skip(either(eq(F("paused_by", ("wf",)), ""), eq(F("sound"), 0), lt(F("attempt"), 3), every("after", well))),
     row("task", "SKIP", set={"signalled": Lit(0), "not_before": Param("now"), "attempt": plus(F("tries"), 1)}),
     with_command(Step("RERUN_ALL", "workflow", (Fire("RERUN"),), params=("from_task",))),
     with_follow(Follow("workflow", "PAUSE", (Fire("CANCEL", "tasks", eq(Param("origin"), "w")), Fire("PAUSE", "subs")))),
     claim(then_("RUNNING"), Nature.STEP),
+    given(lt(Lit(0), F("tries"))),
+    link("tasks", back=("wf",)),
     claim(every("all_tasks", Guard("either way", either(is_(*OPEN), eq(F("mode"), "WAIT"))))),
 ]
 
 
-@pytest.mark.parametrize(("edit", "said"), [*STATES, *FIELDS, *LINKS, *EVENTS, *PARAMS, *SHAPES, *KINDS])
+@pytest.mark.parametrize(("edit", "said"), [
+    *STATES, *FIELDS, *LINKS, *EVENTS, *PARAMS, *SHAPES, *KINDS, *GIVEN, *PATHS, *NAMES])
 def test_unknown_names_are_found(edit: Edit, said: str) -> None:
     """A name that is not declared, a value that a field never has, an expression of the wrong shape: each is named."""
     found = list(named(edit(SPEC)))

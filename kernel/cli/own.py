@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -53,17 +54,21 @@ def law_of(path: Path | None, *, right: bool = True) -> Law:
 
 
 def _loaded(path: Path, asked: str) -> Mapping[str, object]:
-    """The names that a file defines: it is run."""
+    """The names that a file defines: it is run, and finds what is beside it, as with `python FILE`."""
     if not path.is_file():
         raise InvalidInput(asked, why="there is no such file")
     loader = spec_from_file_location(path.stem, path)
     if loader is None or loader.loader is None:
         raise InvalidInput(asked, why="it is no Python file", hint="name a file that ends in .py")
     module = module_from_spec(loader)
+    beside = str(path.resolve().parent)
+    sys.path.insert(0, beside)
     try:
         loader.loader.exec_module(module)
     except KernelError:
         raise
     except (Exception, SystemExit) as error:  # it is the user's code
         raise InvalidInput(asked, why=f"running it raises {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(beside)
     return vars(module)

@@ -87,9 +87,9 @@ def _show(law: Law, config: Config, results: Sequence[Result]) -> None:
     seen = "  ".join(f"{r.engine} {r.seconds:.1f} s" for r in results)
     counts = sorted({(r.states, r.transitions) for r in results})
     said = " or ".join(f"{states:>7,} states {transitions:>9,} transitions" for states, transitions in counts)
-    verdict = click.style("equal", fg="green") if agree(results) else click.style("DIFFER", fg="red", bold=True)
-    if len(results) == 1 and agree(results):
-        verdict = click.style("holds", fg="green")
+    good = "equal" if len(results) > 1 else "holds"
+    bad = "DIFFER" if len(counts) > 1 else "BROKEN"
+    verdict = click.style(good, fg="green") if agree(results) else click.style(bad, fg="red", bold=True)
     say(f"{config.name:<16} {said}  {verdict}  {faint(seen)}")
     for result in results:
         if result.broken:
@@ -120,11 +120,11 @@ def _total(engine: str, results: Sequence[Result]) -> tuple[str, str, str, str]:
 @spec_option
 @json_option
 def export(folder: Path, formats: Sequence[str], names: Sequence[str], path: Path | None, as_json: bool) -> None:
-    """Write the specification for other tools into FOLDER: for Spin (.pml), for TLC (.tla, .cfg), for SMT provers (.smt2), as
-    JSON, as Mermaid.
+    """Write the specification for other tools into FOLDER.
 
-    All is made from the tables alone: of Promela and TLA+ one file for each shape, of SMT-LIB one for each command and rule.
-    Without FOLDER and shapes those that are shown in specs/models are written there; other formats only when asked for.
+    For Spin (.pml), for TLC (.tla, .cfg), for SMT provers (.smt2), as JSON and as Mermaid; made from the tables alone, of
+    Promela and TLA+ one file for each shape, of SMT-LIB one for each command and rule. Without FOLDER and shapes those that
+    are shown in specs/models are written there; other formats only when asked for.
     """
     law, formats = law_of(path), formats or ("promela", "tla")
     wanted = tuple(ending for name in formats for ending in ENDINGS[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,12 @@ def test_a_file_that_is_no_python(cli: Cli, tmp_path: Path) -> None:
     """It has to end in .py."""
     (tmp_path / "own.txt").write_text("SPEC = 1")
     assert "name a file that ends in .py" in cli("spec", "prove", "--spec", str(tmp_path / "own.txt")).err
+
+
+def test_a_file_finds_what_is_beside_it(cli: Cli, tmp_path: Path) -> None:
+    """As with `python FILE`; afterwards Python looks where it looked before."""
+    (tmp_path / "beside_it.py").write_text("from tests.examples.order import SHAPES, SPEC")
+    (tmp_path / "own.py").write_text("from beside_it import SHAPES, SPEC")
+    before = [*sys.path]
+    assert cli("spec", "check", "--spec", str(tmp_path / "own.py"), "--engine", "python", "--config", "one").code == 0
+    assert sys.path == before

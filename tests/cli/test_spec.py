@@ -43,6 +43,15 @@ def test_check_tells_a_disagreement_and_a_story(cli: Cli, monkeypatch: pytest.Mo
         assert words in ran.out
 
 
+def test_check_tells_what_is_broken(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where engines agree, or there is only one, nothing DIFFERs."""
+    monkeypatch.setattr(commands, "ENGINES", {"python": lambda *_: Result("python", 7, 9, 0.0, ("INV-01 w",), ("START w",))})
+    ran = cli("spec", "check", "--config", "one")
+    assert ran.code == 1
+    assert "BROKEN" in ran.out
+    assert "DIFFER" not in ran.out
+
+
 def test_check_says_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that is not installed is left out, with what to install; the others run."""
     def missing(*_: object) -> Result:

@@ -42,6 +42,7 @@ VOLATILE = (
     (re.compile(r"(well  |memory, )\d+(\.\d)? s( |$)", re.MULTILINE), r"\g<1>0.3 s\3"),
     (re.compile(r"\([\d,]+ a second\)"), "(1,200 a second)"),
     (re.compile(r"\b(python|spin|tlc)((?: +[\d,]+){0,2} +)\d+\.\d( s)?"), r"\g<1>\g<2>0.3\g<3>"),
+    (re.compile(r"(proved,? +)\d+\.\d s$", re.MULTILINE), r"\g<1>0.3 s"),
     (re.compile(r"\(\d+ of \d+ bytes\)"), "(1354 of 2709 bytes)"),
 )
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from kernel.errors import InvalidInput, KernelError, quoted
 from kernel.formal.configurations import LARGE, SHOWN, SMALL, Config
-from kernel.formal.shape import Rows, plain
+from kernel.formal.rows import Rows, plain
 from kernel.spec import SPEC
 from kernel.spec.check import checked
 from kernel.spec.language import Spec
@@ -46,7 +46,7 @@ def law_of(path: Path | None, *, right: bool = True) -> Law:
         raise InvalidInput(asked, why="it has no SPEC that is a kernel.spec.Spec", hint="give this name to the specification")
     if not isinstance(shapes, Mapping) or not all(
             isinstance(name, str) and name.isidentifier() and isinstance(shape, Rows) for name, shape in shapes.items()):
-        raise InvalidInput(asked, why="its SHAPES are not kernel.formal.shape.Rows by name",
+        raise InvalidInput(asked, why="its SHAPES are not kernel.formal.rows.Rows by name",
                            hint='write SHAPES = {"one": Rows((...))}')
     plain(spec)
     configs = tuple(Config(name, shape, tuple(spec.kinds)) for name, shape in shapes.items())

@@ -87,8 +87,8 @@ FILES = {
     "running it raises ZeroDivisionError: division by zero": "1 / 0",
     "running it raises SystemExit: 3": "raise SystemExit(3)",
     "running it raises SyntaxError": "SPEC =",
-    "its SHAPES are not kernel.formal.shape.Rows by name": "from tests.examples.order import SPEC\nSHAPES = {'one': 1}",
-    "the rows of a shape": "from tests.examples.order import SPEC\nfrom kernel.formal.shape import One, Rows\n"
+    "its SHAPES are not kernel.formal.rows.Rows by name": "from tests.examples.order import SPEC\nSHAPES = {'one': 1}",
+    "the rows of a shape": "from tests.examples.order import SPEC\nfrom kernel.formal.rows import One, Rows\n"
                            "SHAPES = {'one': Rows((One('order', 'o-1'),))}",
     "why:     it is odd": "from kernel.errors import InvalidInput\nraise InvalidInput('a thing', why='it is odd')",
 }

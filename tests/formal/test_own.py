@@ -15,7 +15,8 @@ from kernel.formal.engines import run_python, run_spin, run_tlc
 from kernel.formal.explore import Explorer
 from kernel.formal.proof import Proof
 from kernel.formal.provers import ask_cvc5, prove_cvc5, prove_z3
-from kernel.formal.shape import One, Rows, Tree
+from kernel.formal.rows import One, Rows
+from kernel.formal.shape import Tree
 from kernel.formal.story import Result
 from kernel.spec import SPEC, flaws
 from kernel.spec.language import F, Fire, Follow, Guard, Param, Spec, Step, lt

@@ -31,7 +31,7 @@ def outline(prepared: Prepared) -> Outline:
     return Outline(
         prepared.facts, definition.index, definition.successors,
         tuple((topic, hearing.hears, hearing.own) for topic, hearing in hearings), prepared.on_timeout,
-        int(definition.source.restartable))
+        int(definition.source.restartable), prepared.notify)
 
 
 @define

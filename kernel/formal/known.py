@@ -45,11 +45,13 @@ KNOWN: Mapping[str, frozenset[str]] = {
     "workflow": frozenset(("state", "run", "id", "root", "slot", "on_timeout", "restartable")),
     "task": frozenset((
         "state", "attempt", "signalled", "mode", "optional", "permissive", "tries", "on_expiry", "asks", "branch")),
-    "delivery": frozenset(("state", "attempt", "run", "hears", "own")),
+    "delivery": frozenset(("state", "attempt", "run", "hears", "own", "news")),
 }
 """The fields and attributes of each kind that a history, ids and definitions tell."""
 COUNTED = ("tasks", "after", "subs")
 """The links over which rows are counted: the rows that ask for them are few, and known."""
+LISTED = ("earlier",)
+"""The links over which rows are looked at one by one: what is behind them is settled soon."""
 TOLD = ("optional", "permissive", "asks", "mode")
 """The attributes of a task by which rows may be counted."""
 UNJUDGED: Mapping[Expr, object] = {F("sound"): 1, F("branch"): 0}
@@ -113,7 +115,7 @@ class Knowledge:
     counters: Mapping[tuple[str, str], tuple[tuple[int, Function], ...]]
     """For the kind of who counts and the link: the place of each counter, and whether a row counts."""
     ending: frozenset[str]
-    """The states of a workflow with which it is told of."""
+    """The states of a workflow that topics hear of as its end."""
 
     def width(self, kind: str) -> int:
         """How many counters a row of a kind has."""
@@ -147,7 +149,7 @@ class _Compiler:
                 kind = self.spec.links[link].target
             return expr.name in KNOWN[kind]
         if isinstance(expr, Q):
-            return expr.link in COUNTED and self.known(self.spec.links[expr.link].target, expr.body.holds)
+            return expr.link in (*COUNTED, *LISTED) and self.known(self.spec.links[expr.link].target, expr.body.holds)
         if isinstance(expr, Op):
             return all(self.known(kind, a) for a in expr.args)
         return not isinstance(expr, Param | Linked)
@@ -159,7 +161,7 @@ class _Compiler:
     def compiled(self, kind: str, expr: Expr) -> Function:
         """A condition as a function; its quantifiers are counters."""
         for q in quantifiers(expr):
-            if q not in self.places:
+            if q.link in COUNTED and q not in self.places:
                 counted = self.counted.setdefault((kind, q.link), [])
                 self.places[q] = sum(len(found) for (owner, _), found in self.counted.items() if owner == kind)
                 counted.append((self.places[q], function(no(q.body) if q.op == "every" else q.body.holds, {})))
@@ -271,7 +273,7 @@ class _Compiler:
         cells, steps, sorts = self.cells(), dict(self.steps()), dict(self.sorts())
         agenda = {sort: self.agenda(sort[0], given) for sort, given in sorts.items()}
         laws = {sort: self.laws(sort[0], given) for sort, given in sorts.items()}
-        ending = frozenset(s for e in self.spec.on_enter if e.kind == "workflow" and e.emit for s in e.states)
+        ending = frozenset(s for e in self.spec.on_enter if any(f.at == "outbox" for f in e.emit) for s in e.states)
         counters = {key: tuple(found) for key, found in self.counted.items()}
         return Knowledge(self.spec, cells, steps, frozenset(self.silent()), agenda, laws, counters, ending)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
 from attrs import define, field, frozen
@@ -139,6 +139,8 @@ class Outline:
     """For each topic: its name, what it hears of, and whether only of ends on the workflow's own account."""
     on_timeout: str = "TIME_OUT_WF"
     restartable: int = 1
+    notify: tuple[str, ...] = ()
+    """The statuses of which there are notices."""
 
 
 @frozen
@@ -246,16 +248,70 @@ class Entry:
     of: Flow
     run: int
     topic: str
+    """With what a notice tells of."""
     hears: str
     own: int
     laws: Laws
     agenda: Agenda
+    status: str = ""
+    """What a notice tells of."""
+    place: int = 0
+    """Of a notice: its place among those of its tree."""
+    line: dict[Entry, None] = field(factory=dict)
+    """The open notices of its workflow, of all runs."""
     state: str = ABSENT
     attempt: int = 0
     rule: int = -1
+
+    @property
+    def news(self) -> int:
+        """1 for a notice whose workflow has come to the status that it tells of."""
+        return int(self.status == self.of.state)
+
+    def behind(self, link: str) -> Iterable[Entry]:
+        """The open ones of the notices before this one; over no other link."""
+        return (other for other in self.line if other.place < self.place)
 
     def __str__(self) -> str:
         return f"delivery {self.topic} of {self.of.id}"
 
 
 Record = Flow | Job | Entry
+
+
+class Told:
+    """Every row of one tree, as far as its history was read."""
+
+    def __init__(self) -> None:
+        self.flows: dict[str, Flow] = {}
+        self.entries: dict[tuple[str, int, str], Entry] = {}
+        self.seq = self.version = 0
+
+    def standing(self) -> Iterator[tuple[Place, Standing]]:
+        """Where every row stands that there is."""
+        for flow in self.flows.values():
+            if flow.state != ABSENT:
+                yield ("workflow", flow.id, 0, ""), (flow.state, flow.run)
+                for job in flow.tasks:
+                    if job.state != ABSENT:
+                        yield ("task", flow.id, 0, job.ref), (job.state, job.attempt)
+        for (workflow, run, topic), entry in self.entries.items():
+            if entry.state != ABSENT:
+                yield ("delivery", workflow, run, topic), (entry.state, entry.attempt)
+
+    def differences(self, rows: Mapping[Place, Standing], *, deliveries: bool = True) -> Iterator[Misstep]:
+        """Where the rows of a store are not as the history tells."""
+        told = {place: stands for place, stands in self.standing() if deliveries or place[0] != "delivery"}
+        for place in dict.fromkeys((*told, *rows)) if told != rows else ():
+            stands, wanted = rows.get(place), told.get(place)
+            if stands != wanted:
+                kind, workflow, _, subject = place
+                why = f"the {kind} is {_said(place, stands)}, its history tells {_said(place, wanted)}"
+                yield Misstep(workflow.partition("/")[0], self.seq, self.version, workflow, subject, "", "",
+                              _said(place, stands), "the rows", why)
+
+
+def _said(place: Place, stands: Standing | None) -> str:
+    if stands is None:
+        return ABSENT
+    return f"{stands[0]}, {'run' if place[0] == 'workflow' else 'attempt'} {stands[1]}"

@@ -8,7 +8,7 @@ tree only what a line touches is looked at, so that its size costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kernel.formal.known import Guards, Knowledge, Shifts, Stepping, Taking, moves, standard_knowledge, turns
@@ -20,26 +20,25 @@ from kernel.formal.told import (
     Misstep,
     NotAllowed,
     Outline,
-    Place,
     Record,
-    Standing,
     TaskOutline,
+    Told,
 )
 from kernel.spec.language import Guard
-from kernel.spec.vocabulary import ABSENT, LIVE
+from kernel.spec.vocabulary import ABSENT, LIVE, UNSETTLED
 
 NOTHING: Mapping[str, Any] = {}
 """A history tells nothing of what callers presented."""
-ARCHIVE = "archive"
-"""The topic that a store may have a policy of its own for."""
+ARCHIVE, NOTIFY = "archive", "notify"
+"""The topic that a store may have a policy of its own for, and that of changes of status."""
 
 
 def _no_policy(at: int) -> str | None:
     return None
 
 
-class Trace:
-    """The rows of one tree as its history tells them, fed line by line."""
+class Trace(Told):
+    """Feeds on the history of one tree, line by line."""
 
     def __init__(
         self, outline_of: Callable[[str, int], Outline], archiving: Callable[[int], str | None] = _no_policy,
@@ -51,9 +50,8 @@ class Trace:
         """
         self.knowledge = known = knowledge or standard_knowledge()
         self.outline_of, self.archiving = outline_of, archiving
-        self.flows: dict[str, Flow] = {}
-        self.entries: dict[tuple[str, int, str], Entry] = {}
-        self.seq = self.version = self.at = self.moved = self.run = 0
+        super().__init__()
+        self.at = self.moved = self.run = 0
         self.last: Line | None = None
         self.top: Flow | None = None
         """The root."""
@@ -61,6 +59,10 @@ class Trace:
         """How many rows each rule of progress is enabled on."""
         self.looked: dict[Record, None] = {}
         """The rows that the commit may have changed something for."""
+        self.awaited: list[Entry] = []
+        """The notices that this commit has to write."""
+        self.notices: dict[str, dict[Entry, None]] = {}
+        """The open notices of each workflow."""
         self.command = ""
         self.anchor: tuple[int, Misstep | None] | None = None
         """Of the row that the command is on: how long its id is, and which guard of the command does not hold."""
@@ -116,7 +118,11 @@ class Trace:
             for prop, holds in row.laws[row.state]:
                 if not holds(row, NOTHING):
                     raise self._wrong(last, prop.id, f"the commit ends, and {row} is {row.state}: {prop.text}")
+        for entry in self.awaited:
+            if entry.state == ABSENT:
+                raise self._wrong(last, "INV-03", f"the commit ends without a notice that {entry.of} is {entry.status}")
         self.looked.clear()
+        self.awaited.clear()
 
     def _wrong(self, line: Line, rule: str, why: str, row: Record | None = None) -> NotAllowed:
         event, stands = f"{line.event} {line.source} -> {line.target}", "" if row is None else row.state
@@ -334,6 +340,8 @@ class Trace:
             self._look(job)
         if line.target in ending and before not in ending:
             self._expect(flow, line.at)
+        if line.target in flow.outline.notify and line.target != before:
+            self._notice(flow, line)
 
     def _expect(self, flow: Flow, at: int) -> None:
         """The deliveries that may be written for an end: what each topic hears of is decided now."""
@@ -342,6 +350,13 @@ class Trace:
             entry = self._entry(flow, flow.run, topic, asked, own)
             self.entries[flow.id, flow.run, topic] = entry
             self.looked[entry] = None
+
+    def _notice(self, flow: Flow, line: Line) -> None:
+        """The notice that must be written for a change of status."""
+        entry = self._entry(flow, flow.run, f"{NOTIFY}@{line.version}.{line.target}", "CHANGES", 0)
+        entry.status, entry.place, entry.line = line.target, line.seq, self.notices.setdefault(flow.id, {})
+        self.entries[flow.id, flow.run, entry.topic] = entry
+        self.awaited.append(entry)
 
     # ---- deliveries -----------------------------------------------------------------------------------------------------
     def _entry(self, flow: Flow, run: int, topic: str, hears: str, own: int) -> Entry:
@@ -354,41 +369,14 @@ class Trace:
         if entry is None:
             if flow is None:
                 raise self._wrong(line, "the tables", "it is ABSENT: its workflow was never started")
-            entry = self.entries[place] = self._entry(
-                flow, line.run, line.subject, "CHANGES" if "@" in line.subject else "NOTHING", 0)
+            entry = self.entries[place] = self._entry(flow, line.run, line.subject, "NOTHING", 0)
         taking = self._allowed(line, entry, 1)
         if taking.attempt is not None:
             entry.attempt = taking.attempt(entry, NOTHING)
         if entry.attempt != line.attempt:
             raise self._wrong(line, "attempts", f"it is in attempt {entry.attempt}, its history tells {line.attempt}", entry)
         entry.state = line.target
-
-    # ---- the end --------------------------------------------------------------------------------------------------------
-    def standing(self) -> Iterator[tuple[Place, Standing]]:
-        """Where every row stands that there is."""
-        for flow in self.flows.values():
-            if flow.state != ABSENT:
-                yield ("workflow", flow.id, 0, ""), (flow.state, flow.run)
-                for job in flow.tasks:
-                    if job.state != ABSENT:
-                        yield ("task", flow.id, 0, job.ref), (job.state, job.attempt)
-        for (workflow, run, topic), entry in self.entries.items():
-            if entry.state != ABSENT:
-                yield ("delivery", workflow, run, topic), (entry.state, entry.attempt)
-
-    def differences(self, rows: Mapping[Place, Standing], *, deliveries: bool = True) -> Iterator[Misstep]:
-        """Where the rows of a store are not as the history tells."""
-        told = {place: stands for place, stands in self.standing() if deliveries or place[0] != "delivery"}
-        for place in dict.fromkeys((*told, *rows)) if told != rows else ():
-            stands, wanted = rows.get(place), told.get(place)
-            if stands != wanted:
-                kind, workflow, _, subject = place
-                why = f"the {kind} is {_said(place, stands)}, its history tells {_said(place, wanted)}"
-                yield Misstep(workflow.partition("/")[0], self.seq, self.version, workflow, subject, "", "",
-                              _said(place, stands), "the rows", why)
-
-
-def _said(place: Place, stands: Standing | None) -> str:
-    if stands is None:
-        return ABSENT
-    return f"{stands[0]}, {'run' if place[0] == 'workflow' else 'attempt'} {stands[1]}"
+        if entry.status and line.target in UNSETTLED:
+            entry.line[entry] = None
+        else:
+            entry.line.pop(entry, None)

@@ -17,6 +17,7 @@ from kernel.engine.verify import lines_of, outline
 from kernel.formal.known import KNOWN, standard_knowledge
 from kernel.formal.told import NotAllowed, Outline
 from kernel.formal.trace import Trace
+from kernel.sinks.callable import CallableSink
 from kernel.spec import SPEC
 from kernel.spec.language import Sort
 from kernel.stores.memory import MemoryStore
@@ -112,7 +113,22 @@ def retried() -> tuple[Kernel, Lines]:
     return k, history(k)
 
 
-STORIES = {"paused": paused, "terminated": terminated, "retried": retried}
+@cache
+def noticed() -> tuple[Kernel, Lines]:
+    """A workflow that was paused, resumed and completed, its notices delivered one after the other."""
+    store, clock = MemoryStore(), ManualClock()
+    k = Kernel(store, clock=clock, chance=random.Random(7), sinks={"notify": CallableSink(lambda parcel: "receipt")})
+    k.register(WorkflowDef("told", tasks=[TaskDef("a", type="a")], notify=("PAUSED", "COMPLETED")))
+    k.start("told", workflow_id="w")
+    k.pause("w")
+    k.resume("w")
+    k.complete(k.poll("a")[0])
+    while k.deliver().delivered:
+        pass
+    return k, history(k)
+
+
+STORIES = {"paused": paused, "terminated": terminated, "retried": retried, "noticed": noticed}
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -193,6 +209,20 @@ def restarted(lines: Lines) -> Lines:
         command_id="planted")]
 
 
+def unasked(lines: Lines) -> Lines:
+    """A notice of a status that nobody subscribed to."""
+    place = at(lines, "RESUME")
+    notice = lines[at(lines, "CREATE", "w", 1)]._replace(
+        version=lines[place].version, at=lines[place].at, command_id=lines[place].command_id, subject="notify@3.RUNNING")
+    return numbered([*lines[:place + 1], notice, *lines[place + 1:]])
+
+
+def overtaking(lines: Lines) -> Lines:
+    """The second notice is claimed first."""
+    first, second = at(lines, "CLAIM"), at(lines, "CLAIM", "w", 1)
+    return [line._replace(subject=lines[second].subject) if place == first else line for place, line in enumerate(lines)]
+
+
 def together(lines: Lines) -> Lines:
     """A signal and a failure in one commit."""
     return numbered([line._replace(command_id="one", version=2) if line.version in (2, 3) else line for line in lines])
@@ -255,6 +285,9 @@ PLANTS: dict[str, tuple[str, Edit, int, str]] = {
     "another run begins": ("retried", changed("RETRY", run=3), 32, "run 2 begins, its history tells 3"),
     "a restart that is not allowed": ("retried", restarted, 65, "guard 'restartable'"),
     "what goes on is not re-opened": ("retried", until("REOPEN", "w/sub"), 34, "HAND_FAILED is enabled on workflow w/sub"),
+    "a notice is forgotten": ("noticed", without(("CREATE", "w"), version=2), 4, "without a notice that workflow w is PAUSED"),
+    "a notice of what nobody asked": ("noticed", unasked, 7, "guard 'asked for'"),
+    "a notice before its turn": ("noticed", overtaking, 11, "guard 'in turn'"),
     "a sub-workflow of nobody": ("paused", changed("START", "w/sub", workflow="w/nobody"), 13, "no task starts it"),
     "a workflow without a row": ("paused", changed("START", "w/sub", workflow="w/sub~9"), 13, "its row is missing"),
 }
@@ -313,10 +346,10 @@ def test_the_size_of_a_workflow_costs_nothing() -> None:
 
 
 def test_what_is_known_is_declared() -> None:
-    """Everything that a history is said to know is a field or an attribute; nothing judged and no time is."""
+    """Everything that a history is said to know is a field or an attribute; no time is, and nothing judged but what is news."""
     for name, kind in SPEC.kinds.items():
         declared = {field.name: field for field in (*kind.fields, *kind.attributes)}
-        for known in KNOWN[name] - {"state"}:
+        for known in KNOWN[name] - {"state", "news"}:
             assert not declared[known].judged
             assert declared[known].sort not in (Sort.TIME, Sort.DURATION)
 

@@ -101,7 +101,7 @@ class RedisStore(Known):
         self.policy = attrs.evolve(policy or Policy(), tree_tasks=LARGEST_TREE)
         self.patience = patience
         self.crowd = 0
-        """How many others poll at the same time, as far as this process was overtaken by them."""
+        """For how many polls more tasks are held for who is about to take them, since somebody was overtaken."""
         self._serials: dict[int, list[int]] = {}
         self._lock = threading.Lock()
         self.link = Link(self.address.url, cluster=self.address.cluster, place=self.place, patience=patience)

@@ -126,9 +126,10 @@ class Link:
         except ResponseError as error:
             raise self.ours(error, "reading") from error
 
-    def run(self, name: str, prefix: str, *arguments: Any, reading: bool = True) -> Any:
-        """What a script gives that may be run twice."""
-        return self._script(name, prefix, arguments, reading=reading, doing="reading")
+    def run(self, name: str, prefix: str, *arguments: Any, reading: bool = True, keys: Sequence[str] = ()) -> Any:
+        """What a script gives that may be run twice; `keys` are those of which a cluster must have all."""
+        known = () if self.cluster is None else keys
+        return self._script(name, prefix, arguments, reading=reading, doing="reading", keys=known)
 
     def commit(self, prefix: str, keys: Iterable[str], arguments: list[Any], command_id: str, workflow_id: str) -> Any:
         """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came.

@@ -63,6 +63,10 @@ class RedisReader:
         """The counters of each workflow that was read, as they were."""
         self.looks = 0
         """How often the server was asked for rows."""
+        self.absent: set[str] = set()
+        """The trees that are not there."""
+        self.taking: list[tuple[int, str]] = []
+        """The entries of tasks that it is about to hand out, each with its partition, past which others look."""
         self.polled = False
         """Whether it looked for tasks to hand out, and found some."""
 
@@ -105,13 +109,16 @@ class RedisReader:
     def read_ahead(self, subject: Subject) -> TreeRow | None:
         """Read the tree, the workflow and its tasks in one look; who asks for these rows gets them."""
         root = root_of(subject.workflow)
-        if root in self.trees or not root:
-            return self.tree(root) if root else None
+        if root in self.trees or root in self.absent or not root:
+            return None if root in self.absent or not root else self.tree(root)
         prefix = self.store.prefixes[self.store.partition(root)]
         self.looks += 1
-        found = self.link.run("load", prefix, root, subject.workflow, "" if subject.no is None else subject.no, WHOLE)
-        if not found:
-            self.held.setdefault(f"{prefix}t:{root}", {}).update(dict.fromkeys(("run", "version", "clock", "tasks")))
+        found = self.link.run("load", prefix, root, subject.workflow, "" if subject.no is None else subject.no, WHOLE,
+                              keys=[f"{prefix}{kind}:{root}" for kind in "tfnh"])
+        if len(found) < 2:
+            self.absent.add(root)
+            self.held.setdefault(f"{prefix}graves", {})[root] = found[0]
+            self.whole |= {f"{prefix}{kind}:{root}" for kind in "tfn"}
             return None
         run, version, clock, tasks, lines = map(int, found[:5])
         self.trees[root] = self.original[root] = run, version, clock, tasks, lines
@@ -129,10 +136,13 @@ class RedisReader:
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
+        if root in self.absent:
+            return None
         if root not in self.trees:
             prefix = self.store.prefixes[self.store.partition(root)]
             self.looks += 1
-            counted, *rows = self.link.run("tree", prefix, root, 0 if self.write_too else SMALL)
+            counted, *rows = self.link.run("tree", prefix, root, 0 if self.write_too else SMALL,
+                                            keys=[f"{prefix}{kind}:{root}" for kind in "tfnh"])
             if counted[0] is None:
                 return None
             run, version, clock, tasks, lines = map(int, counted)
@@ -176,7 +186,9 @@ class RedisReader:
         if run < 1:
             return None
         root = root_of(workflow_id)
-        if not self.write_too and root:
+        if self.write_too:
+            self.read_ahead(Subject(workflow_id))
+        else:
             self.tree(root)  # all of it at once, unless it is large
         key = self.key(root, "f")
         for of, text in zip(range(run, 0, -1), self.fields(

@@ -7,7 +7,8 @@ is printed; one that never comes is empty. The keys of a partition begin with it
     h:ROOT  its history                               c:ROOT  records of commands                l:ROOT  late results
     w:RUN:ID  the tasks and deliveries of a workflow  v:RUN:ID  its payloads
     q:TYPE, z, o:TOPIC  when work is due              i:STATE, x:STATE, trees, topics  what there is, by name
-    head  what is counted; graves  tombstones; ct  records by age; names, definitions, meta  (in the first partition)
+    r  what somebody is about to take                 head  what is counted; graves  tombstones; ct  records by age
+    names, definitions, meta  (in the first partition)
 """
 
 from __future__ import annotations

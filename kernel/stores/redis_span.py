@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kernel.core.plan import Tally
 from kernel.engine.contention import Overtaken
-from kernel.errors import Conflict, KernelError, SchemaMismatch, StoreUnavailable, quoted
+from kernel.errors import Conflict, KernelError, SchemaMismatch, StoreError, StoreUnavailable, quoted
 from kernel.stores.redis_transaction import RedisTransaction
 
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
 
 UNKNOWN = "definition "
-CROWD = 30
-"""How many tasks more than are asked for a poll looks at, at most."""
+CROWD = 100
+"""For how many polls after one that was overtaken tasks are held for who is about to take them."""
 
 
 class Span:
@@ -31,20 +32,34 @@ class Span:
         return self.transaction
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None and self.write:
-            for partition in sorted(self.transaction.parts):
-                self._commit(partition)
-        elif isinstance(error, KernelError) and not isinstance(error, Conflict | StoreUnavailable):
-            self._doubt(error)
+        transaction = self.transaction
+        try:
+            if error is None and self.write:
+                for partition in sorted(transaction.parts):
+                    self._commit(partition)
+            elif isinstance(error, KernelError) and not isinstance(error, Conflict | StoreUnavailable):
+                self._doubt(error)
+        except BaseException:
+            self._let_go()
+            raise
+        if error is not None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing was handed out: let others see it. Where they cannot be told, they see it before long."""
+        with suppress(StoreError):
+            self.transaction.let_go({partition for partition, _ in self.transaction.taking})
 
     def _commit(self, partition: int) -> None:
         """One partition: everything or nothing. A transaction on several is one commit for each, in order."""
         transaction, store = self.transaction, self.store
+        for number, name in transaction.taking:
+            transaction.part(number).do("z", transaction.head(number, "r"), name)
         told, *rest = store.link.commit(
             store.prefixes[partition], transaction.parts[partition].keys, transaction.operations(partition),
             transaction.command_id, transaction.workflow_id)
         if transaction.polled:
-            store.crowd = min(store.crowd + 2, CROWD) if told == "stopped" else max(store.crowd - 1, 0)
+            store.crowd = CROWD if told == "stopped" else max(store.crowd - 1, 0)
         if told == "stopped":
             self._stopped(partition, str(rest[0]))
         for plan, (version, reached) in zip(transaction.parts[partition].plans, rest, strict=True):

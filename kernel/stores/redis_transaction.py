@@ -156,6 +156,7 @@ class RedisTransaction(RedisWriter):
             self.fields(key, "tasks")
         if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
             self.put(part, key, {"run": str(tree.run), "tasks": str(tree.tasks)})
+        self.absent.discard(tree.root)
         _, version, clock, _, lines = stands or (0, 0, tree.clock, 0, 0)
         self.trees[tree.root] = tree.run, version, clock, tree.tasks, lines
 
@@ -191,7 +192,7 @@ class RedisTransaction(RedisWriter):
             row = begun.workflow
             self.leave(part, row.id, begun.was, run - 1)
             self.create(part, row)
-            self.whole.discard(self.key(plan.tree.root, "w", f"{row.run}:{row.id}"))
+            self.whole -= {self.key(plan.tree.root, kind, f"{row.run}:{row.id}") for kind in "wv"}
             part.do("K", row.id, begun.was, row.run, ",".join(map(str, begun.again)))
             part.do("E", "tasks", len(row.prepared.facts) - len(begun.again))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -19,6 +18,8 @@ from kernel.stores.redis_rows import STATES, delivery_of, delivery_place, field_
 
 WORKFLOW_STATES = tuple(state for state in KINDS["workflow"].states if state in STATES["workflow"])
 DELIVERY_STATES = tuple(state for state in KINDS["delivery"].states if state in STATES["delivery"])
+HOLD = 300
+"""Milliseconds for which others look past what somebody is about to take: longer than a commit takes."""
 Due = list[tuple[str, str, int, str, int]]
 """What waits: the command, the workflow, its run, the task or topic, and since when."""
 
@@ -26,12 +27,13 @@ Due = list[tuple[str, str, int, str, int]]
 class RedisWork(RedisReader):
     """The reading half of a transaction, over all trees."""
 
-    def _ask(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True) -> list[list[Any]]:
+    def _ask(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True, hold: Sequence[int] = ()
+             ) -> list[list[Any]]:
         """What waits in a sorted set, the earliest first. Entries that say nothing any more are removed, where that may be."""
         prefix, asked = self.store.prefixes[partition], (name, now, limit)
         try:
             while sweep:
-                more, found = self.link.run("due", prefix, *asked, "1", reading=False)
+                more, found = self.link.run("due", prefix, *asked, "1", *hold, reading=False)
                 if not more or len(found) >= limit:
                     return list(found)
         except (StoreFull, StoreReadOnly):  # then they stay
@@ -46,15 +48,24 @@ class RedisWork(RedisReader):
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
         """Tasks of a type that could be handed out, those due first first; all of one partition, so that one commit takes them.
 
-        Where many poll, they do not all take the same one: the first few are drawn from.
+        Where many poll together, each looks past what another is about to take: a hint, which the commit does not rely on.
         """
-        crowd = self.store.crowd
-        asked = [self._ask(number, f"q:{type}", now, limit * (1 + crowd)) for number in range(self.store.partitions)]
-        found = min((each for each in asked if each), key=lambda each: int(each[0][4]), default=[])
-        if crowd and len(found) > limit:
-            found = random.sample(found, limit)
-        self.polled = bool(found)
-        return [self._look(*each) for each in found[:limit]]
+        hold = (HOLD if self.store.crowd else 0,) if self.write_too else ()
+        asked = {number: self._ask(number, f"q:{type}", now, limit, hold=hold) for number in range(self.store.partitions)}
+        chosen = min((number for number, each in asked.items() if each), key=lambda number: int(asked[number][0][4]), default=0)
+        if any(hold):
+            self.taking = [(number, each[13]) for number, found in asked.items() for each in found]
+            self.let_go(number for number in asked if number != chosen)
+            self.taking = [each for each in self.taking if each[0] == chosen]
+        self.polled = bool(asked[chosen])
+        return [self._look(*each[:13]) for each in asked[chosen]]
+
+    def let_go(self, partitions: Iterable[int]) -> None:
+        """Let others see again what this transaction was about to take."""
+        for partition in partitions:
+            names = [name for number, name in self.taking if number == partition]
+            if names:
+                self.link.call(self.head(partition, "r"), "ZREM", self.head(partition, "r"), *names)
 
     def _look(self, command: str, workflow: str, run: str, no: str, due: str, *rows: Any) -> Subject:
         """Take in the rows of a task that is about to be handed out."""

@@ -97,7 +97,7 @@ class RedisWriter(RedisWork):
         self.put(part, self.key(root, "f"), {field_of(*place): canonical(self.columns[place])})
         self.put(part, self.key(root, "n"), {field_of(*place): ",".join(map(str, w.counts))})
         rows = self.key(root, "w", f"{w.run}:{w.id}")
-        self.whole.add(rows)
+        self.whole |= {rows, self.key(root, "v", f"{w.run}:{w.id}")}
         self.put(part, rows, {"y": canonical([queue_of(facts) for facts in w.prepared.facts])})
         part.do("E", "workflows", 1)
         part.do("Z", self.head(partition, f"i:{w.state}"), 0, field_of(*place))

@@ -238,6 +238,21 @@ def test_who_only_reads_sees_one_moment(k: Kernel, store: RedisStore) -> None:
         assert {task.state for task in t.tasks("w", 1)} == {"SCHEDULED"}
 
 
+def test_those_who_poll_together_take_different_tasks(k: Kernel, store: RedisStore) -> None:
+    """Once somebody was overtaken, each looks past what another is about to take; what is not taken after all is seen again."""
+    assert met(k, lambda k: k.poll("t", worker="first"), lambda k: k.poll("t", worker="second")) == 2
+    assert store.crowd > 0
+    assert met(k, lambda k: k.poll("t", worker="third"), lambda k: k.poll("t", worker="fourth")) == 1
+
+    def fail(point: FaultPoint, command: str) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Kernel(store, clock=k.clock, faults=fail).poll("t")
+    assert [t.worker for t in k.tasks("w")] == ["second", "first", "third", "fourth", "", ""]
+    assert [lease.ref for lease in k.poll("t", limit=9)] == ["e", "f"]
+
+
 def test_an_id_that_was_given_up_never_applies(k: Kernel) -> None:
     """Its script arrives after the answer to k.outcome: nothing of it is applied."""
     with pytest.raises(kernel.GuardRefused, match="that answer is final"):

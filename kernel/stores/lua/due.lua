@@ -1,7 +1,8 @@
 -- Work that waits, the earliest first. A time has come when the clock, or the last time of its tree, has reached it; no tree is
 -- ahead of the partition's latest time. An entry that says no longer what its row says is skipped, and with ARGV[5] removed: not
 -- too many at a time, so that nobody waits for long; the answer begins with 1 where there may be more.
--- ARGV: the prefix, the sorted set, the time, how many, whether to remove.
+-- ARGV: the prefix, the sorted set, the time, how many, whether to remove, and of who is about to take tasks: for how many
+-- milliseconds others shall look past them. That decides nothing; it spares those who poll together from overtaking one another.
 
 local P, key, now, limit, sweep = ARGV[1], ARGV[1] .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local horizon = math.max(now, tonumber(redis.call('HGET', P .. 'head', 'latest') or '0'))
@@ -90,13 +91,14 @@ local function asked(entry, due)
 end
 
 -- What a worker is about to take is told with its rows, as they stand now: the commit compares them.
-local function look(entry)
+local function look(entry, name)
   local id, run, no, root = entry[2], entry[3], entry[4], root_of(entry[2])
   local tree = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks')
   for i = 1, 4 do entry[5 + i] = tree[i] end
   entry[10] = redis.call('LLEN', P .. 'h:' .. root)
   entry[11] = redis.call('HGET', P .. 'f:' .. root, id .. '\0' .. run)
   entry[12] = redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
+  entry[14] = name
   entry[13] = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, no)
 end
 
@@ -106,6 +108,17 @@ local function is_missing(letter, id, run, rest)
   if redis.call('HEXISTS', P .. 'graves', root) == 1 then return false end
   local field = letter == 'c' and 'y' or ((letter == 'o' or letter == 'd') and 'd' .. rest) or rest
   return redis.call('EXISTS', P .. 'f:' .. root) == 0 or redis.call('HEXISTS', place, field) == 0
+end
+
+local hold, clock = tonumber(ARGV[6] or ''), 0
+if hold then
+  local time = redis.call('TIME')
+  clock = time[1] * 1000 + math.floor(time[2] / 1000)
+  if hold > 0 then redis.call('ZREMRANGEBYSCORE', P .. 'r', '-inf', clock) end
+end
+
+local function is_free(entry)
+  return not hold or tonumber(redis.call('ZSCORE', P .. 'r', entry) or '0') <= clock
 end
 
 local found, stale, offset = {}, {}, 0
@@ -118,9 +131,10 @@ while #found < limit and (#stale < 2000 or not sweep) do
     local command, id, run, rest = asked(batch[i], due)
     if not command then
       if not is_missing(what == 'z' and string.sub(batch[i], 1, 1) or what, id, run, rest) then stale[#stale + 1] = batch[i] end
-    elseif come(id, due) and #found < limit then
+    elseif come(id, due) and #found < limit and is_free(batch[i]) then
       local entry = {command, id, run, rest, string.format('%.0f', due)}
-      if what == 'q' then look(entry) end
+      if what == 'q' then look(entry, batch[i]) end
+      if hold and hold > 0 then redis.call('ZADD', P .. 'r', clock + hold, batch[i]) end
       found[#found + 1] = entry
     end
   end

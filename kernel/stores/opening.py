@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kernel.core.archive import ArchivePolicy
@@ -56,21 +57,23 @@ def _store(url: object, policy: Policy) -> Store:
                        hint="sqlite:///orders.db keeps everything in the file orders.db")
 
 
-def _postgres(url: str, policy: Policy) -> Store:
-    """The driver is an extra: who does not use it does not need it."""
+@contextmanager
+def _driver(name: str, extra: str) -> Iterator[None]:
+    """The drivers of servers are extras: who does not use one does not need it."""
     try:
-        from kernel.stores.postgres import PostgresStore
+        yield
     except ModuleNotFoundError as error:
-        raise InvalidInput("opening a PostgreSQL store", why=f"the package {error.name} is not installed",
-                           hint="pip install 'lifecycle-kernel[postgres]'") from error
+        raise InvalidInput(f"opening a {name} store", why=f"the package {error.name} is not installed",
+                           hint=f"pip install 'lifecycle-kernel[{extra}]'") from error
+
+
+def _postgres(url: str, policy: Policy) -> Store:
+    with _driver("PostgreSQL", "postgres"):
+        from kernel.stores.postgres import PostgresStore
     return PostgresStore(url, policy=policy)
 
 
 def _redis(url: str, policy: Policy) -> Store:
-    """As above."""
-    try:
+    with _driver("Redis", "redis"):
         from kernel.stores.redis import RedisStore
-    except ModuleNotFoundError as error:
-        raise InvalidInput("opening a Redis store", why=f"the package {error.name} is not installed",
-                           hint="pip install 'lifecycle-kernel[redis]'") from error
     return RedisStore(url, policy=policy)

@@ -6,41 +6,24 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.core.archive import Hearing
-from kernel.core.plan import Subject, Tombstone
-from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.core.plan import Subject
+from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
+from kernel.stores.reader_snapshot import ReaderSnapshot
 
 if TYPE_CHECKING:
     from kernel.stores.redis_reader import RedisReader
 
 
-class RedisSnapshot:
-    """The rows of one tree in its present run. Every answer is made anew from what the server gave."""
+class RedisSnapshot(ReaderSnapshot["RedisReader"]):
+    """The rows of one tree in its present run."""
 
     def __init__(self, transaction: RedisReader, subject: Subject) -> None:
-        self.transaction, self.policy = transaction, transaction.store.policy
-        self.root = root_of(subject.workflow)
-        self.row = transaction.read_ahead(subject)
-        self.run = 1 if self.row is None else self.row.run
-
-    def tree(self) -> TreeRow | None:
-        """The tree itself; None before it starts."""
-        return self.row
-
-    def workflow(self, workflow_id: str) -> WorkflowRow | None:
-        """One workflow."""
-        return self.transaction.workflow(workflow_id, self.run)
-
-    def task(self, workflow_id: str, no: int) -> TaskRow | None:
-        """One task."""
-        return self.transaction.task(workflow_id, self.run, no)
+        super().__init__(transaction, root_of(subject.workflow), transaction.read_ahead(subject))
+        self.policy = transaction.store.policy
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
         return self.transaction.some_tasks(workflow_id, self.run, nos)
-
-    def all_tasks(self, workflow_id: str) -> Iterable[TaskRow]:
-        """All tasks of a workflow."""
-        return self.transaction.tasks(workflow_id, self.run)
 
     def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
         """The sub-workflows of every attempt of these tasks, and all below them."""
@@ -65,18 +48,6 @@ class RedisSnapshot:
         """Every workflow of the tree in each of its runs."""
         return self.transaction.family(self.root)
 
-    def outboxes(self) -> Iterable[DeliveryRow]:
-        """Every delivery of the tree, of each of its runs."""
-        return self.transaction.outboxes(self.root)
-
-    def tombstone(self) -> Tombstone | None:
-        """What stays of the tree, if it was purged."""
-        return self.transaction.tombstone(self.root)
-
-    def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
-        """One delivery, by its name."""
-        return self.transaction.delivery(workflow_id, run, name)
-
     def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
         """There are no notices here."""
         return ()
@@ -84,11 +55,3 @@ class RedisSnapshot:
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""
         return self.transaction.archiving(self.root, now)
-
-    def payload(self, workflow_id: str, no: int, what: str) -> str | None:
-        """A JSON text."""
-        return self.transaction.payload(workflow_id, self.run, no, what)
-
-    def definition(self, name: str, version: int | None) -> Prepared | None:
-        """A registered definition."""
-        return self.transaction.definition(name, version)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from kernel.formal.shape import Shape, fitting
+from kernel.formal.shape import without_notices
 from kernel.formal.smt import Smt, World, joined
+from kernel.formal.smt_follow import Following
 from kernel.spec.language import NEVER, YES, Nature, Place, Property, Sort, Spec, Step
 from kernel.spec.logic import quantifiers
 from kernel.spec.names import fired, reached
@@ -26,6 +27,7 @@ TREE = """
 (forall ((x workflow)) (=> (not (workflow_root x)) (above (wf (up x)) x)))
 (forall ((x workflow) (y workflow)) (=> (and (above y x) (not (= y (wf (up x))))) (above y (wf (up x)))))
 (forall ((x workflow)) (and (workflow_root (top x)) (or (= (top x) x) (above (top x) x))))
+(forall ((x workflow) (y workflow)) (=> (and (workflow_root y) (above y x)) (= (top x) y)))
 (forall ((x workflow)) (ite (workflow_root x) (= (top x) x) (= (top x) (top (wf (up x))))))
 (forall ((x workflow) (y workflow) (z workflow)) (=> (and (above y x) (above z x)) (or (= y z) (above y z) (above z y))))
 (forall ((x workflow)) (=> (not (workflow_root x)) (and (<= 1 (workflow_slot x) (task_tries (up x)))
@@ -36,11 +38,17 @@ TREE = """
 (forall ((t task) (p task)) (=> (after t p) (and (= (wf t) (wf p)) (not (= t p)))))
 (forall ((t task)) (>= (task_tries t) 1))
 (forall ((d delivery)) (and (>= (delivery_run d) 1) (>= (delivery_sends d) 1)))
-(forall ((d delivery)) (=> (not (= (workflow_state (of d)) workflow.state.ABSENT)) (= (delivery_run d) (workflow_run (of d)))))
+(forall ((t task) (x workflow)) (= (below t x) (and (not (workflow_root x)) (or (= (up x) t) (below t (wf (up x)))))))
+(forall ((t task) (x workflow)) (=> (below t x) (above (wf t) x)))
+(forall ((t task) (x workflow)) (=> (below t x) (and (not (workflow_root (toward t x))) (= (up (toward t x)) t)
+    (or (= (toward t x) x) (above (toward t x) x)))))
+(forall ((t task) (x workflow) (y workflow)) (=> (and (below t x) (above x y)) (below t y)))
 (forall ((x workflow) (y workflow)) (=> (= (workflow_id x) (workflow_id y)) (= x y)))
 (forall ((x workflow)) (not (= (workflow_id x) text.empty)))
 """
 """What is given: the shape of trees. `above` is a strict order in which the ancestors of a row form a chain."""
+CHOICES = ("from_task", "resume")
+"""What some commands that re-open name, and the others do not."""
 PARAMS = {"origin": "Text", "proof": "Text", "error": "Text", "from_task": "task"}
 
 
@@ -72,7 +80,7 @@ class Proof:
 
     def __init__(self, spec: Spec) -> None:
         """Rules with a quantifier are not among the hypotheses of commands; nothing needs them there."""
-        self.spec = fitting(spec, Shape(()))
+        self.spec = without_notices(spec) if "notices" in spec.links else spec
         self.smt = Smt(self.spec)
         every = (*spec.properties, *spec.lemmas)
         properties = [p for p in every if p.nature in STATE or (p.nature is Nature.STEP and p.body != YES)]
@@ -118,9 +126,12 @@ class Proof:
     def obligations(self) -> Iterator[Obligation]:
         """All of them."""
         yield self.initially()
-        for command in self.spec.commands:
-            if command.do:
-                yield self.taken(command, [*self.holding(self.rest, World()), *(self.off(rule) for rule in self.plain)])
+        for command in (c for c in self.spec.commands if c.do):
+            at_rest = [*self.holding(self.rest, World()), *(self.off(rule) for rule in self.plain)]
+            if any((f.kind, f.event) == (command.on, fire.event) for f in self.spec.follows for fire in command.do):
+                yield from self.reaching(command, at_rest)
+            else:
+                yield self.taken(command, at_rest)
         for rule in self.spec.progress:
             yield self.taken(rule, [] if rule in self.first else [self.off(first) for first in self.first], descends=True)
         yield self.at_rest()
@@ -135,17 +146,41 @@ class Proof:
         return Obligation("initially", (*self.theory(), *self.assertions(nothing)), tuple(self.goals(self.mid, World())),
                           tuple(self.spec.kinds))
 
+    def presented(self, step: Step) -> Iterator[str]:
+        """What is presented with a step; what another one names, this one does not."""
+        choices = CHOICES if self.smt.trees else ()
+        for name in dict.fromkeys((*step.params, *choices)):
+            yield f"(declare-const p.{name} {PARAMS.get(name, 'Int')})"
+        yield f"(define-fun p.from_task.named () Bool {str('from_task' in step.params).lower()})"
+        if "resume" in choices and "resume" not in step.params:
+            yield "(assert (= p.resume 0))"
+        if "origin" in step.params:
+            yield "(assert (= p.origin (workflow_id me)))"
+
+    def before(self, step: Step, more: list[str]) -> list[str]:
+        """The hypotheses of a step."""
+        asserted = [*self.holding(self.mid, World()), *more, self.smt.guard(step, "me", World())]
+        return [*self.theory(), f"(declare-const me {step.on})", *self.presented(step), *self.assertions(asserted)]
+
+    def reaching(self, step: Step, more: list[str]) -> Iterator[Obligation]:
+        """A command that brings more with it keeps every invariant: first what it reaches, by induction over the depth."""
+        definitions, world = self.smt.step(step)
+        following = Following(self.smt, step, world)
+        hypotheses = (*self.before(step, more), *definitions, *following.definitions())
+        parent = [f"(=> (not (workflow_root one)) {fact})" for _, fact in following.reach("(wf (up one))")]
+        yield Obligation(f"{step.name} reaches", (*hypotheses, "(declare-const one workflow)", *self.assertions(parent)),
+                         tuple(following.reach("one")), tuple(self.spec.kinds))
+        reached = [f"(forall ((x workflow)) {fact})" for _, fact in following.reach("x")]
+        goals = [*self.goals(self.mid, following.after), *self.goals(self.steps, World(), following.after)]
+        yield Obligation(step.name, (*hypotheses, *self.assertions(reached)), tuple(goals), tuple(self.spec.kinds))
+
     def taken(self, step: Step, more: list[str], *, descends: bool = False) -> Obligation:
         """A command or a rule keeps every invariant; a rule moves every row that it moves down its rank."""
         definitions, after = self.smt.step(step)
-        named = [f"(declare-const p.{name} {PARAMS.get(name, 'Int')})" for name in step.params]
-        given = ["(= p.origin (workflow_id me))"] if "origin" in step.params else []
-        asserted = [*self.holding(self.mid, World()), *more, *given, self.smt.guard(step, "me", World())]
         goals = [*self.goals(self.mid, after), *self.goals(self.steps, World(), after)]
         if descends:
             goals += [(f"descends {kind}", self.descends(kind, after)) for kind in self.moved]
-        hypotheses = [*self.theory(), f"(declare-const me {step.on})", *named, *self.assertions(asserted), *definitions]
-        return Obligation(step.name, tuple(hypotheses), tuple(goals), tuple(self.spec.kinds))
+        return Obligation(step.name, (*self.before(step, more), *definitions), tuple(goals), tuple(self.spec.kinds))
 
     def descends(self, kind: str, after: World) -> str:
         """Every row that changes its state goes down its rank, or goes on to a further attempt that it has."""

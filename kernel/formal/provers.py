@@ -19,6 +19,8 @@ from kernel.formal.proof import Obligation
 
 NUMBERS = ("task_attempt", "workflow_slot")
 """Functions whose values are numbers of attempts; a hypothesis about any number is asked of these."""
+LINKS = ("wf", "up", "of")
+"""The links that make a tree; the others are asked last for the rows that they lead to."""
 TERMS, ROUNDS = (8, 12, 40), 2
 """At most so many rows of a kind, reached over so many links from those of the goal; more where fewer do not do."""
 
@@ -97,10 +99,14 @@ class Instances:
         self.denied = [self.canonical(self.normal([goal])) for goal in every[last:]]
         self.found: dict[str, dict[int, Any]] = {kind: {} for kind in obligation.kinds}
         self.links: dict[str, Any] = {}
+        self.pairs: dict[str, Any] = {}
         self.numbers: dict[str, Any] = {}
-        for formula in (*hypotheses, *(f for goal in self.denied for f in goal)):
+        for formula in (f for goal in self.denied for f in goal):
             self.collect(formula, set())
-        self.close(terms)
+        asked = [row for rows in self.found.values() for row in rows.values()]
+        for formula in hypotheses:
+            self.collect(formula, set())
+        self.close(terms, asked)
         self.domains: Mapping[str, list[Any]] = {kind: list(rows.values()) for kind, rows in self.found.items()}
         self.attempts = [read(row) for read in self.numbers.values() for row in self.domains[read.domain(0).name()]]
         self.ground = [self.expanded(formula) for formula in hypotheses]
@@ -146,6 +152,8 @@ class Instances:
                     self.links[function.name()] = function
                 elif function.name() in NUMBERS:
                     self.numbers[function.name()] = function
+            if function.arity() == 2 and kind in self.found and function.domain(1).name() in self.found:
+                self.pairs[function.name()] = function
         for child in expression.children():
             self.collect(child, seen)
 
@@ -153,14 +161,23 @@ class Instances:
         """Whether it speaks of no variable."""
         return not self.z3.is_var(expression) and all(self.is_ground(child) for child in expression.children())
 
-    def close(self, most: int) -> None:
-        """Add the rows that the links lead to."""
+    def close(self, most: int, asked: Sequence[Any]) -> None:
+        """Add the rows that the links lead to: first those of trees; then, from rows that a goal asks about, all others."""
+        trees = [self.links[name] for name in LINKS if name in self.links]
+        others = [link for name, link in self.links.items() if name not in LINKS]
+        for links in [trees] * ROUNDS:
+            self.add(most, (link(row) for link in links for row in [*self.found[link.domain(0).name()].values()]))
+        self.add(most, (pair(a, b) for pair in self.pairs.values() for a in asked if a.sort() == pair.domain(0)
+                        for b in [*self.found[pair.domain(1).name()].values()]))
         for _ in range(ROUNDS):
-            reached = [link(row) for link in self.links.values() for row in [*self.found[link.domain(0).name()].values()]]
-            for row in reached:
-                rows = self.found[row.sort().name()]
-                if len(rows) < most:
-                    rows.setdefault(row.get_id(), row)
+            self.add(most, (link(row) for link in others for row in [*self.found[link.domain(0).name()].values()]))
+
+    def add(self, most: int, reached: Iterable[Any]) -> None:
+        """Add rows, as long as there is room for more of their kind."""
+        for row in reached:
+            rows = self.found[row.sort().name()]
+            if len(rows) < most:
+                rows.setdefault(row.get_id(), row)
 
     def expanded(self, expression: Any) -> Any:
         """A formula for the rows at hand instead of for all."""

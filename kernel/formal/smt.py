@@ -12,11 +12,14 @@ from itertools import product
 
 from attrs import define, field, frozen
 
+from kernel.formal.shape import blank, columns
 from kernel.spec.language import Enter, Expr, F, Field, Fire, Linked, Lit, Op, Param, Property, Q, Row, Sort, Spec, Step
 from kernel.spec.vocabulary import ABSENT
 
 TEXTS = ("origin", "proof", "error")
 """What is presented and is a text; all else that is presented is a number."""
+UPWARD = ("wf", "up", "of", "top")
+"""Links that lead to a row above."""
 JOINS = {"and": "true", "or": "false"}
 CALLS = {"lt": "<", "add": "+", "sub": "-", "not": "not", "min": "least", "max": "greatest", "part": "part"}
 LINKS: Mapping[str, str] = {
@@ -28,7 +31,13 @@ LINKS: Mapping[str, str] = {
     "child_tasks": "(= (wf {y}) (child {x} (task_attempt{w} {x})))",
     "outbox": "(and (= (of {y}) {x}) (= (delivery_run {y}) (workflow_run{w} {x})))",
     "all_outboxes": "(or (= (of {y}) {x}) (above {x} (of {y})))",
-    "archives": "(or (= (of {y}) {x}) (above {x} (of {y})))",
+    "archives": "(archives {x} {y})",
+    "above": "(below {y} (wf {x}))",
+    "under": "(below {x} {y})",
+    "under_tasks": "(below {x} (wf {y}))",
+    "reach": "(reach {x} {y})",
+    "tree": "(and (= {y} (top (wf {x}))) (forall ((z workflow)) (=> (and (or (= z (wf {x})) (above z (wf {x}))) "
+            "(not (workflow_root z))) (= (workflow_slot z) (task_attempt{w} (up z))))))",
 }
 """When y is behind a set link of x, in the world w."""
 
@@ -53,6 +62,8 @@ class World:
     """Which fields were written last in which world: a name for each."""
 
     names: dict[str, str] = field(factory=dict)
+    above: World | None = None
+    """The world in which rows above are seen, where that is another one."""
 
     def suffix(self, kind: str, name: str) -> str:
         """What to put behind the name of a field to read it in this world."""
@@ -110,6 +121,9 @@ class Smt:
                 yield f"(declare-fun {link.name} ({link.source}) {link.target})"
         if self.trees:
             yield "(declare-fun above (workflow workflow) Bool)\n(declare-fun after (task task) Bool)"
+            yield "(declare-fun below (task workflow) Bool)\n(declare-fun reach (task task) Bool)"
+            yield "(declare-fun toward (task workflow) workflow)"
+            yield "(declare-fun archives (workflow delivery) Bool)"
         yield "(declare-fun part (Int Int) Int)"
         yield "(define-fun least ((a Int) (b Int)) Int (ite (< a b) a b))"
         yield "(define-fun greatest ((a Int) (b Int)) Int (ite (< a b) b a))"
@@ -134,7 +148,7 @@ class Smt:
         """That `other` is behind a set link of `row`."""
         if path := self.spec.links[link].back:
             return f"(= {self.end(self.spec.links[link].target, other, path, world)[1]} {row})"
-        field_of = {"child_tasks": ("task", "attempt"), "outbox": ("workflow", "run")}.get(link)
+        field_of = {"child_tasks": ("task", "attempt"), "tree": ("task", "attempt"), "outbox": ("workflow", "run")}.get(link)
         suffix = world.suffix(*field_of) if field_of else ""
         return LINKS[link].format(x=row, y=other, w=suffix)
 
@@ -142,6 +156,7 @@ class Smt:
         """An expression read from a row in a world; `then` is the world after the step."""
         if isinstance(expr, F):
             at = then if expr.then and then is not None else world
+            at = at.above if at.above is not None and expr.via and expr.via[0] in UPWARD else at
             end, there = self.end(kind, row, expr.via, at)
             suffix = at.suffix(end, expr.name) if (end, expr.name) in self.stored else ""
             return f"({end}_{expr.name}{suffix} {there})"
@@ -150,7 +165,10 @@ class Smt:
         if isinstance(expr, Param):
             return f"p.{expr.name}"
         if isinstance(expr, Linked):
-            return f"(= ({expr.link} p.{expr.param}) {row})"
+            named, target = f"p.{expr.param}", self.spec.links[expr.link].source
+            there = f"({target}_state{world.suffix(target, 'state')} {named})"
+            return joined("and", [f"{named}.named", f"(not (= {there} {self.constant(ABSENT, target, 'state')}))",
+                                  self.behind(expr.link, named, row, world)])
         if isinstance(expr, Q):
             target = self.spec.links[expr.link].target
             x = self.fresh(target)
@@ -228,9 +246,7 @@ class Smt:
         after = World({**world.names})
         written: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for move in taken:
-            stamp = {"changed": Param("now")} if (move.kind, "changed") in self.stored else {}
-            sets = {**dict(move.line.set), **stamp, "state": Lit(move.line.target)}
-            for name, expr in sets.items():
+            for name, expr in self.sets(move.kind, move.line).items():
                 value = self.text(expr, move.kind, "x", world)
                 if isinstance(expr, Lit):
                     value = self.constant(expr.value, move.kind, name)
@@ -244,10 +260,25 @@ class Smt:
             definitions.append(f"(define-fun {kind}_{name}@{number} ((x {kind})) {self.sort(kind, name)} {value})")
         return definitions, after
 
+    def sets(self, kind: str, line: Row) -> dict[str, Expr]:
+        """All that a line sets; nothing is left of a row that goes but what the line says."""
+        if line.target != ABSENT:
+            stamp = {"changed": Param("now")} if (kind, "changed") in self.stored else {}
+            return {**dict(line.set), **stamp, "state": Lit(line.target)}
+        left = self.spec.kinds[kind]
+        return {name: Lit(value) for name, value in zip(columns(left), blank(left), strict=True)} | dict(line.set)
+
+    def gone(self, step: Step, row: str) -> Iterator[Taken]:
+        """The tree of a root that goes."""
+        rows = [line for fire in step.do if fire.at == "self" for line in self.lines(step.on, fire.event)]
+        if self.trees and any(line.target == ABSENT for line in rows):
+            for kind, link in (("workflow", "subs"), ("task", "all_tasks"), ("delivery", "all_outboxes")):
+                yield Taken(kind, self.behind(link, row, "x", World()), Row("", (), ABSENT))
+
     def step(self, step: Step, row: str = "me") -> tuple[list[str], World]:
         """What a step and what it enters make of world 0: definitions, and the world in the end."""
         start = World()
-        definitions, world = self.move(self.taken(step, row, start), start, 1)
+        definitions, world = self.move([*self.taken(step, row, start), *self.gone(step, row)], start, 1)
         number = 2
         for enter in self.spec.on_enter:
             if not any(move.kind == enter.kind and move.line.target in enter.states for move in self.taken(step, row, start)):

@@ -13,7 +13,7 @@ from kernel.formal.proof import Proof
 from kernel.formal.provers import ask_cvc5, prove_cvc5, prove_z3
 from kernel.spec import SPEC
 from kernel.spec.language import Fire, Spec
-from kernel.spec.vocabulary import wf_running
+from kernel.spec.vocabulary import outbox_settled, wf_running
 
 OBLIGATIONS = {obligation.name: obligation for obligation in Proof(SPEC).obligations()}
 needs_cvc5 = pytest.mark.skipif(find_spec("cvc5") is None, reason="the package cvc5 is not installed")
@@ -52,6 +52,14 @@ def rows(kind: str, event: str, *without: object) -> Spec:
     return evolve(SPEC, tables={**SPEC.tables, kind: evolve(table, rows=edited)})
 
 
+def old_run() -> Spec:
+    """The specification in which RETRY begins no new run."""
+    table = SPEC.tables["workflow"]
+    edited = tuple(
+        evolve(r, set=tuple(pair for pair in r.set if pair[0] != "run")) if r.event == "RETRY" else r for r in table.rows)
+    return evolve(SPEC, tables={**SPEC.tables, "workflow": evolve(table, rows=edited)})
+
+
 def uncounted() -> Spec:
     """The specification in which nothing counts hand-outs."""
     table = SPEC.tables["task"]
@@ -70,6 +78,10 @@ BROKEN = {
     "a child resumed under a paused parent": (
         evolve(SPEC, commands=tuple(evolve(c, guards=()) if c.name == "RESUME" else c for c in SPEC.commands)),
         "RESUME", "INV-07"),
+    "a retry without a new run": (old_run(), "RETRY", "INV-02"),
+    "a restart that keeps sub-workflows": (
+        evolve(SPEC, follows=tuple(f for f in SPEC.follows if f.event != "RESET")), "RESTART", "AUX-03"),
+    "a purge of what is not delivered": (rows("workflow", "PURGE", outbox_settled), "PURGE", "INV-05"),
 }
 
 

@@ -21,7 +21,7 @@ NUMBERS = ("task_attempt", "workflow_slot")
 """Functions whose values are numbers of attempts; a hypothesis about any number is asked of these."""
 LINKS = ("wf", "up", "of")
 """The links that make a tree; the others are asked last for the rows that they lead to."""
-TERMS, ROUNDS = (8, 12, 40), 2
+TERMS, ROUNDS = (8, 12, 20), 2
 """At most so many rows of a kind, reached over so many links from those of the goal; more where fewer do not do."""
 
 
@@ -73,8 +73,8 @@ def prove_z3(obligation: Obligation, *, limit: float = 20.0, sizes: Sequence[int
     still = []
     for goal in [obligation.goals[number] for number in left]:
         alone, answer = evolve(obligation, goals=(goal,)), ""
-        for terms in sizes:
-            (answer,) = Instances(alone, terms).answers(limit)
+        for terms, near in (*((size, False) for size in sizes), (sizes[-1], True)):
+            (answer,) = Instances(alone, terms, near=near).answers(limit)
             if answer == "unsat":
                 break
         else:
@@ -85,8 +85,11 @@ def prove_z3(obligation: Obligation, *, limit: float = 20.0, sizes: Sequence[int
 class Instances:
     """One obligation without quantifiers: its hypotheses for the rows at hand."""
 
-    def __init__(self, obligation: Obligation, terms: int) -> None:
-        """The goals are denied one by one; rows that a denied goal speaks of get the same names in each."""
+    def __init__(self, obligation: Obligation, terms: int, *, near: bool = False) -> None:
+        """The goals are denied one by one; rows that a denied goal speaks of get the same names in each.
+
+        `near`: the rows at hand are those around the goal's, none that only a hypothesis names.
+        """
         import z3
 
         self.z3: Any = z3
@@ -106,7 +109,7 @@ class Instances:
         asked = [row for rows in self.found.values() for row in rows.values()]
         for formula in hypotheses:
             self.collect(formula, set())
-        self.close(terms, asked)
+        (self.around if near else self.close)(terms, asked)
         self.domains: Mapping[str, list[Any]] = {kind: list(rows.values()) for kind, rows in self.found.items()}
         self.attempts = [read(row) for read in self.numbers.values() for row in self.domains[read.domain(0).name()]]
         self.ground = [self.expanded(formula) for formula in hypotheses]
@@ -171,6 +174,14 @@ class Instances:
                         for b in [*self.found[pair.domain(1).name()].values()]))
         for _ in range(ROUNDS):
             self.add(most, (link(row) for link in others for row in [*self.found[link.domain(0).name()].values()]))
+
+    def around(self, most: int, rows: Sequence[Any]) -> None:
+        """These rows, and those that links lead to from there, but for rows above."""
+        links = [link for name, link in self.links.items() if name not in ("up", "top")]
+        self.found = {kind: {row.get_id(): row for row in rows if row.sort().name() == kind} for kind in ROWS}
+        for _ in range(ROUNDS):
+            rows = [link(row) for row in rows for link in links if link.domain(0) == row.sort()]
+            self.add(most, rows)
 
     def add(self, most: int, reached: Iterable[Any]) -> None:
         """Add rows, as long as there is room for more of their kind."""

@@ -224,15 +224,19 @@ class Smt:
         return joined("and", asked)
 
     def taken(self, step: Step, row: str, world: World) -> list[Taken]:
-        """The rows that the parts of a step move."""
+        """The rows that the parts of a step move, where its guard holds."""
         found = []
         for fire in step.do:
             if fire.at == "self" or self.spec.links[fire.at].one:
                 kind, there = self.end(step.on, row, () if fire.at == "self" else (fire.at,), world)
-                here = f"(= x {there})"
+                lines = self.lines(kind, fire.event)
+                if len(lines) == 1:  # the guard of the step says that this row has it
+                    found.append(Taken(kind, f"(= x {there})", lines[0]))
+                else:
+                    found += self.fire(fire, kind, f"(= x {there})", world)
             else:
-                kind, here = self.spec.links[fire.at].target, self.behind(fire.at, row, "x", world)
-            found += self.fire(fire, kind, here, world)
+                kind = self.spec.links[fire.at].target
+                found += self.fire(fire, kind, self.behind(fire.at, row, "x", world), world)
         return found
 
     def fire(self, fire: Fire, kind: str, here: str, world: World) -> list[Taken]:

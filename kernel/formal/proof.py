@@ -151,7 +151,8 @@ class Proof:
         choices = CHOICES if self.smt.trees else ()
         for name in dict.fromkeys((*step.params, *choices)):
             yield f"(declare-const p.{name} {PARAMS.get(name, 'Int')})"
-        yield f"(define-fun p.from_task.named () Bool {str('from_task' in step.params).lower()})"
+        if choices:
+            yield f"(define-fun p.from_task.named () Bool {str('from_task' in step.params).lower()})"
         if "resume" in choices and "resume" not in step.params:
             yield "(assert (= p.resume 0))"
         if "origin" in step.params:

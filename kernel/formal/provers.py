@@ -178,7 +178,7 @@ class Instances:
     def around(self, most: int, rows: Sequence[Any]) -> None:
         """These rows, and those that links lead to from there, but for rows above."""
         links = [link for name, link in self.links.items() if name not in ("up", "top")]
-        self.found = {kind: {row.get_id(): row for row in rows if row.sort().name() == kind} for kind in ROWS}
+        self.found = {kind: {row.get_id(): row for row in rows if row.sort().name() == kind} for kind in self.kinds}
         for _ in range(ROUNDS):
             rows = [link(row) for row in rows for link in links if link.domain(0) == row.sort()]
             self.add(most, rows)

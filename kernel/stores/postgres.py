@@ -31,6 +31,8 @@ OLDEST = 140_000
 SETTINGS = """SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
     current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"""
+DURABLE = "a crash of any process and of the server, and a power cut where the server's disk does what fsync says"
+FRAGILE = "a crash of any process and of the server; a power cut may destroy the database"
 STALLED = "60s"
 """A process that stops in the middle of a commit holds its locks no longer than this."""
 
@@ -56,9 +58,7 @@ class PostgresStore(SqlStore[Connection]):
         # One type for all numbers and one for all texts: otherwise a statement is prepared anew for each mixture of them.
         self._types.register_dumper(int, Int8Dumper)
         self._types.register_dumper(str, StrDumper)
-        self.durability = "a crash of any process and of the server" + (
-            ", but no power cut: its fsync is off" if self._at.unsafe == FSYNC
-            else ", and a power cut where the server's disk does what fsync says")
+        self.durability = DURABLE
         try:
             self._open()
             with self.transaction(write=False) as transaction:
@@ -129,6 +129,8 @@ class PostgresStore(SqlStore[Connection]):
         if "off" in (fsync, pages) and self._at.unsafe != FSYNC:
             self._refuse(f"fsync is {fsync} and full_page_writes is {pages}: a power cut could destroy the database",
                          f"switch both on; or accept it by name, with unsafe={FSYNC} in the URL")
+        if "off" in (fsync, pages):
+            self.durability = FRAGILE
         if reads and not self.read_only:
             raise StoreReadOnly(f"opening {quoted(self.place)}", why="its server is a replica, or its database only reads",
                                 hint="name the primary; or open it with ?mode=ro, to read")

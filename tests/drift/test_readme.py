@@ -23,6 +23,7 @@ from kernel.core.judge import DEPTH_MAX, TREE_TASKS_MAX
 from kernel.core.records import Policy
 from kernel.engine.loading import LARGEST_FILE
 from kernel.stores.memory import MemoryStore
+from kernel.stores.postgres import DURABLE, FRAGILE
 from kernel.stores.redis import FAILOVER, FORCES, LARGEST_TREE
 from kernel.stores.sqlite import SqliteStore
 
@@ -204,6 +205,8 @@ def test_durability_is_what_the_stores_say() -> None:
     """The words of the stores."""
     assert SqliteStore.durability in text()
     assert MemoryStore.durability in text()
+    assert DURABLE in text()
+    assert FRAGILE in text()
     assert all(f"{words}{FAILOVER if force else ''}" in text() for force, words in FORCES.items() if force != "no")
     assert f"{LARGEST_TREE:,} tasks" in text()
 

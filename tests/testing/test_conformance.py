@@ -33,6 +33,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # each command meets each other one: 306 times a new store
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_stores_conform(check: Check, stores: Stores) -> None:
     """Every check, on each store that comes with the kernel."""
@@ -216,6 +217,7 @@ PLANTS: dict[Check, Stores] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # each command meets each other one: 306 times a new store
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_each_check_sees_what_it_is_for(check: Check) -> None:
     """A store with one thing wrong fails the check that is about it."""

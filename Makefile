@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick check conformance bench diagrams specs lock clean
+.PHONY: help demo test quick check conformance bench diagrams specs mutants lock clean
 
 READY  := .venv/.ready
 BIN    := .venv/bin
@@ -38,6 +38,9 @@ diagrams: $(READY)  ## write diagrams/ anew from the specification
 specs: $(READY)  ## write the generated parts of specs/ anew from the specification
 	$(BIN)/python -m kernel.render specs
 	$(BIN)/python -m tests.drift.test_evidence
+
+mutants: $(READY)  ## judge every mutant of the specification anew, and look for every witness (a quarter of an hour)
+	$(BIN)/python -m tests.formal.judged
 
 lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock
 	.ci/lock

@@ -35,7 +35,8 @@ AXES: tuple[tuple[str, tuple[tuple[str, str | int], ...]], ...] = (
 SAID = {
     ("retryable", 0): "for good", ("lease", "stale"): "with a stale lease", ("lease", "foreign"): "with a lease of another run",
     ("proof", ""): "without a proof", ("anyway", 1): "out of turn", ("resume", 1): "and its sub-workflows in place",
-    ("unarchived", 1): "archived or not",
+    ("unarchived", 1): "archived or not", ("error", ""): "without an error",
+    ("error", "the network is down"): "for another reason",
 }
 CHOSEN = "from_task"
 """The parameter that names a task: any one of the tree."""
@@ -130,6 +131,15 @@ class Explorer:
         self.oracle = Oracle(spec, self.tree)
         self.requests = requests(spec, self.tree, kinds)
         self.seen = Exploration(self.tree, {self.tree.start: None})
+        self.pace = 0
+        """How much later each commit is than everything before it; 0: time stands still."""
+
+    def given(self, request: Request, state: State) -> Given:
+        """What is presented with a request, and when."""
+        if not self.pace:
+            return request.given(self.oracle, state)
+        changed = (int(state[row][self.tree.columns[place.kind]["changed"]]) for row, place in enumerate(self.tree.places))
+        return request.given(self.oracle, state, max(NOW, *changed) + self.pace)
 
     def wrong(self, state: State, *, mid: bool) -> Iterator[str]:
         """The state invariants that do not hold; between two rules only those that hold there, too."""
@@ -154,7 +164,7 @@ class Explorer:
             return False
         run = self.oracle.value(state, self.tree.rows["workflow"][0], "run")
         return (run == self.tree.shape.runs and any(fire.event in reopening for fire in request.step.do)
-                and self.oracle.moves(request.step, request.row, request.given(self.oracle, state), state) is not None)
+                and self.oracle.moves(request.step, request.row, self.given(request, state), state) is not None)
 
     def bounded(self, state: State) -> bool:
         """Whether to go on from a state."""
@@ -180,7 +190,7 @@ class Explorer:
                 self.seen.passing.add(passing)
                 self.seen.broken += tuple(self.wrong(passing, mid=True))
 
-        given = request.given(self.oracle, state)
+        given = self.given(request, state)
         after = self.oracle.commit(request.step, request.row, given, state, watch)
         if isinstance(after, Stuck):
             return after

@@ -52,7 +52,8 @@ class Task:
     switch: str = ""
     branch: int = 0
     choice: int = 0
-    sound: int = 1
+    sound: int | tuple[int, ...] = 1
+    """A tuple has one for each attempt."""
 
 
 @frozen
@@ -65,6 +66,7 @@ class Shape:
     tasks: tuple[Task, ...]
     timeout: int = NEVER
     on_timeout: str = "TIME_OUT_WF"
+    restartable: int = 1
     topics: tuple[str, ...] = ("archive",)
     delivery_lease: int = NEVER
     hears: str = "ENDS"
@@ -81,6 +83,8 @@ class Shape:
     notices: int = 0
     """How many notices of a workflow there can be; where not two more can be, nothing is explored. Only the root's counts."""
     presented: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    retention: int = 0
+    """How long its rows stay after its end."""
     purge: int = 0
     """Whether a tree of it may be purged: a model of its own, in which that is the end. Only the root's counts."""
 
@@ -113,7 +117,7 @@ class Tree:
         """Write out one workflow, its tasks, its deliveries, and everything below; `top` is the shape of its root."""
         here = self._put(Place("workflow", name, (name, -1), {
             "id": name, "root": int(up is None), "slot": slot, "timeout": shape.timeout,
-            "on_timeout": shape.on_timeout, "restartable": 1, "retention": 0,
+            "on_timeout": shape.on_timeout, "restartable": shape.restartable, "retention": shape.retention,
         }))
         self.places[here].one["top"] = 0
         if up is not None:

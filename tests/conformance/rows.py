@@ -117,13 +117,19 @@ def ghosts(bridge: Bridge, world: World, run: int) -> list[WorkflowRow]:
 
 
 def tasks_of(ghost: WorkflowRow, world: World, ghosts: Sequence[WorkflowRow]) -> Iterator[TaskRow]:
-    """The tasks of a row that stayed behind: CANCELED, but those whose sub-workflow went on are as they are now."""
+    """The tasks of a row that stayed behind: CANCELED, but those whose sub-workflow is kept are as they are now.
+
+    Where only sub-workflows of past attempts are kept it was CANCELED before that of the next one started.
+    """
     for no, facts in enumerate(ghost.prepared.facts):
         own = (ghost.id, no)
-        if any((row.parent, row.parent_no) == own and row.run <= ghost.run for row in world.workflows.values()):
-            yield evolve(world.own[own], run=ghost.run)
+        kept = [row.slot for row in world.workflows.values() if (row.parent, row.parent_no) == own and row.run <= ghost.run]
+        behind = [row.slot for row in ghosts if (row.parent, row.parent_no) == own]
+        now = world.own.get(own)
+        if now is not None and now.attempt in kept:
+            yield evolve(now, run=ghost.run)
         else:
-            attempt = max((row.slot for row in ghosts if (row.parent, row.parent_no) == own), default=1)
+            attempt = max([*behind, *(slot + 1 for slot in kept)], default=1)
             yield TaskRow(ghost.id, no, ghost.run, "CANCELED", attempt, 0, 0, NEVER, NEVER, NEVER, NEVER, 0, NOW, "", "", [0],
                           facts)
 

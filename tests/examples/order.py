@@ -194,7 +194,7 @@ def together(lemma: str, kind: str, whole: str) -> Property:
 
 LEMMAS = (together("LEMMA-1", "shipment", "part_of"), together("LEMMA-2", "parcel", "packed_in"))
 GIVEN = (
-    Property("GIVEN-1", Nature.STATE, "parcel", "The carrier rings at least once.", lt(Lit(0), F("patience"))),
+    Property("GIVEN-1", Nature.STATE, "parcel", "The carrier rings at least once.", lt(Lit(0), F("patience")), Place.MID),
 )
 
 SPEC = Spec(

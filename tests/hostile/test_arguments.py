@@ -172,6 +172,7 @@ WORKFLOW: dict[str, Any] = {
     "name": "w", "version": 1, "tasks": (kernel.TaskDef("a"),), "topics": (), "timeout": None,
     "on_timeout": "TIME_OUT_WF", "restartable": True,
     "defaults": {}, "output": {}, "variables": {}, "failure_workflow": None, "archive": None, "failure_on_terminate": True,
+    "notify": ("PAUSED",),
 }
 
 

@@ -13,6 +13,7 @@ from kernel.render.write import PART
 from kernel.spec import SPEC
 from tests.conformance.cases import PINNED
 from tests.formal.test_engines import COUNTS
+from tests.formal.test_provers import NEEDED
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE, MODELS = ROOT / "specs" / "evidence", ROOT / "specs" / "models"
@@ -34,7 +35,8 @@ def obligations() -> str:
 
 def lemmas() -> str:
     """The auxiliary invariants."""
-    return table(("lemma", "of every", "what it says"), [(p.id, p.on, p.text) for p in SPEC.lemmas])
+    needed = {lemma: f"{goal} ({step})" for lemma, (step, goal) in NEEDED.items()}
+    return table(("lemma", "of every", "what it says", "without it"), [(p.id, p.on, p.text, needed[p.id]) for p in SPEC.lemmas])
 
 
 def counts() -> str:

@@ -99,6 +99,29 @@ def test_what_is_false_is_left_open(bug: str) -> None:
         assert {left.split(":")[0] for left in verdict.open} == {goal}
 
 
+NEEDED = {
+    "AUX-01": ("LAUNCH_CHILD", "AUX-06"), "AUX-02": ("LAUNCH_CHILD", "AUX-03"), "AUX-03": ("HAND_FAILED", "AUX-04"),
+    "AUX-04": ("at rest", "INV-09"), "AUX-05": ("at rest", "INV-09"), "AUX-06": ("at rest", "INV-10"),
+    "AUX-07": ("RESUME", "INV-07"), "AUX-08": ("RESTART", "AUX-09"), "AUX-09": ("LAUNCH_CHILD", "INV-03"),
+    "AUX-10": ("LAUNCH_CHILD", "INV-01"), "AUX-11": ("RESTART", "AUX-08"), "AUX-12": ("at rest", "INV-10"),
+    "AUX-13": ("CLAIM", "INV-14"), "AUX-14": ("at rest", "INV-03"),
+}
+"""For each lemma a step and a goal of it that does not follow without the lemma."""
+
+
+@needs_cvc5
+@pytest.mark.slow
+@pytest.mark.parametrize("lemma", [lemma.id for lemma in SPEC.lemmas])
+def test_each_lemma_is_needed(lemma: str) -> None:
+    """Without it there is a finite world in which all other hypotheses of the step hold, and the goal does not."""
+    name, goal = NEEDED[lemma]
+    fewer = evolve(SPEC, lemmas=tuple(each for each in SPEC.lemmas if each.id != lemma))
+    (obligation,) = [o for o in Proof(fewer).obligations() if o.name == name]
+    asked = (ask_cvc5(obligation.script(text), 30.0, "finite-model-find", "fmf-bound")
+             for id, text in obligation.goals if id == goal)
+    assert "sat" in asked
+
+
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A prover that is missing is said, with what to install."""
     monkeypatch.setattr(provers, "find_spec", lambda _: None)

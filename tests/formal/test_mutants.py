@@ -53,6 +53,7 @@ def test_each_invariant_is_broken_by_a_mutant() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_is_broken_later() -> None:
     """The first step that differs breaks nothing; another one does."""
     own = played(SPEC, next(scene for scene in SCENES if scene.name == "own"))
@@ -64,7 +65,7 @@ def test_what_is_broken_later() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("half", range(HALVES))
 def test_a_sample_is_noticed_as_the_page_says(half: int) -> None:
     """By the same check, and by the same shortest way."""
@@ -78,6 +79,7 @@ def test_a_sample_is_noticed_as_the_page_says(half: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [
     "task COMPLETE IN_PROGRESS -> COMPLETED (worker task, lease held, workflow live): without the guard 'workflow live'",
     "task SKIP PENDING/SCHEDULED -> SKIPPED (workflow live): without the guard 'workflow live'",
@@ -94,6 +96,7 @@ def test_what_changes_nothing_is_proved_to(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_changes_something_is_not_proved() -> None:
     """Without a guard that matters z3 finds a world in which the step is enabled, and was not."""
     pytest.importorskip("z3")

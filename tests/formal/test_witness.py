@@ -32,7 +32,7 @@ def found() -> tuple[Witness, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("stages")
+@pytest.mark.timeout(600)
 def test_everything_is_taken_somewhere() -> None:
     """Every row in each of its states, every command, rule and state, every alternative of a guard."""
     missing = {witness.says for witness in found() if not witness.stage}
@@ -42,7 +42,7 @@ def test_everything_is_taken_somewhere() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("stages")
+@pytest.mark.timeout(600)
 def test_the_page_tells_where() -> None:
     """specs/evidence/witnesses.md is what is found today."""
     text = WITNESSES.read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_the_page_tells_where() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("stages")
+@pytest.mark.timeout(600)
 def test_a_way_leads_there() -> None:
     """The last of the commands is the one that takes it."""
     ways = {witness.says: witness.trace for witness in found()}

@@ -16,7 +16,7 @@ from kernel import spec
 from kernel.core.archive import ArchivePolicy
 from kernel.core.decide import Choice
 from kernel.core.definitions import ExpiryPolicy, RetryLogic, TaskDef, TaskKind, TimeoutPolicy, WorkflowDef
-from kernel.engine.attempt import Attempt, NotRetryable, Postpone, TaskFailed
+from kernel.engine.attempt import Attempt, Done, NotRetryable, Postpone, TaskFailed
 from kernel.engine.daemon import Daemon, Served
 from kernel.engine.entities import (
     Applied,
@@ -73,11 +73,11 @@ __version__ = _version("lifecycle-kernel")
 
 __all__ = [
     "Applied", "ArchivePolicy", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon",
-    "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Expired", "ExpiryPolicy", "Fenced", "Finding",
-    "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kept", "Kernel", "KernelError", "LateResult", "Lease",
-    "Misstep", "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes", "Page", "Parcel",
-    "Postpone", "Purge", "Purged", "Refused", "RelayOptions", "Report", "RetryLogic", "SchemaMismatch", "Served", "Settled",
-    "Sink", "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task", "TaskDef", "TaskFailed",
-    "TaskKind", "TaskState", "Ticked", "TimeoutPolicy", "UnsafeStore", "Verification", "Worked", "Worker", "Workflow",
-    "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
+    "DefinitionWarning", "Delivery", "DeliveryState", "DirectoryArchive", "Done", "Expired", "ExpiryPolicy", "Fenced",
+    "Finding", "GuardRefused", "HistoryRow", "InvalidDefinition", "InvalidInput", "Kept", "Kernel", "KernelError",
+    "LateResult", "Lease", "Misstep", "NoSuchTransition", "Node", "NotApplied", "NotFound", "NotRetryable", "Notice", "Owes",
+    "Page", "Parcel", "Postpone", "Purge", "Purged", "Refused", "RelayOptions", "Report", "RetryLogic", "SchemaMismatch",
+    "Served", "Settled", "Sink", "StoreCorrupt", "StoreError", "StoreFull", "StoreReadOnly", "StoreUnavailable", "Task",
+    "TaskDef", "TaskFailed", "TaskKind", "TaskState", "Ticked", "TimeoutPolicy", "UnsafeStore", "Verification", "Worked",
+    "Worker", "Workflow", "WorkflowDef", "WorkflowState", "load_definitions", "open", "spec",
 ]

@@ -70,7 +70,8 @@ def _remark(row: Workflow | Task) -> str:
         if row.paused_by and row.paused_by != row.id:
             parts.append(f"paused by {safe(row.paused_by)}")
     else:
-        parts = [f"attempt {row.attempt}"] if row.attempt > 1 else []
+        parts = [f"spawned by {safe(row.spawned_by)}"] if row.spawned_by else []
+        parts += [f"attempt {row.attempt}"] if row.attempt > 1 else []
         if row.state == "IN_PROGRESS" and row.mode == "WORKER":
             parts.append(f"{safe(row.worker) or 'a worker'} until {when(row.expires)}")
         elif row.state == "IN_PROGRESS" and row.mode == "WAIT":

@@ -38,6 +38,17 @@ def policy_from_content(content: object) -> ArchivePolicy:
     return _converter().structure(content, ArchivePolicy)
 
 
+def task_content(task: TaskDef) -> dict[str, Any]:
+    """One task as a JSON object."""
+    content: dict[str, Any] = _converter().unstructure(task)
+    return content
+
+
+def task_from_content(content: object) -> TaskDef:
+    """The task that `task_content` wrote. Raises InvalidDefinition for anything else."""
+    return _converter().structure(content, TaskDef)
+
+
 @cache
 def _converter() -> Converter:
     converter = Converter(omit_if_default=True, unstruct_collection_overrides={tuple: list})

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from kernel.core.nobody import Nobody
 from kernel.core.plan import Command, Plan, Refusal
-from kernel.core.program import Action, Line, Program
+from kernel.core.program import Action, Line, Part, Program
 from kernel.core.records import OWN, DeliveryRow, Record, TaskRow, TreeRow, WorkflowRow, child_id
 from kernel.core.reopen import reopen
 from kernel.core.snapshot import Snapshot
@@ -145,6 +145,10 @@ def _why(view: View, action: Action, row: WorkflowRow, moves: list[Move]) -> str
 
 def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:
     """Create what a step brings into being: the tasks of the workflow that it is on, or a sub-workflow with its tasks."""
+    (first, *_) = action.births
+    if first.link == "spawned":
+        _spawn(view, action, cast(TaskRow, row), first)
+        return
     workflow = row if isinstance(row, WorkflowRow) else _child_to_be(view, row)
     for part in action.births:
         line = next(ln for ln in view.program.cells[part.kind][ABSENT, part.event] if ln.holds(workflow, view.given))
@@ -152,6 +156,13 @@ def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:
             view.create_workflow(workflow, line, action.step.name)
         else:
             view.create_tasks(workflow, line, action.step.name)
+
+
+def _spawn(view: View, action: Action, task: TaskRow, part: Part) -> None:
+    """Add the tasks that the result of a command brings to its workflow, if it brings any."""
+    if action.index < 0 and view.command.spawn is not None:
+        (line,) = view.program.cells[part.kind][ABSENT, part.event]
+        view.spawn(task, view.command.spawn, line, action.step.name)
 
 
 def _child_to_be(view: View, task: TaskRow) -> WorkflowRow:

@@ -364,17 +364,27 @@ class Links:
         return cls(
             index,
             tuple(positions(place, "after", task.after, index) for place, task in tasks),
-            tuple(_references(place, task, index) for place, task in tasks),
+            tuple(references_of(place, task, index) for place, task in tasks),
             tuple(_switch(place, task, definition, index) for place, task in tasks),
         )
 
 
-def _references(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
+def references_of(place: str, task: TaskDef, index: dict[str, int]) -> Positions:
+    """The tasks that the expressions of a task read. Raises InvalidDefinition for one that there is not."""
     found: list[int] = []
-    for name, template in (("input", task.input), ("workflow", task.workflow), ("on", task.on),
-                           ("wait_for", task.wait_for), ("wait_until", task.wait_until)):
+    for name, template in _templates(task):
         found.extend(positions(place, name, _read(place, name, template), index))
     return tuple(dict.fromkeys(found))
+
+
+def read_by(task: TaskDef) -> list[str]:
+    """The tasks that the expressions of a task read, once they are known to be in order."""
+    return [ref for name, template in _templates(task) for ref in _read("a task", name, template)]
+
+
+def _templates(task: TaskDef) -> tuple[tuple[str, object], ...]:
+    return (("input", task.input), ("workflow", task.workflow), ("on", task.on), ("wait_for", task.wait_for),
+            ("wait_until", task.wait_until))
 
 
 def _read(place: str, name: str, template: object) -> list[str]:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from kernel.core.archive import ARCHIVE, COMPENSATION, NOTIFY, Hearing, Zones, compiled
 from kernel.core.definitions import TaskDef, TaskKind
 from kernel.core.moments import duration, moment
+from kernel.core.order import Positions
 from kernel.core.structure import Definition
 from kernel.core.template import is_templated
 from kernel.spec.language import NEVER
@@ -53,6 +54,8 @@ class Facts:
     """The position of the switch in whose branch it stands, when it stands in one."""
     judged: bool
     """Whether something may prevent it: expressions to resolve, a sub-workflow to find, a switch that chooses otherwise."""
+    added: int = 0
+    """1 when a result added it to the running workflow."""
 
 
 _WRITING = (TaskKind.SWITCH, TaskKind.SET, TaskKind.TERMINATE)
@@ -85,6 +88,16 @@ def facts_of(task: TaskDef, switch: int = OWN, branch: int = 0) -> Facts:
     )
 
 
+@frozen
+class Spawned:
+    """A task beyond a definition: its position, that of the task whose result added it, and those that wait for it."""
+
+    no: int
+    by: int
+    before: Positions
+    task: TaskDef
+
+
 @frozen(eq=False)
 class Prepared:
     """A definition made ready to run: its structure and the facts of its tasks, by position."""
@@ -97,6 +110,20 @@ class Prepared:
     on_timeout: str = "TIME_OUT_WF"
     notify: tuple[str, ...] = ()
     """The statuses that its notices tell of."""
+    spawned: Mapping[int, Spawned] = field(factory=dict)
+    """The tasks beyond the definition, by position."""
+    base: Prepared | None = None
+    """As it was registered, when this one has tasks beyond that."""
+
+    @property
+    def registered(self) -> Prepared:
+        """As it was registered."""
+        return self.base or self
+
+    @property
+    def size(self) -> int:
+        """How many tasks there are; positions that nobody has any more do not count."""
+        return len(self.registered.facts) + len(self.spawned)
 
     @property
     def digest(self) -> str:
@@ -205,3 +232,8 @@ class Attributes:
     def branch(self) -> int:
         """Which branch of its switch it stands in, counted from 1; 0 for a task in none."""
         return self.facts.branch
+
+    @property
+    def added(self) -> int:
+        """1 when a result added it to the running workflow."""
+        return self.facts.added

@@ -88,7 +88,9 @@ class Scope:
     def of_task(self, ref: str, source: Source) -> Any:
         """The output, the input, or a fact of another task of the workflow."""
         definition = self.workflow.prepared.definition
-        no = definition.index[ref]
+        no = definition.index.get(ref)
+        if no is None:
+            return {} if source is Source.OUTPUT else None  # it was spawned, and its spawner started again
         match source:
             case Source.STATUS:
                 return self.view.task(self.workflow.id, no).state

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from attrs import define, field, frozen
 
+from kernel.core.extension import Spawn
 from kernel.core.program import Line
 from kernel.core.records import Change, DeliveryRow, Payload, Prepared, TaskRow, TreeRow, WorkflowRow
 from kernel.spec.evaluate import Function
@@ -39,6 +40,8 @@ class Command:
     worker: str = ""
     payload: str | None = None
     """The output of the task, JSON text."""
+    spawn: Spawn | None = None
+    """COMPLETE only: the tasks that the result adds to the workflow."""
     prepared: Prepared | None = None
     """START only: the definition."""
     input: str | None = None
@@ -72,12 +75,19 @@ class Cascade:
 @frozen(eq=False)
 class Reopened:
     """A workflow that begins its next run: its new row. Its tasks are copied from the run that `was` before, with their
-    payloads, without those that start `again`, which the plan creates.
+    payloads, without those that start `again`, which the plan creates, and without spawned ones that are `gone`. Of a spawned
+    one that starts again only its definition is copied.
     """
 
     workflow: WorkflowRow
     was: int
     again: list[int] = field(factory=list)
+    gone: list[int] = field(factory=list)
+
+    @property
+    def left(self) -> list[int]:
+        """The positions of the tasks that are not copied."""
+        return [*self.again, *self.gone]
 
 
 class Tombstone(NamedTuple):

@@ -35,14 +35,26 @@ def behind(task: TaskRow, link: str) -> Positions | tuple[WorkflowRow, ...]:
         return () if past else (onward[-1].wf,)
     if link == "above":
         return Positions({step.workflow: frozenset((step.no,)) for step in onward[1:]})
-    return Positions({step.workflow: _after(step) for step in onward})
+    reach = {step.workflow: _after(step) for step in onward}
+    if link == "reach":
+        return Positions(reach)
+    return Positions({step.workflow: _progeny(step, reach[step.workflow]) for step in onward})
 
 
 def _after(task: TaskRow) -> frozenset[int]:
-    """The positions of a task and of all that come after it in its workflow, however far."""
-    successors, found, todo = task.wf.prepared.definition.successors, {task.no}, [task.no]
+    """The positions of a task, of what it spawned, and of all that come after these in its workflow, however far."""
+    prepared, spawned = task.wf.prepared, dict[int, list[int]]()
+    for no, each in prepared.spawned.items():
+        spawned.setdefault(each.by, []).append(no)
+    successors, found, todo = prepared.definition.successors, {task.no}, [task.no]
     while todo:
-        new = set(successors[todo.pop()]) - found
+        no = todo.pop()
+        new = {*successors[no], *spawned.get(no, ())} - found
         found |= new
         todo += new
     return frozenset(found)
+
+
+def _progeny(task: TaskRow, reach: frozenset[int]) -> frozenset[int]:
+    """The positions of the tasks that were spawned by one of these."""
+    return frozenset(no for no, spawned in task.wf.prepared.spawned.items() if spawned.by in reach)

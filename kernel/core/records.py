@@ -72,9 +72,11 @@ class WorkflowRow:
     reason: str
     counts: list[int]
     until: int = NEVER
+    """The last run of its tree that it is part of: what is kept is part of later runs, too, until it is set aside."""
     purged: int = 0
     """1 where a tombstone keeps its id: its tree was purged."""
-    """The last run of its tree that it is part of: what is kept is part of later runs, too, until it is set aside."""
+    extension: str = ""
+    """Names the tasks that it has beyond its definition, which `prepared` has, too; empty when there are none."""
     view: Any = field(default=None, repr=False)
     """What finds the rows that it is linked to: the View of a decision, or all rows of an audit."""
     touched: bool = field(default=False, repr=False)
@@ -119,6 +121,7 @@ class WorkflowRow:
         return WorkflowRow(
             self.id, self.run, self.state, self.parent, self.parent_no, self.slot, self.depth, self.prepared, self.started,
             self.changed, self.deadline, self.paused_by, self.paused_at, self.reason, self.counts[:], self.until, self.purged,
+            self.extension,
         )
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import cast
 
+from kernel.core.extension import named, payload_of, without
 from kernel.core.plan import Reopened
 from kernel.core.program import Line, Part
 from kernel.core.records import OWN, Change, Payload, TaskRow, WorkflowRow
 from kernel.core.view import View, pick
+from kernel.spec.vocabulary import ABSENT
 
 Moved = tuple[TaskRow, Line, str]
 """A task, the line of the table that re-opening takes it by, and the state that it was in."""
@@ -37,14 +39,18 @@ def reopen(view: View, workflow: WorkflowRow, line: Line, by: str, reason: str =
             _move(view, task, taken)
             if alone:
                 view.write(task)
+            elif taken.target == ABSENT:
+                begun.gone.append(task.no)
             else:
                 begun.again.append(task.no)
                 view.plan.created_tasks.append(task)
     view.plan.payloads.append(Payload(workflow.id, OWN, "output", None))
-    if len(begun.again) == len(own):
+    if len(begun.left) == len(own):
         view.plan.payloads.append(Payload(workflow.id, OWN, "variables", None))
-    if begun.again:
+    if begun.left:
         _set_aside(view, workflow, begun)
+    if begun.gone:
+        own = _left_out(view, workflow, begun)
     for event, moved in brought.items():
         for part in (part for part in view.program.follows["task", event] if part.one):
             for task, _, _ in moved:
@@ -65,10 +71,11 @@ def _told(workflow: WorkflowRow, moved: list[Moved], own: list[TaskRow], by: str
         tasks = [(task, line) for task, line, _ in group]
         event, target = tasks[0][1].event, tasks[0][1].target
         if not alone and standing.count(source) == len(tasks):
-            yield Change("task", workflow.id, "", event, source, target, 1, len(tasks), by, "")
+            yield Change("task", workflow.id, "", event, source, target, int(target != ABSENT), len(tasks), by, "")
             continue
         for task, _ in tasks:
-            yield Change("task", workflow.id, task.ref, event, source, target, task.attempt if alone else 1, 1, by, "")
+            attempt = task.attempt if alone else int(target != ABSENT)
+            yield Change("task", workflow.id, task.ref, event, source, target, attempt, 1, by, "")
 
 
 def _move(view: View, task: TaskRow, line: Line) -> None:
@@ -80,15 +87,28 @@ def _move(view: View, task: TaskRow, line: Line) -> None:
 
 
 def _set_aside(view: View, workflow: WorkflowRow, begun: Reopened) -> None:
-    """What hangs below tasks that start again stays with the old run."""
+    """What hangs below tasks that start again, or are there no more, stays with the old run."""
     facts = workflow.prepared.facts
-    view.anew |= {(workflow.id, no) for no in begun.again}
-    rows = list(view.snapshot.under(workflow.id, [no for no in begun.again if facts[no].mode == "WORKFLOW"]))
+    view.anew |= {(workflow.id, no) for no in begun.left}
+    rows = list(view.snapshot.under(workflow.id, [no for no in begun.left if facts[no].mode == "WORKFLOW"]))
     view.plan.aside += rows
     view.gone |= {row.id for row in rows}
     for row in rows:
         view.workflows.pop(row.id, None)
-        view.tree.tasks -= len(row.prepared.facts)
+        view.tree.tasks -= row.prepared.size
+
+
+def _left_out(view: View, workflow: WorkflowRow, begun: Reopened) -> list[TaskRow]:
+    """What was spawned by a task that starts again is there no more. Gives the tasks that are."""
+    gone = frozenset(begun.gone)
+    workflow.prepared = without(workflow.prepared, gone)
+    workflow.extension = named("", [payload_of(workflow.id, each) for _, each in sorted(workflow.prepared.spawned.items())])
+    view.tree.tasks -= len(gone)
+    for no in gone:
+        del view.tasks[workflow.id, no]
+    own = [task for task in view.own(workflow) if task.no not in gone]
+    view.whole = {**view.whole, workflow.id: own}
+    return own
 
 
 def _reopen_below(view: View, task: TaskRow, part: Part, by: str) -> None:
@@ -101,16 +121,16 @@ def _recount(view: View, workflow: WorkflowRow, own: list[TaskRow]) -> None:
     """Count anew: below an ending no counter was kept."""
     signature, standing = view.program.signature, view.program.standing
     counts = [0] * len(workflow.counts)
-    counted: list[dict[str, tuple[tuple[int, int], ...]]] = []
+    counted: dict[int, dict[str, tuple[tuple[int, int], ...]]] = {}
     for task in own:
-        deltas = dict(standing[task.state].get(signature(task.facts), ()))
-        counted.append(deltas)
+        counted[task.no] = deltas = dict(standing[task.state].get(signature(task.facts), ()))
         for place, by_how_much in deltas.get("tasks", ()):
             counts[place] += by_how_much
     workflow.counts = counts
-    for task, before in zip(own, workflow.prepared.definition.predecessors, strict=True):
+    predecessors = workflow.prepared.definition.predecessors
+    for task in own:
         fresh = [0] * len(task.counts)
-        for no in before:
+        for no in predecessors[task.no]:
             for place, by_how_much in counted[no].get("after", ()):
                 fresh[place] += by_how_much
         if fresh != task.counts:

@@ -10,7 +10,7 @@ from attrs import field
 
 from kernel.core import checks
 from kernel.core.content import to_content
-from kernel.core.definitions import Links, TaskKind, WorkflowDef
+from kernel.core.definitions import Links, TaskDef, TaskKind, WorkflowDef
 from kernel.core.order import Positions, successors_of
 from kernel.core.template import is_templated
 
@@ -50,10 +50,15 @@ def compile_definition(definition: WorkflowDef) -> Definition:
         predecessors=links.predecessors,
         successors=successors_of(links.predecessors),
         references=links.references,
-        templated=tuple(is_templated([task.input, task.workflow, task.wait_for, task.wait_until]) for task in definition.tasks),
+        templated=tuple(map(has_expressions, definition.tasks)),
         switches=switches,
         cases=cases,
     )
+
+
+def has_expressions(task: TaskDef) -> bool:
+    """Whether what a task takes in holds expressions."""
+    return is_templated([task.input, task.workflow, task.wait_for, task.wait_until])
 
 
 def _branches(definition: WorkflowDef, links: Links) -> tuple[dict[int, tuple[str, ...]], tuple[Positions, ...]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kernel.core.checks import canonical
-from kernel.core.judge import handed_over, own_output
+from kernel.core.checks import canonical, refuse
+from kernel.core.extension import Spawn, added, extended, named, payload_of
+from kernel.core.judge import TREE_TASKS_MAX, handed_over, own_output
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Cascade, Plan, Tombstone
 from kernel.core.program import Line, Part, Program
@@ -165,28 +166,69 @@ class View(WorkingSet):
 
     def create_tasks(self, workflow: WorkflowRow, line: Line, by: str) -> None:
         """Create all tasks of a workflow; one line of history for all of them."""
-        prepared, now, signature = workflow.prepared, self.now, self.program.signature
+        prepared, signature = workflow.prepared, self.program.signature
         sets = [(name, read(None, self.given)) for name, read in line.sets]
         width = len(self.program.counters_of("task"))
         born = [dict(line.deltas.get(signature(facts), ())) for facts in prepared.facts]
-        for no, (facts, before) in enumerate(zip(prepared.facts, prepared.definition.predecessors, strict=True)):
+        for no, before in enumerate(prepared.definition.predecessors):
             counts = [0] * width
             for place, by_how_much in (move for other in before for move in born[other].get("after", ())):
                 counts[place] += by_how_much
-            row = TaskRow(
-                workflow.id, no, workflow.run, line.target, 0, 0, 0, NEVER, NEVER, NEVER, NEVER, 0, now, "", "", counts,
-                facts, workflow, self)
-            for name, value in sets:
-                setattr(row, name, value)
-            row.touched = True
-            self.tasks[workflow.id, no] = row
-            self.plan.created_tasks.append(row)
-            self.woken[row] = None
+            self._born(workflow, no, line, counts, sets)
             for place, by_how_much in born[no].get("tasks", ()):
                 workflow.counts[place] += by_how_much
         self.tree.tasks += len(prepared.facts)
         self.plan.changes.append(
             Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, len(prepared.facts), by, ""))
+
+    def _born(self, workflow: WorkflowRow, no: int, line: Line, counts: list[int], sets: list[tuple[str, Any]]) -> TaskRow:
+        row = TaskRow(
+            workflow.id, no, workflow.run, line.target, 0, 0, 0, NEVER, NEVER, NEVER, NEVER, 0, self.now, "", "", counts,
+            workflow.prepared.facts[no], workflow, self)
+        for name, value in sets:
+            setattr(row, name, value)
+        row.touched = True
+        self.tasks[row.workflow, row.no] = row
+        self.plan.created_tasks.append(row)
+        self.woken[row] = None
+        return row
+
+    def spawn(self, task: TaskRow, spawn: Spawn, line: Line, by: str) -> None:
+        """Add tasks to the workflow of a task. Raises InvalidDefinition for such as could not run in it."""
+        workflow, place = task.wf, f"what task {quoted(task.ref)} spawns"
+        spawned = added(workflow.prepared, task.no, spawn)
+        if self.tree.tasks + len(spawned) > TREE_TASKS_MAX:
+            refuse(place, "tasks", f"the tree would have more than {TREE_TASKS_MAX:,}")
+        waiting = [self.task(workflow.id, no) for no in spawned[0].before]
+        for late in [each for each in waiting if each.state != "PENDING"]:
+            refuse(place, "before", f"task {quoted(late.ref)} waits for nothing any more: it is {late.state}")
+        payloads = [payload_of(workflow.id, each) for each in spawned]
+        workflow.prepared = prepared = extended(workflow.prepared, spawned)
+        workflow.extension = named(workflow.extension, payloads)
+        self.plan.payloads += payloads
+        if not workflow.touched:
+            self.write(workflow)
+        sets = [(name, read(None, self.given)) for name, read in line.sets]
+        width = len(self.program.counters_of("task"))
+        rows = [self._born(workflow, each.no, line, [0] * width, sets) for each in spawned]
+        for row in rows:
+            self._stand(row, "tasks", [workflow])
+            self._stand(row, "after", waiting)
+            self.plan.changes.append(
+                Change("task", workflow.id, row.ref, line.event, ABSENT, line.target, row.attempt, 1, by, ""))
+        for row in rows:
+            for no in prepared.definition.predecessors[row.no]:
+                self._stand(self.task(workflow.id, no), "after", [row])
+        self.tree.tasks += len(rows)
+
+    def _stand(self, row: TaskRow, link: str, owners: Sequence[WorkflowRow | TaskRow]) -> None:
+        """Let those who begin to count a task over a link count it as it stands."""
+        moved = dict(self.program.standing[row.state].get(self.program.signature(row.facts), ())).get(link, ())
+        for owner in owners:
+            for place, by_how_much in moved:
+                owner.counts[place] += by_how_much
+            if not owner.touched:
+                self.write(owner)
 
     # ---- whole sets ---------------------------------------------------------------------------------------------------
     def cascade(self, anchor: WorkflowRow, part: Part, by: str, reason: str, *, ending: bool) -> None:

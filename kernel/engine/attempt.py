@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
+from kernel.core.definitions import TaskDef
 from kernel.engine.entities import Lease
 from kernel.engine.pulse import HEALING
 from kernel.errors import KernelError, NotFound, Refused
@@ -13,6 +17,15 @@ if TYPE_CHECKING:
 
 LOOK = 1.0
 """Seconds for which a check trusts what the last heartbeat said."""
+
+
+@frozen
+class Done:
+    """Returned by a worker's function that spawns tasks: the output, and what `Kernel.complete` is to be given."""
+
+    output: Any = None
+    spawn: Sequence[TaskDef] = ()
+    before: Sequence[str] = ()
 
 
 class TaskFailed(Exception):

@@ -40,6 +40,7 @@ def _task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> dict[st
         "reason": reading.task_reason(row, owner),
         "input": reading.task_input(transaction, row, owner),
         "output": reading.loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
+        "spawned_by": reading.spawner(row, owner),
     }
 
 

@@ -73,6 +73,8 @@ class Task:
     reason: str
     input: Any
     output: Any
+    spawned_by: str | None = None
+    """The task whose result added it; None for a task of the definition."""
 
 
 @frozen

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 import attrs
 
 from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import check_name
+from kernel.core.content import task_content
 from kernel.core.decide import decide
-from kernel.core.definitions import WorkflowDef
+from kernel.core.definitions import TaskDef, WorkflowDef
+from kernel.core.extension import Spawn, spawn_of
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tally
 from kernel.core.program import Program, standard_program
 from kernel.core.records import microseconds, root_of
@@ -22,14 +24,14 @@ from kernel.engine.contention import again
 from kernel.engine.entities import Applied, Lease, Purge, Workflow
 from kernel.engine.explain import error_of, left_behind, no_op_of, not_found, unknown_definition
 from kernel.engine.faults import FaultHook, FaultPoint, no_fault
-from kernel.engine.late import keep_late
+from kernel.engine.late import report
 from kernel.engine.ports import Chance, Clock, Store, Transaction
 from kernel.engine.purging import purge_ended
 from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
 from kernel.engine.timers import Ticked, tick
-from kernel.errors import Fenced, InvalidInput
+from kernel.errors import InvalidInput
 from kernel.spec.vocabulary import ENDED
 
 
@@ -77,6 +79,7 @@ class Kernel(Reader):
         self, name: str, subject: Subject, *, given: Mapping[str, Any] | None = None, command_id: str | None = None,
         reason: str = "", actor: str | None = None, worker: str = "", payload: str | None = None,
         input: str | None = None, chosen: Subject | None = None, asked: Mapping[str, Any] | None = None,
+        spawn: Spawn | None = None,
     ) -> Command:
         """A command with an id: the caller's, or a generated one that the history resolves.
 
@@ -87,11 +90,13 @@ class Kernel(Reader):
             parts = {**(given or {}), **(asked or {}), "reason": reason or None, "output": payload, "input": input}
             if chosen is not None:
                 parts |= {"in_workflow": chosen.workflow, "from_task": chosen.no}
+            if spawn is not None:
+                parts["spawn"] = [[task_content(task) for task in spawn.tasks], [*spawn.before]]
             request = outcomes.request_of(name, subject, parts)
         return Command(
             name, subject, given or {}, outcomes.generated(self.chance) if command_id is None else outcomes.named(command_id),
             request, self.actor if actor is None else inputs.text(actor, "the actor", inputs.LONGEST_NAME),
-            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, None, input, chosen,
+            inputs.text(reason, "the reason", inputs.LONGEST_REASON), worker, payload, spawn, None, input, chosen,
             chance=self.chance.getrandbits(20) * 1_000_000 >> 20)
 
     @again
@@ -312,32 +317,30 @@ class Kernel(Reader):
         return leases
 
     def _on_lease(
-        self, name: str, lease: Lease, options: Options, *, output: Any = None, **given: int
+        self, name: str, lease: Lease, options: Options, *, output: Any = None, spawn: Spawn | None = None, **given: int
     ) -> Command:
         lease = inputs.lease(lease)
         return self.command(
-            name, Subject(lease.workflow_id, lease.position), worker=lease.worker, payload=inputs.output(output),
+            name, Subject(lease.workflow_id, lease.position), worker=lease.worker, payload=inputs.output(output), spawn=spawn,
             given={"run": lease.run, "handouts": lease.handouts, **given}, **options)
 
-    def complete(self, lease: Lease, *, output: Any = None, **options: Unpack[Options]) -> Applied:
-        """The task is done. A stale lease raises Fenced and changes nothing; what it brought can be read with `late`."""
-        return self._report(self._on_lease("COMPLETE", lease, options, output=output), lease)
+    def complete(
+        self, lease: Lease, *, output: Any = None, spawn: Sequence[TaskDef] = (), before: Sequence[str] = (),
+        **options: Unpack[Options],
+    ) -> Applied:
+        """The task is done. A stale lease raises Fenced and changes nothing; what it brought can be read with `late`.
+
+        `spawn` adds tasks to the running workflow in the same commit, after any of its tasks; those of it that are PENDING
+        and named in `before` wait for them, too. Raises InvalidDefinition, with nothing changed, for what could not run.
+        """
+        return report(self, self._on_lease("COMPLETE", lease, options, output=output, spawn=spawn_of(spawn, before)), lease)
 
     def fail(self, lease: Lease, *, retryable: bool = True, output: Any = None, **options: Unpack[Options]) -> Applied:
         """The attempt failed: another one follows while the definition allows it. A stale lease raises Fenced.
 
         `output` is kept when no other attempt follows: each one starts without output.
         """
-        return self._report(
-            self._on_lease("FAIL", lease, options, output=output, retryable=int(bool(retryable))), lease)
-
-    def _report(self, command: Command, lease: Lease) -> Applied:
-        """A result. One that comes too late is kept beside the history."""
-        try:
-            return self.commit(command)
-        except Fenced:
-            keep_late(self, command, lease.attempt)
-            raise
+        return report(self, self._on_lease("FAIL", lease, options, output=output, retryable=int(bool(retryable))), lease)
 
     def postpone(self, lease: Lease, seconds: float, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Hand the task back for later: the same attempt is due again after so many seconds. A stale lease raises Fenced.

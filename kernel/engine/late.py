@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from kernel.core.plan import Command
 from kernel.engine.contention import again
+from kernel.engine.entities import Applied, Lease
 from kernel.engine.ports import LateRecord
-from kernel.errors import Conflict, StoreError
+from kernel.errors import Conflict, Fenced, StoreError
 
 if TYPE_CHECKING:
     from kernel.engine.kernel import Kernel
@@ -21,6 +22,15 @@ MOST = 10
 """Late results of a task that are kept: the newest."""
 LARGEST = 16 * 1024
 """Bytes of an output that is kept whole; of a larger one only the size is."""
+
+
+def report(kernel: Kernel, command: Command, lease: Lease) -> Applied:
+    """A worker's result. One that comes too late is kept, and raises Fenced."""
+    try:
+        return kernel.commit(command)
+    except Fenced:
+        keep_late(kernel, command, lease.attempt)
+        raise
 
 
 def keep_late(kernel: Kernel, command: Command, attempt: int) -> None:

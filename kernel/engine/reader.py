@@ -97,7 +97,8 @@ class Reader:
         workflow_id = inputs.workflow(workflow_id)
         with self.store.transaction(write=False) as transaction:
             row = reading.workflow_row(transaction, workflow_id)[1]
-            return [reading.late_result(record, row) for record in transaction.late(workflow_id)]
+            return [reading.late_result(record, transaction.workflow(workflow_id, record.run) or row)
+                    for record in transaction.late(workflow_id)]
 
     @again
     def find(

@@ -135,8 +135,14 @@ def task(transaction: Transaction, row: TaskRow, owner: WorkflowRow) -> Task:
         expires=moment_or_none(row.expires) if row.state in ("SCHEDULED", "IN_PROGRESS") else None,
         changed=moment(row.changed), worker=row.worker,
         reason=task_reason(row, owner), input=task_input(transaction, row, owner),
-        output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")),
+        output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")), spawned_by=spawner(row, owner),
     )
+
+
+def spawner(row: TaskRow, owner: WorkflowRow) -> str | None:
+    """The reference of the task whose result added this one; None for a task of the definition."""
+    spawned = owner.prepared.spawned.get(row.no)
+    return None if spawned is None else owner.prepared.facts[spawned.by].ref
 
 
 def lease(transaction: Transaction, row: TaskRow) -> Lease:

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
 
+from kernel.core.definitions import TaskDef
 from kernel.core.records import MICROSECONDS
 from kernel.engine import inputs
 from kernel.engine.aside import Aside
-from kernel.engine.attempt import Attempt, Postpone, TaskFailed
+from kernel.engine.attempt import Attempt, Done, Postpone, TaskFailed
 from kernel.engine.courier import described, one_line
 from kernel.engine.entities import EPOCH, Lease
 from kernel.engine.pulse import HEALING, LONGEST_TROUBLE, Pauses, Pulse
-from kernel.errors import InvalidInput, KernelError, NotFound, Refused, quoted
+from kernel.errors import InvalidDefinition, InvalidInput, KernelError, NotFound, Refused, quoted
 
 if TYPE_CHECKING:
     from kernel.engine.kernel import Kernel
@@ -79,16 +80,18 @@ class _Result:
     reason: str = ""
     retryable: bool = True
     seconds: float = 0.0
+    spawn: Sequence[TaskDef] = ()
+    before: Sequence[str] = ()
 
 
 class Worker(Aside):
     """Runs functions on the tasks of a kernel: `with Worker(k, {"stock": reserve}): ...`, or `Worker(...).run()`.
 
-    Each attempt ends in one of these ways: what the function returns becomes the output; what it raises fails the attempt,
-    and the next one follows while the definition allows (not after NotRetryable); Postpone hands the task back, and the
-    attempt goes on later; an output that is no JSON fails it for good. The lease is held by heartbeats as long as the function
-    runs. A task that was canceled or taken over meanwhile is not reported: the function learns of it by `Attempt.check()`,
-    and the worker tells of a result that came too late.
+    Each attempt ends in one of these ways: what the function returns becomes the output (`Done` spawns tasks, too); what it
+    raises fails the attempt, and the next one follows while the definition allows (not after NotRetryable); Postpone hands
+    the task back, and the attempt goes on later; an output that is no JSON fails it for good. The lease is held by heartbeats
+    as long as the function runs. A task that was canceled or taken over meanwhile is not reported: the function learns of it
+    by `Attempt.check()`, and the worker tells of a result that came too late.
     """
 
     def __init__(
@@ -229,7 +232,9 @@ class Worker(Aside):
     def _called(self, attempt: Attempt) -> _Result:
         """What the function made of it."""
         try:
-            return _Result(self.functions[attempt.lease.type](attempt))
+            given = self.functions[attempt.lease.type](attempt)
+            done = given if isinstance(given, Done) else Done(given)
+            return _Result(done.output, spawn=done.spawn, before=done.before)
         except Postpone as later:
             return _Result(later.output, "postponed", seconds=later.seconds)
         except TaskFailed as error:
@@ -244,7 +249,7 @@ class Worker(Aside):
         try:
             try:
                 self._insist(attempt, result)
-            except InvalidInput as error:  # the output, or a delay, is not acceptable
+            except (InvalidInput, InvalidDefinition) as error:  # the output, a delay, or what is to be spawned
                 result = _Result(None, "failed", one_line(f"{error.asked}: {error.why}"), retryable=False)
                 self._insist(attempt, result)
         except (Refused, NotFound) as error:
@@ -262,7 +267,7 @@ class Worker(Aside):
             with self.turn if what == "completed" else nullcontext():
                 try:
                     if what == "completed":
-                        k.complete(lease, **options)
+                        k.complete(lease, spawn=result.spawn, before=result.before, **options)
                     elif what == "failed":
                         k.fail(lease, reason=result.reason, retryable=result.retryable, **options)
                     else:

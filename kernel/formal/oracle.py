@@ -94,6 +94,11 @@ class Oracle:
             return tuple(j for j in self.places[row].sets[link] if self.ended_run(state, j))
         return self.places[row].sets[link]
 
+    def there(self, state: State, row: int, link: str) -> tuple[int, ...]:
+        """The rows behind a set link, without the tasks that nobody spawned yet."""
+        rows = self.behind(state, row, link)
+        return tuple(r for r in rows if not self.places[r].spawned or state[r][0] != ABSENT) if self.tree.spawns else rows
+
     def ended_run(self, state: State, delivery: int) -> bool:
         """Whether the run that a delivery is about has been."""
         of = self.places[delivery].one["of"]
@@ -142,7 +147,7 @@ class Oracle:
             return given.get(expr.name, NOTHING)
         if isinstance(expr, Q):
             quantified, body = all if expr.op == "every" else any, expr.body.holds
-            return quantified(self.evaluate(body, r, given, state, then) for r in self.behind(state, row, expr.link))
+            return quantified(self.evaluate(body, r, given, state, then) for r in self.there(state, row, expr.link))
         chosen = given.get(expr.param)
         named = isinstance(chosen, int) and state[chosen][0] != ABSENT  # a row that is not there is none
         return named and row in self.behind(state, int(chosen or 0), expr.link)
@@ -188,7 +193,7 @@ class Oracle:
             return (row,)
         if self.spec.links[fire.at].one:
             return (self.follow(state, row, fire.at),)
-        return self.behind(state, row, fire.at)
+        return self.behind(state, row, fire.at) if fire.at == "spawned" else self.there(state, row, fire.at)
 
     def apply(self, moves: Mapping[int, Row], given: Given, state: State) -> State:
         """Move rows together; then what their events bring with them, and entering their states: cascades, what is emitted.

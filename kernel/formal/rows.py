@@ -25,6 +25,8 @@ class Place:
     """A tuple has a value for each attempt."""
     one: dict[str, int] = field(factory=dict)
     sets: dict[str, tuple[int, ...]] = field(factory=dict)
+    spawned: bool = False
+    """A task that a result adds: nothing sees it as long as it does not exist."""
     children: dict[int, int] = field(factory=dict)
     """For a sub-workflow task the place of each attempt's sub-workflow."""
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 from attrs import evolve, frozen
 
 from kernel.formal.rows import Place, Rows, Value
-from kernel.spec.language import NEVER, Guard, Kind, Sort, Spec
+from kernel.spec.language import NEVER, Guard, Kind, Sort, Spec, Step
 from kernel.spec.vocabulary import ABSENT, asked_for, end_told, in_turn
 
 ARCHIVE, NOTIFY = "archive", "notify"
@@ -54,6 +54,8 @@ class Task:
     choice: int = 0
     sound: int | tuple[int, ...] = 1
     """A tuple has one for each attempt."""
+    spawned_by: str = ""
+    """The task whose result adds it to the running workflow; empty when it is there from the beginning."""
 
 
 @frozen
@@ -95,6 +97,7 @@ class Tree:
     def __init__(self, spec: Spec, shape: Shape | Rows, root: str = "w") -> None:
         """Write out the shape, one of definitions under a root of this id."""
         self.shape = shape
+        self.spawns = any(task.spawned_by for task in shape.tasks)
         self.columns = {name: columns(kind) for name, kind in spec.kinds.items()}
         self.places: list[Place] = []
         if isinstance(shape, Rows):
@@ -124,6 +127,7 @@ class Tree:
             self.places[here].one["up"] = up
         own = {task.ref: self._task(task, no, name, here) for no, task in enumerate(shape.tasks)}
         for task in shape.tasks:
+            self.places[own[task.ref]].sets["spawned"] = tuple(own[t.ref] for t in shape.tasks if t.spawned_by == task.ref)
             self.places[own[task.ref]].sets["after"] = tuple(own[ref] for ref in task.after)
             if task.switch:
                 self.places[own[task.ref]].one["switch"] = own[task.switch]
@@ -162,7 +166,8 @@ class Tree:
         attributes = (
             "mode", "optional", "permissive", "tries", "retry_delay", "retry_jitter", "lease", "poll_timeout",
             "attempt_timeout", "total_timeout", "wait_for", "wait_until", "on_expiry", "asks", "branch", "choice", "sound")
-        place = Place("task", f"{workflow}.{task.ref}", (workflow, no), {a: getattr(task, a) for a in attributes})
+        fixed = {"added": int(bool(task.spawned_by)), **{a: getattr(task, a) for a in attributes}}
+        place = Place("task", f"{workflow}.{task.ref}", (workflow, no), fixed, spawned=bool(task.spawned_by))
         place.one["wf"] = wf
         return self._put(place)
 
@@ -191,12 +196,16 @@ class Tree:
                 place.sets["above"], place.sets["under"] = above, under
                 place.sets["under_tasks"] = tuple(k for j in under for k in self.places[j].sets["tasks"])
                 place.sets["reach"] = tuple(k for j in (i, *above) for k in self.onward(j))
+                place.sets["progeny"] = tuple(
+                    k for j in place.sets["reach"] for k in self.places[j].sets["spawned"])
 
     def onward(self, task: int) -> tuple[int, ...]:
-        """A task and all tasks that come after it in its workflow, however far."""
+        """A task, what it spawns, and all tasks that come after these in its workflow, however far."""
         found = [task]
         for one in found:  # grows while it is walked
-            found += [j for j in self._kind("task") if one in self.places[j].sets["after"] and j not in found]
+            spawned = self.places[one].sets["spawned"]
+            found += [j for j in self._kind("task")
+                      if (one in self.places[j].sets["after"] or j in spawned) and j not in found]
         return tuple(found)
 
     def _kind(self, kind: str) -> Iterator[int]:
@@ -231,18 +240,24 @@ def without_notices(spec: Spec) -> Spec:
 
 
 def fitting(spec: Spec, shape: Shape | Rows) -> Spec:
-    """The specification without the commands that a shape has no room for.
+    """The specification without the commands that a shape has no room for, and without spawning.
 
     Where a tree has one run nothing re-opens it: what brings others with it begins a run. What leads to where there is no row
-    is only where the shape may be purged. Of notices there is no end, since a workflow can be paused and resumed for ever: only
-    the explorer, which counts them, has room for some.
+    is only where the shape may be purged. What is spawned are rows that a definition does not give. Of notices there is no end,
+    since a workflow can be paused and resumed for ever: only the explorer, which counts them, has room for some.
     """
     spec = spec if shape.notices or "notices" not in spec.links else without_notices(spec)
     beyond = {(follow.kind, follow.event) for follow in spec.follows if shape.runs == 1}
     if not shape.purge:
         beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}
     kept = tuple(c for c in spec.commands if not any((c.on, fire.event) in beyond for fire in c.do))
-    return evolve(spec, commands=kept, follows=spec.follows if shape.runs > 1 else ())
+    return evolve(
+        spec, commands=given(kept), progress=given(spec.progress), follows=spec.follows if shape.runs > 1 else ())
+
+
+def given(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """These steps without what they spawn: they create only what definitions give."""
+    return tuple(evolve(step, do=tuple(fire for fire in step.do if fire.at != "spawned")) for step in steps)
 
 
 def columns(kind: Kind) -> dict[str, int]:

@@ -22,7 +22,10 @@ from kernel.spec.vocabulary import (
     OPEN,
     SETTLED,
     UNSETTLED,
+    added,
+    declared,
     goes_on,
+    left_out,
     starts_again,
 )
 
@@ -224,7 +227,7 @@ def reader(spec: Spec) -> Reader:
     names: dict[tuple[str, Expr], str] = {}
     for kind, sets in SETS.items():
         names.update({(kind, is_(*states)): name for name, states in sets.items()})
-    for kind, guard in (*guards_of(spec), ("task", goes_on), ("task", starts_again)):
+    for kind, guard in (*guards_of(spec), *(("task", guard) for guard in (declared, added, left_out, goes_on, starts_again))):
         tests = state_tests(guard.holds)
         if tests is None or len(tests[1]) > 1:
             names.setdefault((kind, guard.holds), guard.name)

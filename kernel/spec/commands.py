@@ -6,11 +6,14 @@ from kernel.spec.language import Enter, Fire, Follow, Lock, Step
 from kernel.spec.vocabulary import (
     ENDED,
     LIVE,
+    added,
+    declared,
     enforced,
     expired,
     expired_deadline,
     goes_on,
     is_root,
+    left_out,
     nesting,
     overdue,
     parent_runs,
@@ -32,16 +35,22 @@ ON_ENTER = (
     *(Enter("workflow", (status,), cascade=(), emit=told) for status in LIVE),
 )
 
-again = (Fire("REOPEN", "tasks", goes_on.holds), Fire("RESET", "tasks", starts_again.holds))
+again = (
+    Fire("REOPEN", "tasks", goes_on.holds), Fire("RESET", "tasks", starts_again.holds),
+    Fire("SET_ASIDE", "tasks", left_out.holds),
+)
+restart = (Fire("RESET", "tasks", declared.holds), Fire("SET_ASIDE", "tasks", added.holds))
+below = (Fire("SET_ASIDE", "under_tasks"), Fire("SET_ASIDE", "under"))
 
 FOLLOWS = (
-    #      kind        event      brings with it
-    Follow("workflow", "RESTART", (Fire("RESET", "tasks"),)),
-    Follow("workflow", "RETRY",   again),
-    Follow("workflow", "RERUN",   again),
-    Follow("workflow", "REOPEN",  again),
-    Follow("task",     "REOPEN",  (Fire("REOPEN", "child"),)),
-    Follow("task",     "RESET",   (Fire("SET_ASIDE", "under_tasks"), Fire("SET_ASIDE", "under"))),
+    #      kind        event        brings with it
+    Follow("workflow", "RESTART",   restart),
+    Follow("workflow", "RETRY",     again),
+    Follow("workflow", "RERUN",     again),
+    Follow("workflow", "REOPEN",    again),
+    Follow("task",     "REOPEN",    (Fire("REOPEN", "child"),)),
+    Follow("task",     "RESET",     below),
+    Follow("task",     "SET_ASIDE", below),
 )
 
 COMMANDS = (
@@ -60,7 +69,7 @@ COMMANDS = (
     Step("POLL",       "task",     (Fire("POLL"),),                              by="worker", lock=Lock.SHARE),
     Step("HEARTBEAT",  "task",     (Fire("HEARTBEAT"),),                         params=("run", "handouts"),
          by="worker", lock=Lock.ROW),
-    Step("COMPLETE",   "task",     (Fire("COMPLETE"),),                          params=("run", "handouts"), by="worker"),
+    Step("COMPLETE",   "task",     (Fire("COMPLETE"), Fire("CREATE", "spawned")), params=("run", "handouts"), by="worker"),
     Step("FAIL",       "task",     (Fire("FAIL"),),                              params=("run", "handouts", "retryable"),
          by="worker"),
     Step("POSTPONE",   "task",     (Fire("POSTPONE"),),                          params=("run", "handouts", "delay"),

@@ -103,6 +103,7 @@ TASK_KIND = Kind(
         Field("on_expiry", Sort.CHOICE, "what its expiry does", ("RETRY", "TIME_OUT_WF", "ALERT_ONLY")),
         Field("asks", Sort.CHOICE, "how a TERMINATE task ends its workflow", ("", "COMPLETED", "FAILED", "TERMINATED")),
         Field("branch", Sort.COUNT, "which branch of its switch it stands in, 1 for the default; 0: in none"),
+        Field("added", Sort.FLAG, "a result added it to the running workflow"),
         Field("choice", Sort.COUNT, "of a switch that was passed: the branch that it chose", judged=True),
         Field("sound", Sort.FLAG, "it can be prepared: input, child definition and limits are in order", judged=True),
     ),
@@ -159,10 +160,12 @@ LINKS = {
         Link("children", "workflow", "workflow", "its sub-workflows, one level down"),
         Link("subs", "workflow", "workflow", "all its descendants", covers=("subs",)),
         Link("all_tasks", "workflow", "task", "its own tasks and those of its descendants", covers=("all_tasks",)),
+        Link("spawned", "task", "task", "the tasks that its result adds to its workflow"),
         Link("child_tasks", "task", "task", "the tasks of its present attempt's sub-workflow"),
         Link("tree", "task", "workflow", "the root of its tree, unless it is below an attempt that is past"),
         Link("above", "task", "task", "the sub-workflow tasks that it is below"),
-        Link("reach", "task", "task", "itself, and all that come after it or after a task that it is below"),
+        Link("reach", "task", "task", "itself, what it spawned, and all that come after them or after a task that it is below"),
+        Link("progeny", "task", "task", "what the tasks in its reach spawned"),
         Link("under", "task", "workflow", "the sub-workflows of all its attempts, and all below them", covers=("under",)),
         Link("under_tasks", "task", "task", "the tasks of the sub-workflows below it", covers=("under_tasks",)),
         Link("outbox", "workflow", "delivery", "the deliveries of its present run, one per topic"),
@@ -285,14 +288,17 @@ something_to_retry = Guard(
 no_end_asked = Guard(
     "not ended by a TERMINATE task", no(some("tasks", asks_any)),
     "a TERMINATE task ended it and would only end it again; rerun or restart it")
+declared = Guard("of its definition", no(eq(F("added"), 1)), "a result added it")
+added = Guard("spawned", eq(F("added"), 1), "it is of its definition")
+left_out = Guard("its spawner starts again", Linked("progeny", "from_task"), "nothing spawned it, or what did is kept")
 goes_on = Guard(
     "its sub-workflow goes on in place",
-    both(nesting, either(
+    both(nesting, no(left_out), either(
         Linked("above", "from_task"),
         both(eq(Param("resume"), 1), no(closed_well), is_(*ENDED_BADLY, of=("child",))))),
     "it starts again, or is kept")
 starts_again = Guard(
-    "it starts again", both(no(goes_on), either(no(closed_well), Linked("reach", "from_task"))),
+    "it starts again", both(no(left_out), no(goes_on), either(no(closed_well), Linked("reach", "from_task"))),
     "it is kept, or its sub-workflow goes on in place")
 may_restart = Guard(
     "restartable", either(no(is_("COMPLETED")), eq(F("restartable"), 1)),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable, Iterable
 
 from kernel.core.archive import ArchivePolicy, Hearing, compiled
 from kernel.core.content import from_content, policy_from_content
+from kernel.core.extension import extended, spawned_from
 from kernel.core.records import Prepared, prepare
 from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
 from kernel.engine.zones import offsets
 from kernel.errors import CommitUnknown, InvalidDefinition, SchemaMismatch, StoreUnavailable, quoted
+
+MOST_EXTENDED = 1_000
+"""Definitions with spawned tasks that are kept compiled."""
 
 
 class Known:
@@ -26,7 +31,25 @@ class Known:
         self._prepared: dict[int, Prepared] = {}
         self.numbers: dict[Prepared, int] = {}
         """The row number of each definition that was read."""
+        self._extended: dict[tuple[Prepared, str], Prepared] = {}
+        """Definitions with the tasks that running workflows have beyond them, by the name of the extension."""
         self._hearings: dict[str, tuple[ArchivePolicy, Hearing]] = {}
+
+    def extend(self, base: Prepared, extension: str, read: Callable[[], Iterable[tuple[int, str]]]) -> Prepared:
+        """A definition with the tasks that a workflow has beyond it; what has one name has one content.
+
+        `read` gives the positions and the texts of these tasks. Raises StoreCorrupt.
+        """
+        found = self._extended.get((base, extension))
+        if found is None:
+            try:
+                found = extended(base, [spawned_from(no, text) for no, text in read()])
+            except (InvalidDefinition, LookupError, TypeError, ValueError) as error:
+                raise damaged(f"the spawned tasks {extension[:12]}", str(error)) from error
+            if len(self._extended) >= MOST_EXTENDED:
+                self._extended.clear()
+            self._extended[base, extension] = found
+        return found
 
     def learn(self, key: int, digest: str, content: str) -> Prepared:
         """A definition, ready to run. Raises StoreCorrupt."""

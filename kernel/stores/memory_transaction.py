@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy, compiled
+from kernel.core.extension import WHAT
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.records import Change, TaskRow, WorkflowRow, prepare, root_of
 from kernel.core.structure import Definition
@@ -169,14 +170,15 @@ class MemoryTransaction(MemoryReader):
             row = begun.workflow
             self._leave(row.id, begun.was, run - 1)
             self._put(store.workflows, (row.id, row.run), row.copy())
-            again = frozenset(begun.again)
+            left, again = frozenset(begun.left), frozenset(begun.again)
             for no, task in store.tasks.get((row.id, begun.was), {}).items():
-                if no not in again:
-                    kept = task.copy()
-                    kept.run = row.run
-                    self._put_task(kept)
+                if no not in left:
+                    copy = task.copy()
+                    copy.run = row.run
+                    self._put_task(copy)
             for (owner, of, no, what), text in list(store.payloads.items()):
-                if (owner, of) == (row.id, begun.was) and no not in again:
+                kept = no not in left or (no in again and what == WHAT)
+                if kept and (owner, of) == (row.id, begun.was):
                     self._put(store.payloads, (row.id, row.run, no, what), text)
         return sorted(changes, key=lambda change: (change.kind == "task", change.workflow, change.source))
 

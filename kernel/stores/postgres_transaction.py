@@ -32,7 +32,7 @@ ONE_ROW = frozenset((
     "update_tree", "update_delivery", "insert_definition"))
 """Statements that write exactly one row, or the decision was on another one."""
 COUNTERS = {kind: tuple(counter.name for counter in standard_program().counters_of(kind)) for kind in ("workflow", "task")}
-WORKFLOW = ("key", "state", "deadline", "changed", "paused_by", "paused_at", "reason", *COUNTERS["workflow"])
+WORKFLOW = ("key", "state", "deadline", "changed", "paused_by", "paused_at", "reason", "extension", *COUNTERS["workflow"])
 TASK = ("workflow", "no", "queue", "due", "state", "attempt", "handouts", "not_before", "expires", "attempt_ends", "total_ends",
         "wakes", "signalled", "changed", "worker", "reason", *COUNTERS["task"], "was", "had", "ended", "presented")
 HISTORY = ("root", "seq", "version", "run", "at", "kind", "workflow", "subject", "event", "source", "target", "attempt",
@@ -165,9 +165,10 @@ class PostgresTransaction(SqlTransaction):
     def _update_rows(self, plan: Plan) -> None:
         """Each task only while its lease is the one that was read. They are written with their lines of history."""
         presented, run = "handouts" in plan.command.given, plan.tree.run
+        self.known |= {(w.id, run): w.prepared for w in plan.workflows}
         self.due = [dict(zip(WORKFLOW, (
-            self.keys[w.id, run], w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, *w.counts),
-            strict=True)) for w in plan.workflows], []
+            self.keys[w.id, run], w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, w.extension,
+            *w.counts), strict=True)) for w in plan.workflows], []
         for t in plan.tasks:
             place = self.keys[t.workflow, run], t.no
             was, had, ended = self.leases.get(place, (None, None, None))

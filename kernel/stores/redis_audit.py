@@ -69,7 +69,8 @@ class Tree:
         for place, text in zip(rows[::2], rows[1::2], strict=True):
             workflow_id, _, of = place.rpartition("\0")
             columns = json.loads(text)
-            row = workflow_of(workflow_id, int(of), columns, number[place], transaction.store.prepared(columns[7]))
+            prepared = transaction.definition_of(workflow_id, int(of), columns)
+            row = workflow_of(workflow_id, int(of), columns, number[place], prepared)
             self.workflows.append(row)
             self.serials[row.id, row.run] = columns[13]
             for name, value in zip(own[place][::2], own[place][1::2], strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy, Hearing
+from kernel.core.extension import WHAT
 from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
@@ -171,10 +172,20 @@ class RedisReader:
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
         columns = json.loads(text)
-        row = workflow_of(workflow_id, run, columns, counts, self.store.prepared(columns[7]))
+        row = workflow_of(workflow_id, run, columns, counts, self.definition_of(workflow_id, run, columns))
         self.columns[workflow_id, run], self.counts[workflow_id, run] = columns, row.counts[:]
         self.read.setdefault((workflow_id, run), counts)
         return row
+
+    def definition_of(self, workflow_id: str, run: int, columns: list[Any]) -> Prepared:
+        """The definition of a workflow, with the tasks that it has beyond it."""
+        base, extension = self.store.prepared(columns[7]), columns[15]
+        if not extension:
+            return base
+        payloads = self.key(root_of(workflow_id), "v", f"{run}:{workflow_id}")
+        return self.store.extend(base, extension, lambda: [
+            (int(name.partition(":")[0]), text) for name, text in self.everything(payloads).items()
+            if name.endswith(f":{WHAT}")])
 
     def placed(self, workflow_id: str, run: int) -> Placed:
         """What the store knows of a workflow that was read or made."""

@@ -36,6 +36,7 @@ class Placed(NamedTuple):
     serial: int
     definition: int
     tasks: int
+    """One more than the last position of a task."""
 
 
 def time_text(value: int) -> str:
@@ -61,7 +62,8 @@ def delivery_place(workflow_id: str, run: int, topic: str) -> str:
 def packed_workflow(w: WorkflowRow, placed: Placed) -> list[Any]:
     """The columns of a workflow, without its counters."""
     return [w.state, str(w.changed), time_text(w.until), w.parent, w.parent_no, w.slot, w.depth, placed.definition,
-            str(w.started), time_text(w.deadline), w.paused_by, str(w.paused_at), w.reason, placed.serial, placed.tasks]
+            str(w.started), time_text(w.deadline), w.paused_by, str(w.paused_at), w.reason, placed.serial,
+            len(w.prepared.facts), w.extension]
 
 
 def workflow_of(workflow_id: str, run: int, columns: list[Any], counts: str, prepared: Prepared) -> WorkflowRow:
@@ -71,7 +73,8 @@ def workflow_of(workflow_id: str, run: int, columns: list[Any], counts: str, pre
         raise damaged(f"workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
     return WorkflowRow(
         workflow_id, run, state, parent, parent_no, slot, depth, prepared, int(started), int(changed), time_of(deadline),
-        paused_by, int(paused_at), reason, [int(count) for count in counts.split(",")], time_of(until))
+        paused_by, int(paused_at), reason, [int(count) for count in counts.split(",")], time_of(until),
+        extension=columns[15])
 
 
 def packed_task(t: TaskRow) -> str:

@@ -193,8 +193,8 @@ class RedisTransaction(RedisWriter):
             self.leave(part, row.id, begun.was, run - 1)
             self.create(part, row)
             self.whole -= {self.key(plan.tree.root, kind, f"{row.run}:{row.id}") for kind in "wv"}
-            part.do("K", row.id, begun.was, row.run, ",".join(map(str, begun.again)))
-            part.do("E", "tasks", len(row.prepared.facts) - len(begun.again))
+            part.do("K", row.id, begun.was, row.run, ",".join(map(str, begun.left)), ",".join(map(str, begun.again)))
+            part.do("E", "tasks", row.prepared.size - len(begun.again))
 
     def _write_payloads(self, part: Part, plan: Plan) -> None:
         for payload in plan.payloads:

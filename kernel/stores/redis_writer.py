@@ -89,7 +89,7 @@ class RedisWriter(RedisWork):
         """Write a new workflow."""
         root, place = root_of(w.id), (w.id, w.run)
         partition = self.store.partition(root)
-        placed = Placed(self.store.serial(partition), self.store.numbers[w.prepared], len(w.prepared.facts))
+        placed = Placed(self.store.serial(partition), self.store.numbers[w.prepared.registered], len(w.prepared.facts))
         if place not in self.columns:
             self.seen.setdefault(self.key(root, "f"), {}).setdefault(field_of(*place), None)
         self.made.add(place)
@@ -98,11 +98,16 @@ class RedisWriter(RedisWork):
         self.put(part, self.key(root, "n"), {field_of(*place): ",".join(map(str, w.counts))})
         rows = self.key(root, "w", f"{w.run}:{w.id}")
         self.whole |= {rows, self.key(root, "v", f"{w.run}:{w.id}")}
-        self.put(part, rows, {"y": canonical([queue_of(facts) for facts in w.prepared.facts])})
+        self.put_queues(part, w)
         part.do("E", "workflows", 1)
         part.do("Z", self.head(partition, f"i:{w.state}"), 0, field_of(*place))
         if w.deadline < NEVER:
             part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
+
+    def put_queues(self, part: Part, w: WorkflowRow) -> None:
+        """Where each task of a workflow is looked for, for the scripts."""
+        queues = canonical([queue_of(facts) for facts in w.prepared.facts])
+        self.put(part, self.key(root_of(w.id), "w", f"{w.run}:{w.id}"), {"y": queues})
 
     def update(self, part: Part, w: WorkflowRow) -> None:
         """Write a workflow that was read."""
@@ -119,6 +124,8 @@ class RedisWriter(RedisWork):
             self.own.setdefault(key, set()).add(field_of(*place))
             part.do("W", field_of(*place), text)
             part.keys |= {self.head(partition, f"i:{state}") for state in (old[0], new[0])}
+            if old[15] != new[15]:
+                self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
                 part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
         moved = [now - before for now, before in zip(w.counts, self.counts[place], strict=True)]

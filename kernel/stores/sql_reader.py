@@ -87,9 +87,9 @@ class SqlReader(ABC):
         if not rows:
             return None
         row = rows[0]
-        workflow = self._workflow(row[6:30])
+        workflow = self._workflow(row[6:31])
         self.ahead[workflow.id, workflow.run] = workflow
-        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[30:])
+        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[31:])
         return self._tree(row)
 
     def _tree(self, row: tuple[Any, ...]) -> TreeRow:
@@ -102,12 +102,15 @@ class SqlReader(ABC):
     def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
         prepared = self.prepared(definition)
+        if row[15]:
+            beyond = key, len(prepared.facts)
+            prepared = self.store.extend(prepared, row[15], lambda: self.rows("spawned", beyond))
         self.keys[id, run], self.known[id, run] = key, prepared
         self.indexed[id, run] = state, _never(deadline)
         if state not in STATES["workflow"]:
             raise damaged(f"workflow {quoted(id)}", f"its state is {quoted(state)}")
         return WorkflowRow(id, run, state, parent, parent_no, slot, depth, prepared, started, changed, _never(deadline),
-                           paused_by, row[13], row[14], list(row[15:]))
+                           paused_by, row[13], row[14], list(row[16:]), extension=row[15])
 
     def workflow_rows(self, name: str, values: Any) -> list[WorkflowRow]:
         """The workflows that a statement finds."""

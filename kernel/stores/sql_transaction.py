@@ -166,7 +166,8 @@ class SqlTransaction(SqlReader):
     def _update_rows(self, plan: Plan) -> None:
         for w in plan.workflows:
             place = w.id, plan.tree.run
-            rest = (w.changed, w.paused_by, w.paused_at, w.reason, *w.counts, self.keys[place])
+            self.known[place] = w.prepared
+            rest = (w.changed, w.paused_by, w.paused_at, w.reason, w.extension, *w.counts, self.keys[place])
             if self.indexed.pop(place, None) == (w.state, w.deadline) and not plan.first:
                 self._run("update_workflow_in_place", rest)
             else:
@@ -177,8 +178,9 @@ class SqlTransaction(SqlReader):
     def _create(self, w: WorkflowRow) -> int:
         """Write a new workflow; gives its row number."""
         ((number,),) = self.rows("insert_workflow", (
-            w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth, self.store.numbers[w.prepared],
-            w.started, w.changed, maybe(w.deadline), w.paused_by, w.paused_at, w.reason, *w.counts))
+            w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth,
+            self.store.numbers[w.prepared.registered], w.started, w.changed, maybe(w.deadline), w.paused_by, w.paused_at,
+            w.reason, w.extension, *w.counts))
         key = int(number)
         self.keys[w.id, w.run], self.known[w.id, w.run] = key, w.prepared
         return key
@@ -199,7 +201,8 @@ class SqlTransaction(SqlReader):
         for begun in plan.reopened:
             old = self.keys[begun.workflow.id, begun.was]
             self._run("leave", {"keys": canonical([old]), "until": tree.run - 1})
-            places = {"old": old, "new": self._create(begun.workflow), "again": canonical(begun.again)}
+            places = {"old": old, "new": self._create(begun.workflow), "left": canonical(begun.left),
+                      "again": canonical(begun.again)}
             for name in ("keep_tasks", "keep_payloads"):
                 self._run(name, places)
 

@@ -154,7 +154,7 @@ def _missing(trees: Iterable[TreeRow], whole: Whole) -> Iterator[Violation]:
     for (workflow_id, run), own in whole.own.items():
         if whole.workflows[workflow_id, run].until == NEVER:
             there[root_of(workflow_id)] += len(own)
-        wanted = len(whole.workflows[workflow_id, run].prepared.facts)
+        wanted = len(whole.workflows[workflow_id, run].prepared.registered.facts)
         if (found := sum(1 for task in own if task.no < wanted)) != wanted:
             yield Violation("STORE", workflow_id, run, "", f"{found} of the {wanted} tasks of its definition are there")
     for tree in trees:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from kernel.core.archive import COMPENSATION
-from kernel.core.definitions import Mode, WorkflowDef
+from kernel.core.definitions import Mode, TaskDef, WorkflowDef
+from kernel.core.extension import HOLE
 from kernel.core.records import entry_of
 from kernel.core.structure import Definition
 from kernel.testing.dump import Definitions, DeliveryFacts, TaskFacts, TreeDump, WorkflowFacts
@@ -28,9 +29,9 @@ AGREES = {  # the end of a sub-workflow, and what became of the task that starte
 }
 
 
-def must_end(definition: WorkflowDef, states: Sequence[str]) -> str:
+def must_end(tasks: Sequence[TaskDef], states: Sequence[str]) -> str:
     """Why a RUNNING workflow with tasks in these states has to end before anything else starts; empty when it has not."""
-    for task, state in zip(definition.tasks, states, strict=True):
+    for task, state in zip(tasks, states, strict=True):
         if task.asks and state == "COMPLETED":
             return f"{task.ref} asks for {task.asks}"
         if state not in OPEN and state not in WELL and not task.optional and not task.permissive:
@@ -54,10 +55,11 @@ class Tree:
     dump: TreeDump
     definitions: Definitions
 
-    def own(self, workflow: str) -> list[TaskFacts]:
+    def own(self, workflow: str) -> dict[int, TaskFacts]:
         """The tasks of a workflow, by position."""
         tasks = self.dump.tasks
-        return [tasks[workflow, no] for no in range(len(self.definitions[workflow].source.tasks))]
+        return {no: tasks[workflow, no]
+                for no, task in enumerate(self.definitions[workflow].source.tasks) if task is not HOLE}
 
     def problems(self) -> Iterator[str]:
         """Everything that is wrong with the tree as it stands."""
@@ -68,15 +70,17 @@ class Tree:
             if workflow.parent:
                 yield from self._under_parent(name, workflow)
             if workflow.state not in LIVE:
-                for task, facts in zip(definition.source.tasks, own, strict=True):
+                for no, facts in own.items():
                     if facts.state in OPEN:
-                        yield f"INV-01: {name} is {workflow.state}, and its task {task.ref} is {facts.state}"
+                        ref = definition.source.tasks[no].ref
+                        yield f"INV-01: {name} is {workflow.state}, and its task {ref} is {facts.state}"
             elif workflow.state == "RUNNING":
                 yield from _settled(name, definition, own)
             elif not (name + "/").startswith(workflow.paused_by + "/"):
                 yield f"INV-07: {name} is PAUSED by {workflow.paused_by!r}, which is not above it"
-            for no, (task, facts) in enumerate(zip(definition.source.tasks, own, strict=True)):
-                yield from _task(f"{name} {task.ref}", definition, no, facts, children.get((name, no, facts.attempt)))
+            for no, facts in own.items():
+                place = f"{name} {definition.source.tasks[no].ref}"
+                yield from _task(place, definition, no, facts, children.get((name, no, facts.attempt)))
         for (name, _, topic), delivery in self.dump.deliveries.items():
             yield from _delivery(f"{name} {topic}", delivery)
 
@@ -115,15 +119,16 @@ class Tree:
             yield f"INV-09: {name} is {workflow.state}, and the task that started it is {task.state}"
 
 
-def _settled(name: str, definition: Definition, own: list[TaskFacts]) -> Iterator[str]:
+def _settled(name: str, definition: Definition, own: dict[int, TaskFacts]) -> Iterator[str]:
     """A RUNNING workflow has done all that it can do by itself, and something can still move it."""
-    tasks, states = definition.source.tasks, [facts.state for facts in own]
-    if why := must_end(definition.source, states):
+    tasks, states = definition.source.tasks, {no: facts.state for no, facts in own.items()}
+    if why := must_end([tasks[no] for no in states], [*states.values()]):
         yield f"progress: {name} is RUNNING although {why}"
         return
-    if not any(state in ("SCHEDULED", "IN_PROGRESS") for state in states):
-        yield f"INV-10: {name} is RUNNING and nothing can move it: {states}"
-    for no, (task, facts) in enumerate(zip(tasks, own, strict=True)):
+    if not any(state in ("SCHEDULED", "IN_PROGRESS") for state in states.values()):
+        yield f"INV-10: {name} is RUNNING and nothing can move it: {[*states.values()]}"
+    for no, facts in own.items():
+        task = tasks[no]
         passed = all(states[p] in WELL or (states[p] not in OPEN and tasks[p].permissive)
                      for p in definition.predecessors[no])
         first = facts.state == "SCHEDULED" and facts.attempt == 1 and task.mode is not Mode.WORKER

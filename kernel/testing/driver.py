@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kernel.core.archive import COMPENSATION
-from kernel.core.definitions import Mode
+from kernel.core.definitions import Mode, TaskDef
 from kernel.core.records import MICROSECONDS
 from kernel.engine.entities import Applied, Lease, Workflow
 from kernel.engine.faults import FaultPoint
@@ -25,6 +25,8 @@ from kernel.testing.sinks import Behaviour
 from kernel.testing.world import BACKWARDS, LATER, SINK_FAULTS, STALE
 
 SECONDS = (1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
+MOST_TASKS = 8
+"""Tasks of a workflow to which no other is spawned."""
 WHERE = {
     FaultPoint.BEFORE_COMMIT: "before it commits", FaultPoint.AFTER_COMMIT: "after it has committed",
     FaultPoint.CLAIMED: "when it has claimed a delivery", FaultPoint.SENT: "when a sink has answered",
@@ -198,8 +200,21 @@ class Driver(Purging):
             self.complete_one(lease, number)
 
     def complete_one(self, lease: Lease, number: int) -> None:
-        """Complete under this lease."""
-        self._on_lease(number, "complete", lease, lambda **id: self.kernel.complete(lease, output={"n": 2}, **id), "COMPLETED")
+        """Complete under this lease; every eighth number spawns a task for which those that follow wait, too."""
+        spawn, before = self._more(lease) if number % 8 == 7 else ([], [])
+        what = f"complete, spawning {spawn[0].ref}," if spawn else "complete"
+        self._on_lease(number, what, lease, lambda **id: self.kernel.complete(
+            lease, output={"n": 2}, spawn=spawn, before=before, **id), "COMPLETED")
+
+    def _more(self, lease: Lease) -> tuple[list[TaskDef], list[str]]:
+        """A task to be spawned, and who has to wait for it; nothing where enough was spawned."""
+        definition = self.definitions[lease.workflow_id]
+        if len(definition.source.tasks) > MOST_TASKS or not self.holds(lease):
+            return [], []
+        waiting = [no for no in definition.successors[lease.position]
+                   if self.task(lease.workflow_id, no).state == "PENDING"]
+        more = TaskDef(f"more{len(definition.source.tasks)}", type=lease.type, after=[lease.ref], retries=1)
+        return [more], [self.task_def(lease.workflow_id, no).ref for no in waiting[:1]]
 
     def fail(self, number: int, how: int) -> None:
         """Fail a task, for good with `how` = 3."""

@@ -89,12 +89,11 @@ EVERYTHING = 1_000_000
 
 
 class Definitions(dict[str, Definition]):
-    """What each workflow was started from: kept, because a running workflow keeps the definition that it started with."""
+    """What each workflow runs with: the definition that it started with, and the tasks that were spawned since."""
 
     def learn(self, row: WorkflowRow) -> None:
-        """Remember the definition of a workflow seen for the first time."""
-        if row.id not in self:
-            self[row.id] = row.prepared.definition
+        """Remember what a workflow runs with now."""
+        self[row.id] = row.prepared.definition
 
 
 def _bounded(values: tuple[Any, ...]) -> Iterable[Any]:
@@ -149,7 +148,7 @@ def everything(store: Store, roots: Iterable[str], definitions: Definitions) -> 
             for workflow in tree.workflows:
                 payloads[workflow, OWN, "input"] = transaction.payload(workflow, tree.run, OWN, "input")
             for workflow, no in tree.tasks:
-                for what in ("input", "output"):
+                for what in ("input", "output", "definition"):
                     payloads[workflow, no, what] = transaction.payload(workflow, tree.run, no, what)
     return Everything(trees, payloads, lines)
 

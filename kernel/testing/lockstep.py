@@ -162,7 +162,12 @@ class Lockstep:
         """A worker is done."""
         lease, output, options = self.lease(), self.some((None, {"n": 1}, {"n": [1, {"é": None}]}, 7)), self.options()
         if lease is not None:
-            self.ask(lambda k: k.complete(lease, output=output, **options))
+            spawn = [] if self.chance.random() < 0.8 else [
+                TaskDef(f"more{self.chance.randrange(3)}", type="pick", after=[lease.ref]),
+                TaskDef("last", after=[f"more{self.chance.randrange(3)}"], optional=True)]
+            rows = self.read(lambda t: [(task.ref, task.state) for task in t.tasks(lease.workflow_id, lease.run)])
+            before = [ref for ref, state in rows if spawn and state == "PENDING"][:1]
+            self.ask(lambda k: k.complete(lease, output=output, spawn=spawn, before=before, **options))
 
     def fail(self) -> None:
         """A worker failed."""

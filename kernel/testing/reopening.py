@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kernel.core.records import root_of
 from kernel.engine.entities import Applied
 from kernel.testing.checks import LIVE, WELL
 from kernel.testing.inventory import chosen
@@ -35,9 +36,9 @@ class Reopening(Ids):
     def retry(self, number: int, how: int) -> None:
         """Retry any workflow; with `how` = 1, its sub-workflows go on in place."""
         name = self._root(number)
-        workflow, tasks = self.workflow(name), self.definitions[name].source.tasks
-        states = [self.task(name, no).state for no, _ in enumerate(tasks)]
-        asked = any(task.asks and state == "COMPLETED" for task, state in zip(tasks, states, strict=True))
+        workflow, places = self.workflow(name), [place for place in self.dump[root_of(name)].tasks if place[0] == name]
+        states = [self.task(*place).state for place in places]
+        asked = any(self.task_def(*place).asks and self.task(*place).state == "COMPLETED" for place in places)
         allowed = (not workflow.parent and workflow.state not in (*LIVE, "COMPLETED") and not asked
                    and any(state not in WELL for state in states))
         self._reopen(number, f"retry {name}{' in place' if how else ''}", name, allowed,

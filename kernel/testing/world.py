@@ -310,7 +310,8 @@ class World:
     def _ended(self, tree: TreeDump, name: str) -> Ended:
         """A workflow that has ended, as an archive tells of it."""
         refs = enumerate(task.ref for task in self.definitions[name].source.tasks)
-        return tree.workflows[name].state, [(ref, tree.tasks[name, no].state) for no, ref in refs]
+        return tree.workflows[name].state, [
+            (ref, tree.tasks[name, no].state) for no, ref in refs if (name, no) in tree.tasks]
 
     def _document(self, place: tuple[str, int]) -> Iterator[str]:
         """An archived document equals the rows of its run, which nothing can change any more."""
@@ -391,8 +392,9 @@ def _counted(applied: Applied, before: Dump, after: Dump) -> Iterator[str]:
         kept = {i for i, w in tree.workflows.items() if i in known.workflows and w.run == known.workflows[i].run}
         ended += sum(w.state not in LIVE and (i not in kept or known.workflows[i].state in LIVE)
                      for i, w in tree.workflows.items())
-        canceled += sum(t.state == "CANCELED" and (i[0] not in kept or known.tasks[i].state != "CANCELED")
-                        for i, t in tree.tasks.items())
+        canceled += sum(
+            t.state == "CANCELED" and (i[0] not in kept or i not in known.tasks or known.tasks[i].state != "CANCELED")
+            for i, t in tree.tasks.items())
         deliveries += len(tree.deliveries) - len(known.deliveries)
     if (applied.ended, applied.canceled, applied.deliveries) != (ended, canceled, deliveries):
         yield (f"answer: it tells of {applied.ended} ended, {applied.canceled} canceled, {applied.deliveries} deliveries; "

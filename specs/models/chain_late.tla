@@ -28,7 +28,9 @@ archives == "w" :> {"w>archive"}
 children == "w" :> {}
 of == "w>archive" :> "w"
 outbox == "w" :> {"w>archive"}
+progeny == "w.a" :> {} @@ "w.b" :> {}
 reach == "w.a" :> {"w.a", "w.b"} @@ "w.b" :> {"w.b"}
+spawned == "w.a" :> {} @@ "w.b" :> {}
 subs == "w" :> {}
 switch == <<>>
 tasks == "w" :> {"w.a", "w.b"}
@@ -45,6 +47,7 @@ workflow_retention == "w" :> 0
 workflow_root == "w" :> 1
 workflow_slot == "w" :> 0
 workflow_timeout == "w" :> 0
+task_added == "w.a" :> 0 @@ "w.b" :> 0
 task_asks == "w.a" :> "" @@ "w.b" :> ""
 task_attempt_timeout == "w.a" :> NEVER @@ "w.b" :> NEVER
 task_branch == "w.a" :> 0 @@ "w.b" :> 0

@@ -28,7 +28,9 @@ archives == "w" :> {"w/s/s>archive", "w/s>archive", "w>archive"} @@ "w/s" :> {"w
 children == "w" :> {"w/s"} @@ "w/s" :> {"w/s/s"} @@ "w/s/s" :> {}
 of == "w/s/s>archive" :> "w/s/s" @@ "w/s>archive" :> "w/s" @@ "w>archive" :> "w"
 outbox == "w" :> {"w>archive"} @@ "w/s" :> {"w/s>archive"} @@ "w/s/s" :> {"w/s/s>archive"}
+progeny == "w.s" :> {} @@ "w/s.s" :> {} @@ "w/s/s.a" :> {}
 reach == "w.s" :> {"w.s"} @@ "w/s.s" :> {"w/s.s", "w.s"} @@ "w/s/s.a" :> {"w/s/s.a", "w/s.s", "w.s"}
+spawned == "w.s" :> {} @@ "w/s.s" :> {} @@ "w/s/s.a" :> {}
 subs == "w" :> {"w/s", "w/s/s"} @@ "w/s" :> {"w/s/s"} @@ "w/s/s" :> {}
 switch == <<>>
 tasks == "w" :> {"w.s"} @@ "w/s" :> {"w/s.s"} @@ "w/s/s" :> {"w/s/s.a"}
@@ -45,6 +47,7 @@ workflow_retention == "w" :> 0 @@ "w/s" :> 0 @@ "w/s/s" :> 0
 workflow_root == "w" :> 1 @@ "w/s" :> 0 @@ "w/s/s" :> 0
 workflow_slot == "w" :> 0 @@ "w/s" :> 1 @@ "w/s/s" :> 1
 workflow_timeout == "w" :> NEVER @@ "w/s" :> NEVER @@ "w/s/s" :> NEVER
+task_added == "w.s" :> 0 @@ "w/s.s" :> 0 @@ "w/s/s.a" :> 0
 task_asks == "w.s" :> "" @@ "w/s.s" :> "" @@ "w/s/s.a" :> ""
 task_attempt_timeout == "w.s" :> NEVER @@ "w/s.s" :> NEVER @@ "w/s/s.a" :> NEVER
 task_branch == "w.s" :> 0 @@ "w/s.s" :> 0 @@ "w/s/s.a" :> 0

@@ -28,7 +28,9 @@ archives == "w" :> {"w>archive"}
 children == "w" :> {}
 of == "w>archive" :> "w"
 outbox == "w" :> {"w>archive"}
+progeny == "w.a" :> {}
 reach == "w.a" :> {"w.a"}
+spawned == "w.a" :> {}
 subs == "w" :> {}
 switch == <<>>
 tasks == "w" :> {"w.a"}
@@ -45,6 +47,7 @@ workflow_retention == "w" :> 0
 workflow_root == "w" :> 1
 workflow_slot == "w" :> 0
 workflow_timeout == "w" :> NEVER
+task_added == "w.a" :> 0
 task_asks == "w.a" :> ""
 task_attempt_timeout == "w.a" :> NEVER
 task_branch == "w.a" :> 0

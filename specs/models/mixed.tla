@@ -28,7 +28,9 @@ archives == "w" :> {"w/s>archive", "w>archive"} @@ "w/s" :> {"w/s>archive"}
 children == "w" :> {"w/s"} @@ "w/s" :> {}
 of == "w/s>archive" :> "w/s" @@ "w>archive" :> "w"
 outbox == "w" :> {"w>archive"} @@ "w/s" :> {"w/s>archive"}
+progeny == "w.a" :> {} @@ "w.w" :> {} @@ "w.s" :> {} @@ "w/s.x" :> {}
 reach == "w.a" :> {"w.a", "w.w", "w.s"} @@ "w.w" :> {"w.w"} @@ "w.s" :> {"w.s"} @@ "w/s.x" :> {"w/s.x", "w.s"}
+spawned == "w.a" :> {} @@ "w.w" :> {} @@ "w.s" :> {} @@ "w/s.x" :> {}
 subs == "w" :> {"w/s"} @@ "w/s" :> {}
 switch == <<>>
 tasks == "w" :> {"w.a", "w.w", "w.s"} @@ "w/s" :> {"w/s.x"}
@@ -45,6 +47,7 @@ workflow_retention == "w" :> 0 @@ "w/s" :> 0
 workflow_root == "w" :> 1 @@ "w/s" :> 0
 workflow_slot == "w" :> 0 @@ "w/s" :> 1
 workflow_timeout == "w" :> NEVER @@ "w/s" :> NEVER
+task_added == "w.a" :> 0 @@ "w.w" :> 0 @@ "w.s" :> 0 @@ "w/s.x" :> 0
 task_asks == "w.a" :> "" @@ "w.w" :> "" @@ "w.s" :> "" @@ "w/s.x" :> ""
 task_attempt_timeout == "w.a" :> NEVER @@ "w.w" :> NEVER @@ "w.s" :> NEVER @@ "w/s.x" :> NEVER
 task_branch == "w.a" :> 0 @@ "w.w" :> 0 @@ "w.s" :> 0 @@ "w/s.x" :> 0

@@ -28,7 +28,9 @@ archives == "w" :> {"w/s>archive", "w>archive"} @@ "w/s" :> {"w/s>archive"}
 children == "w" :> {"w/s"} @@ "w/s" :> {}
 of == "w/s>archive" :> "w/s" @@ "w>archive" :> "w"
 outbox == "w" :> {"w>archive"} @@ "w/s" :> {"w/s>archive"}
+progeny == "w.s" :> {} @@ "w/s.a" :> {}
 reach == "w.s" :> {"w.s"} @@ "w/s.a" :> {"w/s.a", "w.s"}
+spawned == "w.s" :> {} @@ "w/s.a" :> {}
 subs == "w" :> {"w/s"} @@ "w/s" :> {}
 switch == <<>>
 tasks == "w" :> {"w.s"} @@ "w/s" :> {"w/s.a"}
@@ -45,6 +47,7 @@ workflow_retention == "w" :> 0 @@ "w/s" :> 0
 workflow_root == "w" :> 1 @@ "w/s" :> 0
 workflow_slot == "w" :> 0 @@ "w/s" :> 1
 workflow_timeout == "w" :> NEVER @@ "w/s" :> NEVER
+task_added == "w.s" :> 0 @@ "w/s.a" :> 0
 task_asks == "w.s" :> "" @@ "w/s.a" :> ""
 task_attempt_timeout == "w.s" :> NEVER @@ "w/s.a" :> NEVER
 task_branch == "w.s" :> 0 @@ "w/s.a" :> 0

@@ -53,6 +53,7 @@ def test_steps_are_sorted_by_how_they_are_done(program: Program) -> None:
         "START": (["START"], ["CREATE"], []),
         "PAUSE": (["PAUSE"], [], [("PAUSE", "subs")]),
         "RESUME": (["RESUME"], [], [("SHIFT", "all_tasks"), ("RESUME", "subs")]),
+        "COMPLETE": (["COMPLETE"], ["CREATE"], []),
         "WAKE": ([], [], []),
     }
     assert [(p.event, p.link, p.line is not None and p.line.target) for p in program.entering["workflow", "FAILED"]] == [

@@ -62,7 +62,9 @@ def rebuilt(k: Kernel, workflow: str) -> dict[str, Any]:
     w, told = k.get(workflow), k.history(workflow, limit=100_000)
     lines = [line for line in told if line.run == w.run]
     begun = max(line.seq for line in told if line.event == "START")  # a re-opened one goes on counting
-    handouts = Counter(line.subject for line in told if line.event == "POLL" and line.seq > begun)
+    spawned = {line.subject: line.seq for line in told if line.event == "CREATE" and line.kind == "task"}  # the last time
+    handouts = Counter(
+        line.subject for line in told if line.event == "POLL" and line.seq > max(begun, spawned.get(line.subject, 0)))
     return {
         "format": FORMAT,
         "workflow": {
@@ -74,7 +76,7 @@ def rebuilt(k: Kernel, workflow: str) -> dict[str, Any]:
         "tasks": [{
             "ref": t.ref, "type": t.type, "mode": t.mode, "state": t.state, "attempt": t.attempt,
             "handouts": handouts[t.ref], "changed": microseconds(t.changed), "worker": t.worker,
-            "reason": t.reason, "input": t.input, "output": t.output} for t in k.tasks(workflow)],
+            "reason": t.reason, "input": t.input, "output": t.output, "spawned_by": t.spawned_by} for t in k.tasks(workflow)],
         "history": [{
             "version": h.version, "at": microseconds(h.at), "kind": h.kind, "subject": h.subject, "event": h.event,
             "source": h.source, "target": h.target, "attempt": h.attempt, "count": h.count, "by": h.by, "actor": h.actor,
@@ -148,7 +150,7 @@ def test_an_ended_sub_workflow_is_frozen_in_a_live_tree(each: Stand, k: Kernel) 
 
 def test_random_runs_have_documents(each: Stand) -> None:
     """Of every workflow that ended in a random run, the document equals what callers read."""
-    driver = Lockstep([each], 8)
+    driver = Lockstep([each], 9)
     for _ in range(200):
         driver.step()
     found = [w.id for w in each.k.find(limit=1_000).items if w.state not in ("RUNNING", "PAUSED")]

@@ -534,6 +534,83 @@ def test_what_cannot_be_signalled(each: Stand, k: Kernel) -> None:
     k.complete(lease)
 
 
+# ---------------------------------------------------------------------------------------------------------------- spawn
+def test_a_result_adds_tasks(k: Kernel, each: Stand) -> None:
+    """In the commit of the result: they run as any other, whom they are put before waits, and all kernels know them."""
+    k.register(LEAF)
+    started(k, Task("list"), Task("sum", kind="join", after=["list"]), Task("mail", after=["sum"]))
+    lease = one(k, "list")
+    spawn = [Task("one", type="item", after=["list"], input={"n": "${list.output.n}"}, retries=1),
+             Task("two", type="item", after=["one"]), Task("leaf", workflow="leaf")]
+    done = k.complete(lease, output={"n": 3}, spawn=spawn, before=["sum"])
+    assert done.version == 2
+    assert states(k, "w") == {"list": "COMPLETED", "sum": "PENDING", "mail": "PENDING", "one": "SCHEDULED", "two": "PENDING",
+                              "leaf": "IN_PROGRESS"}
+    assert [t.spawned_by for t in k.tasks("w")] == [None, None, None, "list", "list", "list"]
+    assert task(k, "w", "one").input == {"n": 3}
+    created = [h for h in k.history("w") if h.event == "CREATE"]
+    assert [(h.subject, h.count, h.by, h.version) for h in created] == [
+        ("", 3, "START", 1), *((ref, 1, "COMPLETE", 2) for ref in ("one", "two", "leaf"))]
+    other = each.kernel()
+    other.fail(one(other, "item"))
+    other.complete(one(other, "item"))
+    other.skip("w", "two")
+    for ref in ("print", "mail"):
+        assert states(other, "w")["sum"] == "PENDING"
+        other.complete(one(other, ref))
+    assert states(other, "w")["sum"] == "COMPLETED"
+    other.complete(one(other, "mail"))
+    assert (k.get("w").state, k.audit().findings) == ("COMPLETED", ())
+
+
+def test_spawned_tasks_spawn(k: Kernel, each: Stand) -> None:
+    """The workflow ends when the last of them is done, and not before; a failed one ends it as any other."""
+    started(k, Task("t0", type="t"))
+    for n in range(5):
+        k.complete(one(k, "t"), spawn=[Task(f"t{n + 1}", type="t", after=[f"t{n}"])])
+        assert k.get("w").state == "RUNNING"
+    assert [t.spawned_by for t in k.tasks("w")] == [None, *(f"t{n}" for n in range(5))]
+    k.fail(one(each.kernel(), "t"))
+    assert k.get("w").state == "FAILED"
+
+
+def test_what_is_spawned_is_part_of_the_request(each: Stand, k: Kernel) -> None:
+    """The same command again gives the first outcome; with other tasks it is refused."""
+    started(k, Task("a"), Task("b"))
+    lease = one(k, "a")
+    first = k.complete(lease, spawn=[Task("x")], command_id="c1")
+    assert k.complete(lease, spawn=[Task("x")], command_id="c1") == first
+    refused(each, GuardRefused, lambda: k.complete(lease, spawn=[Task("y")], command_id="c1"))
+    assert len(k.tasks("w")) == 3
+
+
+def test_what_cannot_be_spawned(each: Stand, k: Kernel) -> None:
+    """Nothing of the commit happens: a stale lease, tasks that could not run, someone who waits no more, too many tasks."""
+    started(k, Task("a", retries=1), Task("b"))
+    stale = one(k, "a")
+    k.fail(stale)
+    assert refused(each, Fenced, lambda: k.complete(stale, spawn=[Task("b")])).guard
+    lease = one(k, "a")
+    for spawn, before, why in (
+        ([Task("b")], [], "the same reference"), ([Task("x", after=["nobody"])], [], "'nobody'"),
+        ([Task("x")], ["b"], "it is SCHEDULED"), ("x", [], "a list of TaskDef"),
+    ):
+        error = refused(each, InvalidDefinition, lambda s=spawn, b=before: k.complete(lease, spawn=s, before=b))  # type: ignore[misc]
+        assert why in str(error)
+    k.complete(lease, spawn=[Task("x")])
+
+
+def test_a_paused_workflow_takes_spawned_tasks(k: Kernel) -> None:
+    """They begin with RESUME."""
+    started(k, Task("a"))
+    lease = one(k, "a")
+    k.pause("w")
+    k.complete(lease, spawn=[Task("x", after=["a"]), Task("ok", kind="wait")])
+    assert states(k, "w") == {"a": "COMPLETED", "x": "PENDING", "ok": "PENDING"}
+    k.resume("w")
+    assert states(k, "w") == {"a": "COMPLETED", "x": "SCHEDULED", "ok": "IN_PROGRESS"}
+
+
 # ----------------------------------------------------------------------------------------------------------------- skip
 def test_a_skipped_task_is_closed_well(k: Kernel) -> None:
     """What comes after it goes on; the workflow ends as if it had been done."""

@@ -394,3 +394,91 @@ def test_nothing_that_lives_is_reopened(each: Stand, state: str, event: str) -> 
     with pytest.raises(Refused, match="it is live"):
         CALLS[event](each.k)
     assert each.rows() == before
+
+
+# --------------------------------------------------------------------------------------------------------- spawned tasks
+SPAWNING = kernel.WorkflowDef("spawning", topics=("archive",), restartable=True, tasks=[
+    Task("a"), Task("b", after=["a"]), Task("c")])
+
+
+def spawned(k: Kernel) -> Lease:
+    """`a` spawned `x`, which spawned a sub-workflow; `c` spawned `z`, which reads `x`; terminated. Gives x's lease."""
+    k.register(PACK, SPAWNING)
+    k.start("spawning", workflow_id="o")
+    (a,), (c,) = k.poll("a"), k.poll("c")
+    k.complete(a, spawn=[Task("x", after=["a"])], before=["b"])
+    k.complete(c, spawn=[Task("z", after=["x"], input={"n": "${x.output.n}", "is": "${x.status}"})])
+    (x,) = k.poll("x", worker="w7")
+    k.complete(x, output={"n": 7}, spawn=[Task("s", workflow="pack", after=["x"])])
+    k.terminate("o")
+    assert k.audit().findings == ()
+    return x
+
+
+def test_what_a_kept_task_spawned_is_kept(k: Kernel) -> None:
+    """A retry keeps what is done and does the rest again; who waited waits again."""
+    spawned(k)
+    k.retry("o")
+    assert states(k, "o") == {
+        "a": "COMPLETED", "b": "SCHEDULED", "c": "COMPLETED", "x": "COMPLETED", "z": "SCHEDULED", "s": "IN_PROGRESS"}
+    assert [t.spawned_by for t in k.tasks("o")] == [None, None, None, "a", "c", "x"]
+    assert k.audit().findings == ()
+    work(k, "b", "z", "x", "y")
+    assert (k.get("o").state, k.audit().findings) == ("COMPLETED", ())
+    check_history(k, "o")
+
+
+def test_a_spawner_that_starts_again_spawns_anew(k: Kernel, each: Stand) -> None:
+    """What it spawned, and what that spawned, stays behind with the run before; the rest is kept, whatever its position."""
+    lease = spawned(k)
+    k.rerun("o", from_task="a")
+    assert states(k, "o") == {"a": "SCHEDULED", "b": "PENDING", "c": "COMPLETED", "z": "SCHEDULED"}
+    assert [node.workflow.id for node in k.tree("o").children] == []
+    assert k.audit().findings == ()
+    assert states(k, "o", run=1)["x"] == "COMPLETED"
+    with pytest.raises(Fenced):
+        k.complete(lease)
+    assert [(late.task, late.run) for late in k.late("o")] == [("x", 1)]
+    (z,) = each.kernel().poll("z")
+    assert z.input == {"n": None, "is": None}  # there is no x any more
+    k.complete(z)
+    (a,) = k.poll("a")
+    k.complete(a, spawn=[Task("x", after=["a"]), Task("more")], before=["b"])
+    assert states(k, "o")["b"] == "PENDING"
+    work(k, "x", "more", "b")
+    assert (k.get("o").state, k.get("o").run, k.audit().findings) == ("COMPLETED", 2, ())
+    assert [(t.ref, t.spawned_by) for t in k.tasks("o")][3:] == [("z", "c"), ("x", "a"), ("more", "a")]
+    check_history(k, "o")
+    content = checked_document(b"".join(document(each.store, "o", 2)))
+    assert [t["spawned_by"] for t in content["tasks"]] == [None, None, None, "c", "a", "a"]
+
+
+def test_a_spawned_task_is_chosen(k: Kernel) -> None:
+    """It starts again, and what comes after it; only what it spawned itself is there no more."""
+    spawned(k)
+    k.rerun("o", from_task="x")
+    assert states(k, "o") == {"a": "COMPLETED", "b": "PENDING", "c": "COMPLETED", "x": "SCHEDULED", "z": "PENDING"}
+    work(k, "x", "b", "z")
+    assert (k.get("o").state, k.audit().findings) == ("COMPLETED", ())
+
+
+def test_a_restart_leaves_out_all_that_was_spawned(k: Kernel) -> None:
+    """The definition is what it was."""
+    spawned(k)
+    k.restart("o")
+    assert states(k, "o") == {"a": "SCHEDULED", "b": "PENDING", "c": "SCHEDULED"}
+    work(k, "a", "b", "c")
+    assert (k.get("o").state, k.audit().findings) == ("COMPLETED", ())
+    check_history(k, "o")
+
+
+def test_a_spawned_sub_workflow_goes_on_in_place(k: Kernel) -> None:
+    """As any other, down the tree; a task in it can be chosen."""
+    spawned(k)
+    k.retry("o", resume_children=True)
+    assert states(k, "o")["s"] == "IN_PROGRESS"
+    k.terminate("o")
+    k.rerun("o", from_task="x", in_workflow="o/s")
+    assert (states(k, "o")["s"], states(k, "o/s")) == ("IN_PROGRESS", {"x": "SCHEDULED", "y": "PENDING"})
+    k.terminate("o")
+    assert k.audit().findings == ()

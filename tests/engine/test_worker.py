@@ -172,6 +172,20 @@ def test_not_retryable(shop: Shop) -> None:
         "FAILED_WITH_TERMINAL_ERROR", "no such article", {"seen": 0})
 
 
+def test_a_function_spawns_tasks(shop: Shop) -> None:
+    """With `Done`; what could not run fails the attempt for good."""
+    shop.order()
+    more = kernel.TaskDef("more", type="pack", after=["pack"])
+
+    def pack(given: Any) -> Any:
+        return kernel.Done({"n": 1}, spawn=[more])
+
+    shop.work(pack)
+    assert [(t.ref, t.state, t.output) for t in shop.k.tasks("wf")] == [
+        ("pack", "COMPLETED", {"n": 1}), ("more", "FAILED_WITH_TERMINAL_ERROR", None)]
+    assert "the same reference" in shop.k.tasks("wf")[1].reason
+
+
 def test_an_output_that_is_no_json_fails_for_good(shop: Shop) -> None:
     """It is a mistake of the function, which another attempt would make again."""
     shop.order(retries=5)

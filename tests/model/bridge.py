@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from kernel.core.archive import Hearing, Schedule
 from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
+from kernel.core.extension import Spawn, added, extended
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tombstone
 from kernel.core.program import Program
 from kernel.core.records import (
@@ -30,7 +31,7 @@ from kernel.core.records import (
 from kernel.core.structure import compile_definition
 from kernel.formal.explore import CHOSEN, NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
-from kernel.formal.shape import Shape, State, Task, blank
+from kernel.formal.shape import Place, Shape, State, Task, blank
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ABSENT, ENDED
 from tests.model.world import World
@@ -93,19 +94,29 @@ def backoff(task: Task) -> dict[str, Any]:
 
 def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]:
     """The definitions of a shape by name, the root's first; with clocks as the shape has them, which an author cannot write."""
-    source = WorkflowDef(name, tasks=[task_def(t, name) for t in shape.tasks], topics=shape.topics,
+    spawned = {t.ref for t in shape.tasks if t.spawned_by}
+    own = [evolve(t, after=tuple(r for r in t.after if r not in spawned)) for t in shape.tasks if t.ref not in spawned]
+    source = WorkflowDef(name, tasks=[task_def(t, name) for t in own], topics=shape.topics,
                          notify=shape.notify)
     plain = prepare(compile_definition(source))
     facts = tuple(
         evolve(f, **backoff(t), retry_jitter=t.retry_jitter, lease=t.lease, poll_timeout=t.poll_timeout,
                attempt_timeout=t.attempt_timeout, total_timeout=t.total_timeout, wait_for=t.wait_for, wait_until=t.wait_until)
-        for f, t in zip(plain.facts, shape.tasks, strict=True)
+        for f, t in zip(plain.facts, own, strict=True)
     )
     heard = {**plain.hearings, **dict.fromkeys(shape.topics, hearing(shape))}
     yield name, Prepared(plain.definition, facts, shape.timeout, heard, shape.on_timeout, shape.notify)
     for task in shape.tasks:
         if task.sub is not None:
             yield from definitions(task.sub, f"{name}.{task.ref}")
+
+
+def spawn_by(shape: Shape, ref: str, name: str = "w") -> Spawn | None:
+    """What a task of a shape spawns: those of the definition that come after one of these wait for all of them."""
+    spawned = [t for t in shape.tasks if t.spawned_by == ref]
+    refs = {t.ref for t in spawned}
+    before = tuple(t.ref for t in shape.tasks if not t.spawned_by and refs & {*t.after})
+    return Spawn(tuple(task_def(t, name) for t in spawned), before) if spawned else None
 
 
 # ---- states and worlds ------------------------------------------------------------------------------------------------
@@ -141,13 +152,23 @@ class Bridge:
                 above = tree.places[up]
                 names[i] = f"{names[above.one['wf']]}.{above.id.rpartition('.')[2]}"
             if state[i][0] != ABSENT:
-                self.put_workflow(world, state, i, self.prepared[names[i]])
+                self.put_workflow(world, state, i, self.extended(state, place, self.prepared[names[i]]))
         self.put_deliveries(world, state)
         if self.stored(state, 0)["purged"]:
             world.grave = Tombstone("w", 1, VERSION, "w", "", NOW, "", "", "")
         if world.workflows:
             world.root = TreeRow("w", world.workflows["w"].run, VERSION, NOW, len(world.own))
         return world
+
+    def extended(self, state: State, place: Place, prepared: Prepared) -> Prepared:
+        """The definition of a workflow with the tasks that were spawned: in a shape, only by tasks of the root."""
+        tree = self.explorer.tree
+        for j in place.sets["tasks"]:
+            ref = tree.places[j].id.rpartition(".")[2]
+            spawn = spawn_by(tree.shape, ref) if tree.places[j].sets["spawned"] else None
+            if spawn is not None and all(state[s][0] != ABSENT for s in tree.places[j].sets["spawned"]):
+                prepared = extended(prepared, added(prepared, tree.places[j].order[1], spawn))
+        return prepared
 
     def put_workflow(self, world: World, state: State, i: int, prepared: Prepared) -> None:
         """Write a workflow, its tasks and its deliveries."""
@@ -161,7 +182,7 @@ class Bridge:
             prepared=prepared, started=NOW, reason="",
             counts=self.counts(state, i, "workflow") if kept else [STALE] * 9, **self.stored(state, i))
         world.put(workflow)
-        for j in place.sets["tasks"]:
+        for j in self.own(state, place):
             if (choice := int(self.explorer.oracle.value(state, j, "choice"))) and state[j][0] == "COMPLETED":
                 text = json.dumps({"selectedCase": case(choice)})
                 world.payloads[name, tree.places[j].order[1], "output"] = text
@@ -182,6 +203,10 @@ class Bridge:
                     workflow=place.order[0], run=int(self.explorer.oracle.value(state, j, "run")), topic=topic, sends=2,
                     lease=world.policy.lease, hearing=Hearing("CHANGES") if version else hearing(self.shape), version=version,
                     status=status, **self.stored(state, j)))
+
+    def own(self, state: State, place: Place) -> list[int]:
+        """The tasks of a workflow that exist."""
+        return [j for j in place.sets["tasks"] if state[j][0] != ABSENT]
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
         """The counters of a row, each a count of what is there."""
@@ -224,11 +249,13 @@ class Bridge:
         if place.kind == "delivery":
             subject = Subject(place.order[0], topic=place.id.rpartition(">")[2],
                               run=int(self.explorer.oracle.value(state, request.row, "run")))
+        spawns = request.step.name == "COMPLETE" and place.sets["spawned"]
         born, given = request.step.name == "START", dict(request.given(self.explorer.oracle, state, now))
         chosen = given.pop(CHOSEN, None)
         return Command(
             request.step.name, subject, given=given, reason="because",
             chosen=None if chosen is None else Subject(*self.explorer.tree.places[int(chosen)].order),
+            spawn=spawn_by(self.explorer.tree.shape, place.id.rpartition(".")[2]) if spawns else None,
             prepared=self.prepared["w"] if born else None, input=too_deep() if born else None)
 
     # ---- comparing ----------------------------------------------------------------------------------------------------
@@ -257,14 +284,16 @@ class Bridge:
         return ""
 
     def miscounted(self, world: World, state: State) -> str:
-        """A counter of a live workflow or of one of its tasks that is not what it counts."""
+        """A counter of a live workflow, of one of its tasks or of the tree that is not what it counts."""
+        if world.root is not None and world.root.tasks != len(world.own):
+            return f"the tree counts {world.root.tasks} tasks and has {len(world.own)}"
         for i in self.explorer.tree.rows["workflow"]:
             place = self.explorer.tree.places[i]
             if state[i][0] == ABSENT or state[i][0] in ENDED:
                 continue
             if world.workflows[place.id].counts != self.counts(state, i, "workflow"):
                 return f"{place.id}: counters {world.workflows[place.id].counts}, not {self.counts(state, i, 'workflow')}"
-            for j in place.sets["tasks"]:
+            for j in self.own(state, place):
                 task = world.own[self.explorer.tree.places[j].order]
                 if task.counts != self.counts(state, j, "task"):
                     return f"{self.explorer.tree.places[j].id}: counter {task.counts}, not {self.counts(state, j, 'task')}"
@@ -298,7 +327,9 @@ class Bridge:
             if line.kind == "delivery":
                 name = deliveries.get((line.workflow, run, line.subject), "no delivery")
             whole = line.kind == "task" and not line.subject
-            named = [p.id for p in places if p.kind == "task" and p.order[0] == line.workflow] if whole else [name]
+            first = line.event == "CREATE"  # of all tasks of the definition; those that are spawned have lines of their own
+            named = [p.id for p in places if p.kind == "task" and p.order[0] == line.workflow
+                     and not (first and p.spawned)] if whole else [name]
             moved = [one for one in named if states[one] == line.source]
             if len(moved) != line.count:
                 return f"{line} finds {len(moved)} rows"

@@ -62,6 +62,10 @@ SHAPES = {
     "clocks": Shape((
         Task("a", attempt_timeout=0, total_timeout=0, on_expiry="ALERT_ONLY"), Task("w", ("a",), "WAIT", wait_for=0),
         nesting("s", Shape((Task("x"),), timeout=0, on_timeout="ALERT_ONLY"), "a", attempt_timeout=0))),
+    # tasks that a result adds, one after the other, and a task of the definition that waits for both; with leases of a minute
+    "spawn": Shape((
+        Task("a", tries=2), Task("b", ("a", "x", "y")), Task("x", spawned_by="a", optional=1, lease=60_000_000),
+        Task("y", ("a", "x"), spawned_by="a", lease=60_000_000))),
     # what cannot be prepared: an input that cannot be resolved, and a child that nobody knows
     "reject": Shape((
         Task("a"), Task("b", ("a",), sound=0, optional=1), Task("c", ("b",), "WORKFLOW", sound=0, permissive=1),
@@ -76,6 +80,10 @@ SHAPES = {
     "reopened": Shape((nesting("s", ONE),), runs=2),
     "reopened deep": Shape((nesting("s", Shape((nesting("u", ONE), Task("t", ("u",), "CONTROL", asks="FAILED")))),), runs=2),
     "reopened again": Shape((nesting("s", ONE, tries=2), Task("z", ("s",), mode="WAIT")), runs=2),
+    # a second run of a spawner, of what it spawned, which spawned a sub-workflow, and of what waits for the first
+    "respawned": Shape((
+        Task("a"), Task("b", ("a", "x")), Task("x", ("a",), spawned_by="a", lease=60_000_000),
+        nesting("s", ONE, spawned_by="x")), runs=2),
 }
 """Every task has one attempt, is mandatory and has clocks that never run out, unless said otherwise."""
 

@@ -53,6 +53,8 @@ PINNED = {
     "reopened": (117, 563, 5768),
     "reopened deep": (327, 2478, 31437),
     "reopened again": (1292, 8337, 123340),
+    "respawned": (1028, 7970, 102924),
+    "spawn":    (186, 961, 13452),
 }
 QUICK = ("two", "child", "unsound", "told", "told again", "reopened")
 TOLD = Shape((Task("a"),))

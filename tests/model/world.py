@@ -162,6 +162,10 @@ class World:
         workflow = reopened.workflow
         assert self.workflows[workflow.id].run == reopened.was
         self.put(workflow)
+        for no in reopened.gone:
+            del self.own[workflow.id, no]
+            for what in ("input", "output", "definition"):
+                self.payloads.pop((workflow.id, no, what), None)
         for (owner, no), row in self.own.items():
             if owner == workflow.id:
                 row.run = workflow.run

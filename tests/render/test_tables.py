@@ -11,7 +11,7 @@ from kernel.spec import SPEC
 from kernel.spec.check import fires
 from kernel.spec.language import Table
 from kernel.spec.names import answers
-from kernel.spec.vocabulary import CLOSED, OPEN, goes_on, starts_again
+from kernel.spec.vocabulary import CLOSED, OPEN, added, declared, goes_on, left_out, starts_again
 
 CELLS = re.compile(r"(?<!\\)\|")
 every_law = pytest.mark.parametrize("law", SPEC.tables.values(), ids=SPEC.tables)
@@ -130,7 +130,7 @@ def test_what_events_bring_with_them_is_complete() -> None:
     lines = cells(PARTS["follows"]())
     assert [line[0] for line in lines] == [f"`{follow.event}` of a {follow.kind}" for follow, _ in brought]
     told = {line[0]: line[1] for line in cells(PARTS["picked"]())}
-    assert list(told) == [goes_on.name, starts_again.name]
+    assert list(told) == [guard.name for guard in (declared, added, goes_on, starts_again, left_out)]
     assert "presented resume" in told[goes_on.name]
     assert "reach of the presented from_task" in told[starts_again.name]
 

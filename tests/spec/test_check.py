@@ -346,12 +346,14 @@ def test_what_is_set_based() -> None:
     assert [(s.name, f.event, f.at) for s, f in several if set_based(SPEC, s, f)] == [
         ("PAUSE", "PAUSE", "subs"), ("RESUME", "RESUME", "subs"), ("RESUME", "SHIFT", "all_tasks"),
         (ending, "TERMINATE", "subs"), (ending, "CANCEL", "all_tasks"),
-        ("after RESTART", "RESET", "tasks"), ("after RETRY", "RESET", "tasks"), ("after RERUN", "RESET", "tasks"),
-        ("after REOPEN", "RESET", "tasks"), ("after RESET", "SET_ASIDE", "under_tasks"),
+        *((f"after {begins}", event, "tasks") for begins in ("RESTART", "RETRY", "RERUN", "REOPEN")
+          for event in ("RESET", "SET_ASIDE")),
+        ("after RESET", "SET_ASIDE", "under_tasks"), ("after SET_ASIDE", "SET_ASIDE", "under_tasks"),
     ]
     assert [(s.name, f.event, f.at) for s, f in several if creation(SPEC, s, f)] == [
-        ("START", "CREATE", "tasks"), ("LAUNCH_CHILD", "CREATE", "child_tasks"), (ending, "CREATE", "outbox"),
-        (ending, "CREATE", "notices"), ("entering RUNNING", "CREATE", "notices"), ("entering PAUSED", "CREATE", "notices"),
+        ("START", "CREATE", "tasks"), ("COMPLETE", "CREATE", "spawned"), ("LAUNCH_CHILD", "CREATE", "child_tasks"),
+        (ending, "CREATE", "outbox"), (ending, "CREATE", "notices"), ("entering RUNNING", "CREATE", "notices"),
+        ("entering PAUSED", "CREATE", "notices"),
     ]
     assert not any(set_based(SPEC, s, f) for s, f in fires(SPEC) if (s, f) not in several)
 

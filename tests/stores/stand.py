@@ -192,7 +192,7 @@ def _name(prepared: Prepared) -> dict[str, Any]:
 def workflow_columns(w: WorkflowRow) -> dict[str, Any]:
     """A workflow as the columns of its table."""
     names = ("id", "run", "state", "parent", "parent_no", "slot", "depth", "started", "changed", "paused_by", "paused_at",
-             "reason", "until")
+             "reason", "until", "extension")
     return {**{name: getattr(w, name) for name in names}, "root": root_of(w.id), "deadline": min(w.deadline, NEVER),
             **dict(zip(COUNTERS["workflow"], w.counts, strict=True)), **_name(w.prepared)}
 

@@ -150,13 +150,13 @@ def test_when_a_workflow_must_end() -> None:
     """A TERMINATE task that was reached, a mandatory task closed badly, or nothing open; else not."""
     asks, leaf = POOL[NAMES.index("asks-completed")], POOL[NAMES.index("leaf")]
     fork, permissive = POOL[NAMES.index("fork")], POOL[NAMES.index("permissive")]
-    assert must_end(asks, ["COMPLETED", "SCHEDULED", "SCHEDULED", "COMPLETED"]) == "end asks for COMPLETED"
-    assert must_end(leaf, ["TIMED_OUT", "SCHEDULED"]) == "x is TIMED_OUT"
-    assert must_end(leaf, ["COMPLETED", "COMPLETED_WITH_ERRORS"]) == "every task is closed"
-    assert must_end(permissive, ["FAILED", "COMPLETED", "FAILED"]) == "every task is closed"
-    assert must_end(permissive, ["FAILED", "PENDING", "SCHEDULED"]) == ""
-    assert must_end(fork, ["COMPLETED", "SCHEDULED", "CANCELED", "SCHEDULED", "PENDING", "PENDING"]) == ""
-    assert must_end(leaf, ["COMPLETED", "IN_PROGRESS"]) == ""
+    assert must_end(asks.tasks, ["COMPLETED", "SCHEDULED", "SCHEDULED", "COMPLETED"]) == "end asks for COMPLETED"
+    assert must_end(leaf.tasks, ["TIMED_OUT", "SCHEDULED"]) == "x is TIMED_OUT"
+    assert must_end(leaf.tasks, ["COMPLETED", "COMPLETED_WITH_ERRORS"]) == "every task is closed"
+    assert must_end(permissive.tasks, ["FAILED", "COMPLETED", "FAILED"]) == "every task is closed"
+    assert must_end(permissive.tasks, ["FAILED", "PENDING", "SCHEDULED"]) == ""
+    assert must_end(fork.tasks, ["COMPLETED", "SCHEDULED", "CANCELED", "SCHEDULED", "PENDING", "PENDING"]) == ""
+    assert must_end(leaf.tasks, ["COMPLETED", "IN_PROGRESS"]) == ""
 
 
 def test_the_words_are_the_same_though_written_twice() -> None:

@@ -85,13 +85,14 @@ end
 
 -- A workflow that begins its next run takes with it what does not start again.
 write['K'] = function()
-  local id, was, run, again = take(), take(), take(), {}
-  for each in string.gmatch(take(), '%d+') do again[each] = true end
+  local id, was, run, left, again = take(), take(), take(), {}, {}
+  for each in string.gmatch(take(), '%d+') do left[each] = true end
+  for each in string.gmatch(take(), '%d+') do again[each .. ':definition'] = true end
   for field, text in pairs(all(P .. 'w:' .. was .. ':' .. id)) do
-    if string.sub(field, 1, 1) ~= 'd' and not again[field] then put(P .. 'w:' .. run .. ':' .. id, field, text) end
+    if tonumber(field) and not left[field] then put(P .. 'w:' .. run .. ':' .. id, field, text) end
   end
   for field, text in pairs(all(P .. 'v:' .. was .. ':' .. id)) do
-    if not again[string.match(field, '^(-?%d+):')] then put(P .. 'v:' .. run .. ':' .. id, field, text) end
+    if again[field] or not left[string.match(field, '^(-?%d+):')] then put(P .. 'v:' .. run .. ':' .. id, field, text) end
   end
 end
 

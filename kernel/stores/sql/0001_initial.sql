@@ -68,6 +68,7 @@ CREATE TABLE workflow (
     paused_at   INTEGER NOT NULL,
     reason      TEXT    NOT NULL,
     until       INTEGER,
+    extension   TEXT    NOT NULL,       -- names the tasks beyond its definition, each of which is a payload 'definition'
     tasks_asks_completed    INTEGER NOT NULL,
     tasks_asks_failed       INTEGER NOT NULL,
     tasks_asks_terminated   INTEGER NOT NULL,

@@ -10,11 +10,13 @@ INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_
        wakes, signalled, changed, worker, reason, after_not_passed)
 SELECT :new, no, mode, queue, due, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled,
        changed, worker, reason, after_not_passed
-  FROM task WHERE workflow = :old AND no NOT IN (SELECT value FROM json_each(:again))
+  FROM task WHERE workflow = :old AND no NOT IN (SELECT value FROM json_each(:left))
 
 -- name: keep_payloads
 INSERT INTO payload (workflow, no, what, text)
-SELECT :new, no, what, text FROM payload WHERE workflow = :old AND no NOT IN (SELECT value FROM json_each(:again))
+SELECT :new, no, what, text FROM payload
+ WHERE workflow = :old AND (no NOT IN (SELECT value FROM json_each(:left))
+       OR (what = 'definition' AND no IN (SELECT value FROM json_each(:again))))
 
 -- name: aside_workflow_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,

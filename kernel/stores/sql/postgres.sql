@@ -49,7 +49,7 @@ SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq
 
 -- name: subject
 SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
-       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
+       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
        w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
        k.attempt_ends, k.total_ends, k.wakes, k.signalled, k.changed, k.worker, k.reason, k.after_not_passed
@@ -60,7 +60,7 @@ SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id
 -- The same, when the row of the task is locked, too: a heartbeat locks nothing else.
 -- name: subject_held
 SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
-       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
+       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
        w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
        k.attempt_ends, k.total_ends, k.wakes, k.signalled, k.changed, k.worker, k.reason, k.after_not_passed

@@ -73,6 +73,7 @@ CREATE TABLE workflow (
     paused_at   BIGINT  NOT NULL,
     reason      WORDS   NOT NULL,
     until       BIGINT,
+    extension   WORDS   NOT NULL,       -- names the tasks beyond its definition, each of which is a payload 'definition'
     tasks_asks_completed    INTEGER NOT NULL,
     tasks_asks_failed       INTEGER NOT NULL,
     tasks_asks_terminated   INTEGER NOT NULL,
@@ -228,12 +229,12 @@ DECLARE
 BEGIN
     FOR n IN SELECT * FROM jsonb_to_recordset(workflows) AS r (
         key BIGINT, state TEXT, deadline BIGINT, changed BIGINT, paused_by TEXT, paused_at BIGINT, reason TEXT,
-        tasks_asks_completed INTEGER, tasks_asks_failed INTEGER, tasks_asks_terminated INTEGER, tasks_failed INTEGER,
+        extension TEXT, tasks_asks_completed INTEGER, tasks_asks_failed INTEGER, tasks_asks_terminated INTEGER, tasks_failed INTEGER,
         tasks_timed_out INTEGER, tasks_canceled INTEGER, tasks_not_closed INTEGER, tasks_closed_badly INTEGER,
         tasks_not_closed_well INTEGER)
     LOOP
         UPDATE workflow w SET state = n.state, deadline = n.deadline, changed = n.changed, paused_by = n.paused_by,
-               paused_at = n.paused_at, reason = n.reason, tasks_asks_completed = n.tasks_asks_completed,
+               paused_at = n.paused_at, reason = n.reason, extension = n.extension, tasks_asks_completed = n.tasks_asks_completed,
                tasks_asks_failed = n.tasks_asks_failed, tasks_asks_terminated = n.tasks_asks_terminated,
                tasks_failed = n.tasks_failed, tasks_timed_out = n.tasks_timed_out, tasks_canceled = n.tasks_canceled,
                tasks_not_closed = n.tasks_not_closed, tasks_closed_badly = n.tasks_closed_badly,

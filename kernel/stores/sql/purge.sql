@@ -2,8 +2,8 @@
 
 -- name: every_run
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
-       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
+       reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
+       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE id = :root OR (id > :root || '/' AND id < :root || '0')
 
 -- name: outboxes

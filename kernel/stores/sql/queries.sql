@@ -7,7 +7,7 @@ SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq
 
 -- name: subject
 SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
-       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed,
+       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed,
        w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
        w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
        k.attempt_ends, k.total_ends, k.wakes, k.signalled, k.changed, k.worker, k.reason, k.after_not_passed
@@ -23,21 +23,21 @@ UPDATE tree SET run = ?, tasks = ? WHERE root = ?
 
 -- name: workflow
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
-       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
+       reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
+       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE id = :id AND run <= :run AND coalesce(until, :run) >= :run
 
 -- name: below
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
-       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
+       reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
+       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow
  WHERE (id = :id OR (id > :id || '/' AND id < :id || '0')) AND run <= :run AND coalesce(until, :run) >= :run ORDER BY id
 
 -- name: paused_by
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
-       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
+       reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
+       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE id > :id || '/' AND id < :id || '0' AND run = :run AND state = 'PAUSED' AND paused_by = :id
 
 -- name: under
@@ -49,48 +49,48 @@ found (key) AS (
     SELECT w.key FROM first f CROSS JOIN workflow w ON w.id = f.id WHERE w.until IS NULL
     UNION ALL SELECT w.key FROM first f CROSS JOIN workflow w ON w.id > f.id || '/' AND w.id < f.id || '0' WHERE w.until IS NULL)
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
-       w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
+       w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly,
        w.tasks_not_closed_well
   FROM found CROSS JOIN workflow w ON w.key = found.key ORDER BY w.id
 
 -- name: find
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
-       w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
+       w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
   FROM workflow w JOIN definition d ON d.key = w.definition
  WHERE w.until IS NULL AND w.id > :after AND (CAST(:name AS TEXT) IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: find_in_state
 SELECT w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline,
-       w.paused_by, w.paused_at, w.reason, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
+       w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated,
        w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well
   FROM workflow w JOIN definition d ON d.key = w.definition
  WHERE w.until IS NULL AND w.state = :state AND w.id > :after AND (CAST(:name AS TEXT) IS NULL OR d.name = :name) ORDER BY w.id LIMIT :limit
 
 -- name: workflows_in_state
 SELECT key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by, paused_at,
-       reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out, tasks_canceled,
-       tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
+       reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
+       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well
   FROM workflow WHERE state = ? AND id > ? ORDER BY id LIMIT ?
 
 -- name: insert_workflow
 INSERT INTO workflow (id, run, root, state, parent, parent_no, slot, depth, definition, started, changed, deadline, paused_by,
-       paused_at, reason, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed, tasks_timed_out,
-       tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       paused_at, reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed,
+       tasks_timed_out, tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 RETURNING key
 
 -- name: update_workflow
-UPDATE workflow SET state = ?, deadline = ?, changed = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?,
-       tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?,
-       tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
+UPDATE workflow SET state = ?, deadline = ?, changed = ?, paused_by = ?, paused_at = ?, reason = ?, extension = ?,
+       tasks_asks_completed = ?, tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?,
+       tasks_canceled = ?, tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
  WHERE key = ?
 
 -- name: update_workflow_in_place
-UPDATE workflow SET changed = ?, paused_by = ?, paused_at = ?, reason = ?, tasks_asks_completed = ?, tasks_asks_failed = ?,
-       tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?, tasks_not_closed = ?,
-       tasks_closed_badly = ?, tasks_not_closed_well = ?
+UPDATE workflow SET changed = ?, paused_by = ?, paused_at = ?, reason = ?, extension = ?, tasks_asks_completed = ?,
+       tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?, tasks_canceled = ?,
+       tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
  WHERE key = ?
 
 -- name: task
@@ -122,6 +122,9 @@ UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_be
 
 -- name: payload
 SELECT text FROM payload WHERE workflow = ? AND no = ? AND what = ?
+
+-- name: spawned
+SELECT no, text FROM payload WHERE workflow = ? AND no >= ? AND what = 'definition' ORDER BY no
 
 -- name: put_payload
 INSERT INTO payload (workflow, no, what, text) VALUES (?, ?, ?, ?)

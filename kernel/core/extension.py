@@ -69,7 +69,7 @@ def extended(base: Prepared, spawned: Iterable[Spawned]) -> Prepared:
         return base
     definition, new = base.definition, max(more) + 1 - len(base.facts)
     tasks, cases = [*definition.source.tasks, *[HOLE] * new], {**definition.cases, **dict.fromkeys(more, ())}
-    facts, templated = [*base.facts, *[facts_of(HOLE)] * new], [*definition.templated, *[False] * new]
+    facts, templated = [*base.facts, *[evolve(facts_of(HOLE), added=1)] * new], [*definition.templated, *[False] * new]
     predecessors, index = [*definition.predecessors, *[()] * new], {**definition.index}
     references = [*definition.references, *[()] * new]
     for no, each in more.items():

@@ -43,8 +43,7 @@ class Verifier:
     trees: int = 0
     lines: int = 0
     transitions: int = 0
-    outlines: dict[str, Outline] = field(factory=dict)
-    """By the digest of the definition."""
+    outlines: dict[Prepared, Outline] = field(factory=dict)
 
     def verify(self, root: str) -> None:
         """One tree. Raises NotFound."""
@@ -65,9 +64,9 @@ class Verifier:
             row = transaction.workflow(workflow_id, run)
             if row is None:
                 raise LookupError(workflow_id)
-            found = self.outlines.get(row.prepared.digest)
+            found = self.outlines.get(row.prepared)
             if found is None:
-                found = self.outlines[row.prepared.digest] = outline(row.prepared)
+                found = self.outlines[row.prepared] = outline(row.prepared)
             return found
 
         def archiving(at: int) -> str | None:

@@ -44,7 +44,8 @@ from kernel.spec.vocabulary import ABSENT
 KNOWN: Mapping[str, frozenset[str]] = {
     "workflow": frozenset(("state", "run", "id", "root", "slot", "on_timeout", "restartable")),
     "task": frozenset((
-        "state", "attempt", "signalled", "mode", "optional", "permissive", "tries", "on_expiry", "asks", "branch")),
+        "state", "attempt", "signalled", "mode", "optional", "permissive", "tries", "on_expiry", "asks", "branch",
+        "added")),
     "delivery": frozenset(("state", "attempt", "run", "hears", "own", "news")),
 }
 """The fields and attributes of each kind that a history, ids and definitions tell."""
@@ -116,6 +117,8 @@ class Knowledge:
     """For the kind of who counts and the link: the place of each counter, and whether a row counts."""
     ending: frozenset[str]
     """The states of a workflow that topics hear of as its end."""
+    reopening: frozenset[str]
+    """The events with which a tree begins a run, until progress goes on."""
 
     def width(self, kind: str) -> int:
         """How many counters a row of a kind has."""
@@ -275,7 +278,8 @@ class _Compiler:
         laws = {sort: self.laws(sort[0], given) for sort, given in sorts.items()}
         ending = frozenset(s for e in self.spec.on_enter if any(f.at == "outbox" for f in e.emit) for s in e.states)
         counters = {key: tuple(found) for key, found in self.counted.items()}
-        return Knowledge(self.spec, cells, steps, frozenset(self.silent()), agenda, laws, counters, ending)
+        reopening = frozenset(event for table in self.spec.tables.values() for event in table.reopening)
+        return Knowledge(self.spec, cells, steps, frozenset(self.silent()), agenda, laws, counters, ending, reopening)
 
 
 @cache

@@ -97,7 +97,7 @@ class Tree:
     def __init__(self, spec: Spec, shape: Shape | Rows, root: str = "w") -> None:
         """Write out the shape, one of definitions under a root of this id."""
         self.shape = shape
-        self.spawns = any(task.spawned_by for task in shape.tasks)
+        self.spawns = isinstance(shape, Shape) and any(task.spawned_by for task in shape.tasks)
         self.columns = {name: columns(kind) for name, kind in spec.kinds.items()}
         self.places: list[Place] = []
         if isinstance(shape, Rows):

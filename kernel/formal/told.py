@@ -125,11 +125,12 @@ class TaskOutline(Protocol):
     branch: int
     switch: int
     judged: bool
+    added: int
 
 
 @frozen(eq=False)
 class Outline:
-    """What a definition gives the rows of a workflow, and no history tells; tasks by position."""
+    """What a definition gives the rows of a workflow, and no history tells; tasks by position, those spawned in its run too."""
 
     tasks: tuple[Any, ...]
     """Each a TaskOutline."""
@@ -212,6 +213,7 @@ class Job:
     asks: str
     branch: int
     judged: bool
+    added: int
     counts: list[int]
     moves: Moves
     agenda: Agenda

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kernel.formal.known import Guards, Knowledge, Shifts, Stepping, Taking, moves, standard_knowledge, turns
+from kernel.formal.renewal import renew
 from kernel.formal.told import (
     Entry,
     Flow,
@@ -64,6 +65,8 @@ class Trace(Told):
         self.notices: dict[str, dict[Entry, None]] = {}
         """The open notices of each workflow."""
         self.command = ""
+        self.renewed: list[Flow] = []
+        """The workflows that began a run, until all is set aside that stays behind."""
         self.anchor: tuple[int, Misstep | None] | None = None
         """Of the row that the command is on: how long its id is, and which guard of the command does not hold."""
         self._width = {kind: known.width(kind) for kind in known.spec.kinds}
@@ -78,6 +81,8 @@ class Trace(Told):
             self._begin(line)
         elif line.at != self.at:
             raise self._wrong(line, "one commit", "a commit has one version and one time")
+        if self.renewed and line.event not in self.knowledge.reopening:
+            self._renew()
         if line.kind == "task":
             self._task(line)
         elif line.kind == "workflow":
@@ -104,6 +109,7 @@ class Trace(Told):
     def settle(self) -> None:
         """The commit is complete: no rule is enabled any more, and the state invariants hold. Raises NotAllowed."""
         last = self.last
+        self._renew()
         if last is None or not self.looked:
             return
         if self.anchor is not None and self.anchor[1] is not None:
@@ -199,11 +205,14 @@ class Trace(Told):
             self._together(line, flow)
             return
         no = flow.outline.index.get(line.subject)
+        if no is None and line.source == ABSENT:  # spawned since its outline was asked for
+            renew(flow, self._outline(flow.id, flow.run, line), self._job)
+            no = flow.outline.index.get(line.subject)
         if no is None:
             raise self._wrong(line, "the definition", "it has no such task")
         job = flow.tasks[no]
         self._take(job, self._allowed(line, job, 1))
-        if job.attempt != line.attempt:
+        if line.attempt != (job.attempt if line.target != ABSENT else 0):
             raise self._wrong(line, "attempts", f"it is in attempt {job.attempt}, its history tells {line.attempt}", job)
         self._move(job, line.target)
 
@@ -216,7 +225,7 @@ class Trace(Told):
 
     def _together(self, line: Line, flow: Flow) -> None:
         """One line for all tasks of a workflow that were in one state."""
-        jobs = [job for job in flow.tasks if job.state == line.source]
+        jobs = [job for job in flow.tasks if job.state == line.source and not (job.added and line.source == ABSENT)]
         if len(jobs) != line.rows or not jobs:
             raise self._wrong(line, "the tables", f"it counts {line.rows}, and {len(jobs)} tasks are {line.source}")
         for job in jobs:
@@ -282,6 +291,7 @@ class Trace(Told):
             flow.run = taking.run(flow, NOTHING)
             if flow.run != line.run:
                 raise self._wrong(line, "runs", f"run {flow.run} begins, its history tells {line.run}", flow)
+            self.renewed.append(flow)
         self._turn(flow, line)
 
     def _born(self, line: Line) -> Flow:
@@ -294,10 +304,7 @@ class Trace(Told):
             if above is None or no is None:
                 raise self._wrong(line, "the definition", "no task starts it")
             up = above.tasks[no]
-        try:
-            outline = self.outline_of(line.workflow, line.run)
-        except LookupError as error:
-            raise self._wrong(line, "the definition", "its row is missing: nothing says what it was started from") from error
+        outline = self._outline(line.workflow, line.run, line)
         flow = Flow(line.workflow, outline, up, line.attempt, [0] * self._width["workflow"],
                     self.knowledge.agenda["workflow", "", False], self.knowledge.laws["workflow", "", False])
         flow.tasks = [self._job(flow, no, task) for no, task in enumerate(outline.tasks)]
@@ -308,10 +315,21 @@ class Trace(Told):
             up.children = {**(up.children or {}), line.attempt: flow}
         return flow
 
+    def _outline(self, workflow: str, run: int, line: Line) -> Outline:
+        try:
+            return self.outline_of(workflow, run)
+        except LookupError as error:
+            raise self._wrong(line, "the definition", "its row is missing: nothing says what it was started from") from error
+
+    def _renew(self) -> None:
+        """Who began a run goes on with the tasks of that run."""
+        while self.renewed and self.last is not None:
+            renew(flow := self.renewed.pop(), self._outline(flow.id, flow.run, self.last), self._job)
+
     def _job(self, flow: Flow, no: int, task: TaskOutline) -> Job:
         told, key = (task.optional, task.permissive, task.asks, task.mode), ("task", task.mode, task.judged)
         return Job(flow, no, task.ref, task.mode, task.optional, task.permissive, task.tries, task.on_expiry, task.asks,
-                   task.branch, task.judged, [0] * self._width["task"], moves(self.knowledge, told),
+                   task.branch, task.judged, task.added, [0] * self._width["task"], moves(self.knowledge, told),
                    self.knowledge.agenda[key], self.knowledge.laws[key])
 
     def _turn(self, flow: Flow, line: Line) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from kernel.core.records import OWN, WorkflowRow, root_of
+from kernel.core.records import OWN, Prepared, WorkflowRow, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import HistoryRecord, Store, Transaction
 from kernel.errors import quoted
@@ -91,9 +91,18 @@ EVERYTHING = 1_000_000
 class Definitions(dict[str, Definition]):
     """What each workflow runs with: the definition that it started with, and the tasks that were spawned since."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_run: dict[tuple[str, int], Prepared] = {}
+
     def learn(self, row: WorkflowRow) -> None:
         """Remember what a workflow runs with now."""
         self[row.id] = row.prepared.definition
+        self.of_run[row.id, row.run] = row.prepared
+
+    def prepared(self, workflow_id: str, run: int) -> Prepared:
+        """What a workflow ran with in a run. Raises KeyError."""
+        return self.of_run[workflow_id, run]
 
 
 def _bounded(values: tuple[Any, ...]) -> Iterable[Any]:

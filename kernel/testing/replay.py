@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from kernel.core.records import prepare, root_of
-from kernel.core.structure import Definition
+from kernel.core.records import Prepared, root_of
 from kernel.engine.entities import EPOCH, HistoryRow
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import HistoryRecord
@@ -32,14 +31,15 @@ def record(row: HistoryRow) -> HistoryRecord:
 class Replay:
     """One tree as its history tells it, fed line by line."""
 
-    def __init__(self, definition_of: Callable[[str], Definition]) -> None:
-        """`definition_of` gives the definition that a workflow of the tree was started from."""
-        outlines: dict[str, Outline] = {}
+    def __init__(self, prepared_of: Callable[[str, int], Prepared]) -> None:
+        """`prepared_of` gives what a workflow of the tree runs with in a run."""
+        outlines: dict[Prepared, Outline] = {}
 
         def outline_of(workflow_id: str, run: int) -> Outline:
-            if workflow_id not in outlines:
-                outlines[workflow_id] = outline(prepare(definition_of(workflow_id)))
-            return outlines[workflow_id]
+            prepared = prepared_of(workflow_id, run)
+            if prepared not in outlines:
+                outlines[prepared] = outline(prepared)
+            return outlines[prepared]
 
         self.trace = Trace(outline_of)
 
@@ -85,9 +85,9 @@ def pages(kernel: Kernel, root: str, size: int = 1000) -> Iterator[HistoryRow]:
         after = lines[-1].seq
 
 
-def replayed(lines: Iterable[HistoryRow], definition_of: Callable[[str], Definition]) -> Replay:
+def replayed(lines: Iterable[HistoryRow], prepared_of: Callable[[str, int], Prepared]) -> Replay:
     """What these lines tell. Raises Mismatch."""
-    replay = Replay(definition_of)
+    replay = Replay(prepared_of)
     for line in lines:
         replay.feed(line)
     replay.settle()

@@ -295,7 +295,7 @@ class World:
         """Replay what is new in a tree's history, and compare."""
         replay = self.replays.get(root)
         if replay is None:
-            replay = self.replays[root] = Replay(lambda name: self.definitions[name])
+            replay = self.replays[root] = Replay(self.definitions.prepared)
         try:
             lines = self.kernel.history(root, below=True, after=replay.seq)
             for line in lines:

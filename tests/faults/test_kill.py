@@ -153,7 +153,7 @@ def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Counter[str]:
 
 def told(lines: list[HistoryRow], definitions: Definitions) -> Replay:
     """What a tree's history tells."""
-    return replayed(lines, definitions.__getitem__)
+    return replayed(lines, definitions.prepared)
 
 
 @pytest.mark.slow

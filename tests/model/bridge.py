@@ -31,7 +31,8 @@ from kernel.core.records import (
 from kernel.core.structure import compile_definition
 from kernel.formal.explore import CHOSEN, NOW, Explorer, Request
 from kernel.formal.oracle import Stuck
-from kernel.formal.shape import Place, Shape, State, Task, blank
+from kernel.formal.rows import Place
+from kernel.formal.shape import Shape, State, Task, blank
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ABSENT, ENDED
 from tests.model.world import World
@@ -165,7 +166,7 @@ class Bridge:
         tree = self.explorer.tree
         for j in place.sets["tasks"]:
             ref = tree.places[j].id.rpartition(".")[2]
-            spawn = spawn_by(tree.shape, ref) if tree.places[j].sets["spawned"] else None
+            spawn = spawn_by(self.shape, ref) if tree.places[j].sets["spawned"] else None
             if spawn is not None and all(state[s][0] != ABSENT for s in tree.places[j].sets["spawned"]):
                 prepared = extended(prepared, added(prepared, tree.places[j].order[1], spawn))
         return prepared
@@ -255,7 +256,7 @@ class Bridge:
         return Command(
             request.step.name, subject, given=given, reason="because",
             chosen=None if chosen is None else Subject(*self.explorer.tree.places[int(chosen)].order),
-            spawn=spawn_by(self.explorer.tree.shape, place.id.rpartition(".")[2]) if spawns else None,
+            spawn=spawn_by(self.shape, place.id.rpartition(".")[2]) if spawns else None,
             prepared=self.prepared["w"] if born else None, input=too_deep() if born else None)
 
     # ---- comparing ----------------------------------------------------------------------------------------------------

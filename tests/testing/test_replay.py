@@ -10,13 +10,14 @@ from functools import cache
 import attrs
 import pytest
 
-from kernel.core.structure import Definition, compile_definition
+from kernel.core.records import prepare
+from kernel.core.structure import compile_definition
 from kernel.engine import verify
 from kernel.engine.entities import HistoryRow
 from kernel.engine.kernel import Kernel
 from kernel.testing import scenes
 from kernel.testing.driver import Driver
-from kernel.testing.dump import TreeDump
+from kernel.testing.dump import Definitions, TreeDump
 from kernel.testing.pool import POOL
 from kernel.testing.replay import Mismatch, Replay, check_history, check_store, pages, replayed
 from kernel.testing.stores import MemoryStores
@@ -26,7 +27,7 @@ Lines = list[HistoryRow]
 
 
 @cache
-def lived() -> tuple[Kernel, TreeDump, dict[str, Definition], tuple[HistoryRow, ...]]:
+def lived() -> tuple[Kernel, TreeDump, Definitions, tuple[HistoryRow, ...]]:
     """A tree that was started, paused, resumed, worked on, failed in, waited for, terminated and delivered."""
     driver = Driver(MemoryStores())
     driver.start(NAMES.index("tower"), 0)
@@ -52,7 +53,7 @@ def differences(lines: Lines) -> list[str]:
     """What the replay of these lines finds, as one list."""
     _, tree, definitions, _ = lived()
     try:
-        return list(replayed(lines, definitions.__getitem__).differences(tree))
+        return list(replayed(lines, definitions.prepared).differences(tree))
     except Mismatch as mismatch:
         return [str(mismatch)]
 
@@ -118,7 +119,7 @@ def test_a_wrong_line_is_found(edit: Callable[[HistoryRow], HistoryRow | None], 
 def test_rows_that_changed_without_a_line_are_found() -> None:
     """A row that differs from what its history tells is named: workflow, task, delivery, and the version."""
     _, tree, definitions, lines = lived()
-    replay = replayed(lines, definitions.__getitem__)
+    replay = replayed(lines, definitions.prepared)
     (task, facts), (place, entry) = next(iter(tree.tasks.items())), next(iter(tree.deliveries.items()))
     changed = tree._replace(
         version=tree.version + 1, workflows={**tree.workflows, "w1": tree.workflows["w1"]._replace(state="RUNNING")},
@@ -137,8 +138,8 @@ def test_nothing_starts_in_a_workflow_that_has_to_end() -> None:
     kernel.start("asks-completed", workflow_id="w1")
     kernel.complete(kernel.poll("pick")[0])
     lines = kernel.history("w1", below=True)
-    (definition,) = (compile_definition(each) for each in POOL if each.name == "asks-completed")
-    replay = Replay(lambda name: definition)
+    (prepared,) = (prepare(compile_definition(each)) for each in POOL if each.name == "asks-completed")
+    replay = Replay(lambda name, run: prepared)
     ending = next(place for place, line in enumerate(lines) if line.kind == "workflow" and line.target == "COMPLETED")
     for line in lines[:ending]:
         replay.feed(line)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from kernel.formal.shape import without_notices
+from kernel.formal.shape import without_notices, without_spawning
 from kernel.formal.smt import Smt, World, joined
 from kernel.formal.smt_follow import Following
 from kernel.spec.language import NEVER, YES, Nature, Place, Property, Sort, Spec, Step
@@ -80,7 +80,7 @@ class Proof:
 
     def __init__(self, spec: Spec) -> None:
         """Rules with a quantifier are not among the hypotheses of commands; nothing needs them there."""
-        self.spec = without_notices(spec) if "notices" in spec.links else spec
+        self.spec = without_spawning(without_notices(spec) if "notices" in spec.links else spec)
         self.smt = Smt(self.spec)
         every = (*spec.properties, *spec.lemmas)
         properties = [p for p in every if p.nature in STATE or (p.nature is Nature.STEP and p.body != YES)]

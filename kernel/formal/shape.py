@@ -14,8 +14,9 @@ from typing import ClassVar
 from attrs import evolve, frozen
 
 from kernel.formal.rows import Place, Rows, Value
-from kernel.spec.language import NEVER, Guard, Kind, Sort, Spec, Step
-from kernel.spec.vocabulary import ABSENT, asked_for, end_told, in_turn
+from kernel.spec.language import NEVER, Expr, F, Fire, Guard, Kind, Sort, Spec
+from kernel.spec.logic import NEVER_HOLDS, fold
+from kernel.spec.vocabulary import ABSENT, asked_for, end_told, in_turn, left_out
 
 ARCHIVE, NOTIFY = "archive", "notify"
 """The topics of archives and of notices."""
@@ -246,18 +247,28 @@ def fitting(spec: Spec, shape: Shape | Rows) -> Spec:
     is only where the shape may be purged. What is spawned are rows that a definition does not give. Of notices there is no end,
     since a workflow can be paused and resumed for ever: only the explorer, which counts them, has room for some.
     """
-    spec = spec if shape.notices or "notices" not in spec.links else without_notices(spec)
+    spec = without_spawning(spec if shape.notices or "notices" not in spec.links else without_notices(spec))
     beyond = {(follow.kind, follow.event) for follow in spec.follows if shape.runs == 1}
     if not shape.purge:
         beyond |= {(kind, row.event) for kind, table in spec.tables.items() for row in table.rows if row.target == ABSENT}
     kept = tuple(c for c in spec.commands if not any((c.on, fire.event) in beyond for fire in c.do))
+    return evolve(spec, commands=kept, follows=spec.follows if shape.runs > 1 else ())
+
+
+UNSPAWNED: Mapping[Expr, object] = {F("added"): 0}
+"""What is true of every task that its definition gives."""
+
+
+def without_spawning(spec: Spec) -> Spec:
+    """The specification of tasks that definitions give: no result adds any, and none was added."""
+    def kept(do: tuple[Fire, ...]) -> tuple[Fire, ...]:
+        fires = (evolve(fire, where=fold(fire.where, UNSPAWNED)) for fire in do if fire.at != "spawned")
+        return tuple(fire for fire in fires if fire.where != NEVER_HOLDS and fire.where != left_out.holds)
+
     return evolve(
-        spec, commands=given(kept), progress=given(spec.progress), follows=spec.follows if shape.runs > 1 else ())
-
-
-def given(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """These steps without what they spawn: they create only what definitions give."""
-    return tuple(evolve(step, do=tuple(fire for fire in step.do if fire.at != "spawned")) for step in steps)
+        spec, commands=tuple(evolve(step, do=kept(step.do)) for step in spec.commands),
+        progress=tuple(evolve(step, do=kept(step.do)) for step in spec.progress),
+        follows=tuple(evolve(follow, do=kept(follow.do)) for follow in spec.follows))
 
 
 def columns(kind: Kind) -> dict[str, int]:

@@ -36,6 +36,7 @@ LINKS: Mapping[str, str] = {
     "under": "(below {x} {y})",
     "under_tasks": "(below {x} (wf {y}))",
     "reach": "(reach {x} {y})",
+    "progeny": "false",  # what definitions give nothing spawned
     "tree": "(and (= {y} (top (wf {x}))) (forall ((z workflow)) (=> (and (or (= z (wf {x})) (above z (wf {x}))) "
             "(not (workflow_root z))) (= (workflow_slot z) (task_attempt{w} (up z))))))",
 }

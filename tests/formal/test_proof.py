@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from kernel.formal.proof import Proof
-from kernel.formal.shape import without_notices
+from kernel.formal.shape import without_notices, without_spawning
 from kernel.formal.smt import Smt, World, joined
 from kernel.spec import SPEC
 from kernel.spec.language import F, Guard, Nature, Place, eq, every, implies, is_, no, some
@@ -60,7 +60,7 @@ def test_expressions(expr: object, text: str) -> None:
 
 def test_a_step_makes_worlds() -> None:
     """TERMINATE writes the workflow, then what is below, then the deliveries: each block reads the world before it."""
-    definitions, world = Smt(without_notices(SPEC)).step(SPEC.command("TERMINATE"))
+    definitions, world = Smt(without_spawning(without_notices(SPEC))).step(SPEC.command("TERMINATE"))
     heads = [line.split(" ", 2)[1] for line in definitions]
     assert heads[:2] == ["workflow_changed@1", "workflow_state@1"] or heads[:2] == ["workflow_state@1", "workflow_changed@1"]
     assert world.suffix("workflow", "state") == "@2"
@@ -71,7 +71,7 @@ def test_a_step_makes_worlds() -> None:
 
 def test_a_purge_leaves_nothing() -> None:
     """PURGE writes every field of the workflows, tasks and deliveries of the tree; only the root keeps that it was purged."""
-    definitions, world = Smt(without_notices(SPEC)).step(SPEC.command("PURGE"))
+    definitions, world = Smt(without_spawning(without_notices(SPEC))).step(SPEC.command("PURGE"))
     assert {name.split("_", 1)[0] for name in world.names} == {"workflow", "task", "delivery"}
     assert set(world.names.values()) == {"@1"}
     (purged,) = [line for line in definitions if "workflow_purged@1" in line]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.formal.shape import without_notices
+from kernel.formal.shape import without_notices, without_spawning
 from kernel.formal.smt import Smt
 from kernel.formal.smt_follow import Following, happens
 from kernel.spec import SPEC
@@ -12,7 +12,7 @@ from kernel.spec import SPEC
 
 def following(name: str) -> Following:
     """What follows from a command."""
-    smt, step = Smt(without_notices(SPEC)), SPEC.command(name)
+    smt, step = Smt(without_spawning(without_notices(SPEC))), SPEC.command(name)
     return Following(smt, step, smt.step(step)[1])
 
 

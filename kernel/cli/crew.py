@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import attrs
 
@@ -79,10 +79,14 @@ class Crew:
     """Workers and an operator on some workflows of a store."""
 
     def __init__(
-        self, kernel: Kernel, *, functions: Mapping[str, Function], workers: int, terminate_after: int | None,
-        tell: Callable[[str], None], live: Callable[[str], None],
+        self, kernel: Kernel, *, types: Iterable[str], functions: Callable[[Iterable[str]], Mapping[str, Function]],
+        workers: int, terminate_after: int | None, tell: Callable[[str], None], live: Callable[[str], None],
     ) -> None:
-        self.kernel, self.functions = kernel, functions
+        """`types` are those of the tasks that are known before; `functions` gives what workers run for types."""
+        self.kernel, self.functions, self.types = kernel, functions, set[str]()
+        self.expected = frozenset(types)
+        self.stack = ExitStack()
+        self.worker: Worker | None = None
         self.workers, self.terminate_after = workers, terminate_after
         self.tell, self.live = tell, live
         self.trees: dict[str, Progress] = {}
@@ -97,14 +101,21 @@ class Crew:
         self.trees = {root: Progress() for root in roots}
         for root in roots if self.terminate_after == 0 else ():
             self.terminate(root)
-        if not self.functions:
-            self.operate(None)
-            return
-        with Worker(self.kernel, self.functions, threads=self.workers, name="kernel run", idle=(PATIENCE, PATIENCE),
-                    grace=LONGEST_GOODBYE, notice=self.heard, pulse=self.pulse, turn=self.turn) as worker:
-            self.operate(worker)
+        with self.stack:
+            self.hire(self.expected)
+            self.operate()
 
     # ---- workers
+
+    def hire(self, types: Collection[str]) -> None:
+        """Let the worker take tasks of these types, too; it comes when there is something for it to do."""
+        self.types.update(types)
+        if self.worker is not None:
+            self.worker.learn(self.functions(types))
+        elif types:
+            self.worker = self.stack.enter_context(Worker(
+                self.kernel, self.functions(types), threads=self.workers, name="kernel run", idle=(PATIENCE, PATIENCE),
+                grace=LONGEST_GOODBYE, notice=self.heard, pulse=self.pulse, turn=self.turn))
 
     def heard(self, notice: Notice) -> None:
         """Take in what the workers tell."""
@@ -149,11 +160,11 @@ class Crew:
 
     # ---- the operator
 
-    def operate(self, worker: Worker | None) -> None:
+    def operate(self) -> None:
         """Signal what waits, do what the clock asks, drain the outbox; until all is settled."""
         while True:
             seen, pause = self.pulse.count, PATIENCE
-            if worker is not None and worker.stopping:
+            if self.worker is not None and self.worker.stopping:
                 return  # something stopped it, and leaving it raises that
             with self.turn:
                 did = self.kernel.tick().total
@@ -194,17 +205,23 @@ class Crew:
     def notice(self, line: HistoryRow, root: str, progress: Progress) -> int:
         """Take in one line of history."""
         if line.kind == "task":
-            progress.tasks += line.count if line.event == "CREATE" else 0
+            if line.event == "CREATE":
+                progress.tasks += line.count
+                self.meet(line.workflow_id, progress)
             progress.states[line.target] += line.count
             progress.states[line.source] -= line.count
             if line.event == "LAUNCH" and (line.workflow_id, line.subject) in progress.waits:
                 return self.signal(line.workflow_id, line.subject)
-        elif line.kind == "workflow" and line.event == "START":
-            waits = {(t.workflow_id, t.ref) for t in self.kernel.tasks(line.workflow_id) if t.mode == "WAIT"}
-            progress.waits |= waits
         elif line.kind == "workflow" and line.workflow_id == root and line.target in ENDED:
             progress.ended = line.target
         return 0
+
+    def meet(self, workflow_id: str, progress: Progress) -> None:
+        """Take in tasks that were made: who has to be signalled, and which types the worker does not know yet."""
+        tasks = self.kernel.tasks(workflow_id)
+        progress.waits |= {(task.workflow_id, task.ref) for task in tasks if task.mode == "WAIT"}
+        if unknown := {task.type for task in tasks if task.mode == "WORKER"} - self.types:
+            self.hire(unknown)
 
     def signal(self, workflow_id: str, ref: str) -> int:
         """Play the person for whom a task waits."""

@@ -176,7 +176,8 @@ def _run(job: Job, settings: Settings) -> Result:
         k.register(*job.definitions)
         roots = [_start(k, definition, job.case, tell) for definition in job.start]
         crew = Crew(
-            k, functions=functions_for(job.types, job.case.handlers, settings.functions), workers=settings.workers,
+            k, types=job.types, workers=settings.workers,
+            functions=lambda types: functions_for(types, job.case.handlers, settings.functions),
             terminate_after=settings.terminate_after, tell=lambda text: tell(f"  {text}"), live=settings.live.show)
         crew.run(roots)
         found = k.deliveries(limit=1_000_000)

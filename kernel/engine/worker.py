@@ -108,7 +108,7 @@ class Worker(Aside):
         """
         if not functions:
             raise InvalidInput("a worker", why="it has no function to run", hint='give {"type": function}')
-        self.functions = {inputs.name(type_, "the type"): _adapted(type_, each) for type_, each in functions.items()}
+        self.functions: dict[str, Callable[[Attempt], Any]] = {}
         self.threads = inputs.whole(threads, "the number of threads", 1, MOST_THREADS)
         if not 0 < heartbeat < 1 or not 0 < idle[0] <= idle[1] <= LONGEST_WAIT or not grace >= 0:
             raise InvalidInput("a worker", why=f"heartbeat={heartbeat!r}, idle={idle!r}, grace={grace!r} make no sense",
@@ -118,6 +118,7 @@ class Worker(Aside):
                                 inputs.LONGEST_NAME)
         self.worked = Worked()
         self.pulse = pulse or Pulse()
+        self.learn(functions)
         self.turn = turn or nullcontext()
         self._pauses = Pauses(kernel.chance, *idle)
         self._troubled = Pauses(kernel.chance, idle[0], max(idle[1], LONGEST_TROUBLE))
@@ -139,6 +140,11 @@ class Worker(Aside):
         """How many attempts are under way."""
         with self._lock:
             return len(self._active)
+
+    def learn(self, functions: Mapping[str, Function]) -> None:
+        """Take up the tasks of further types, also while it works."""
+        self.functions |= {inputs.name(type_, "the type"): _adapted(type_, each) for type_, each in functions.items()}
+        self.pulse.beat()
 
     def stop(self, grace: float | None = None) -> None:
         """Poll no more, and leave when the functions under way have ended, or after `grace` seconds."""

@@ -35,7 +35,8 @@ class Stage:
         self.kernel.register(kernel.WorkflowDef("d", tasks=tasks, topics=("archive",), **options))
         self.kernel.start("d", workflow_id="wf", input={"a": 1})
         self.crew = Crew(
-            self.kernel, functions={t.type: function for t in tasks if t.kind == "worker"}, workers=workers,
+            self.kernel, types={t.type for t in tasks if t.kind == "worker"}, workers=workers,
+            functions=lambda types: dict.fromkeys(types, function),
             terminate_after=terminate_after, tell=self.told.append, live=lambda _: None)
 
     def run(self) -> str:
@@ -140,7 +141,7 @@ def test_a_late_worker_is_fenced() -> None:
         stage.kernel.terminate("wf")
         return given
 
-    stage.crew.functions = {"a": terminate_meanwhile}
+    stage.crew.functions = lambda types: dict.fromkeys(types, terminate_meanwhile)
     assert stage.run() == "TERMINATED"
     assert stage.told[0].endswith("came too late with 'a': Fenced, nothing changed")
 

@@ -23,6 +23,7 @@ from kernel.core.conductor_items import (
     check_kind,
     end_of,
     joined,
+    made_of,
     out_of_order,
     refuse_foreign,
     tasks_defined,
@@ -65,6 +66,19 @@ def parse(
             hint = "give one of them another version"
             raise InvalidDefinition(f"{reader.file} is not acceptable", why=why, hint=hint)
     return Parsed(tuple(definitions.values()), reader.warnings())
+
+
+def parse_task(content: object, *, after: str, place: str) -> TaskDef:
+    """Read a single task that comes after another one and is made at run time, when nobody hears a warning.
+
+    Raises InvalidDefinition, also for what has no effect.
+    """
+    refuse_foreign([content], place)
+    reader = _Reader("", {})
+    (task, *others), _ = reader.sequence([content], (after,), place, 0)
+    for text in (*reader.warnings(), *(f"it holds other tasks, {quoted(each.ref)} first" for each in others)):
+        raise InvalidDefinition(f"{place}, task {quoted(task.ref)} is not acceptable", why=text)
+    return task
 
 
 @attrs.frozen
@@ -123,12 +137,12 @@ class _Reader:
                 after = joined(item, forked) or after
             made.append(self.task(item, after, when, depth))
             after, fork = (item.ref,), None
-            if item.kind is TaskKind.FORK:
+            if item.kind in (TaskKind.FORK, TaskKind.DYNAMIC):
                 fork = item
                 inner = [self.sequence(each, after, place, depth + 1, when) for each in branches(item)]
                 forked = [task for tasks, _ in inner for task in tasks]
                 made.extend(forked)
-                after = tuple(dict.fromkeys(ref for _, tails in inner for ref in tails))
+                after = tuple(dict.fromkeys(ref for _, tails in inner for ref in tails)) or after
             elif item.kind is TaskKind.SWITCH:
                 for case, each in cases(item):
                     inside, tails = self.sequence(each, (item.ref,), place, depth + 1, (item.ref, case))
@@ -158,6 +172,8 @@ class _Reader:
             options["on"] = value_of(item)
         elif item.kind is TaskKind.TERMINATE:
             options |= end_of(item)
+        elif item.kind is TaskKind.DYNAMIC:
+            options["input"] = made_of(item)
         if item.kind is not TaskKind.WORKER and item.given["name"] in self.task_defs:
             where, _ = self.task_defs[item.given["name"]]
             self.note(item, f"{where} has no effect: only a SIMPLE task uses one")

@@ -13,8 +13,9 @@ import attrs
 from kernel.core.definitions import TaskKind
 
 KINDS = {
-    "SIMPLE": TaskKind.WORKER, "FORK_JOIN": TaskKind.FORK, "JOIN": TaskKind.JOIN, "SUB_WORKFLOW": TaskKind.WORKFLOW,
-    "WAIT": TaskKind.WAIT, "HUMAN": TaskKind.WAIT, "SWITCH": TaskKind.SWITCH, "DECISION": TaskKind.SWITCH,
+    "SIMPLE": TaskKind.WORKER, "FORK_JOIN": TaskKind.FORK, "FORK_JOIN_DYNAMIC": TaskKind.DYNAMIC, "JOIN": TaskKind.JOIN,
+    "SUB_WORKFLOW": TaskKind.WORKFLOW, "WAIT": TaskKind.WAIT, "HUMAN": TaskKind.WAIT,
+    "SWITCH": TaskKind.SWITCH, "DECISION": TaskKind.SWITCH,
     "SET_VARIABLE": TaskKind.SET, "NOOP": TaskKind.NOOP, "TERMINATE": TaskKind.TERMINATE,
 }
 
@@ -62,7 +63,8 @@ _NOT_CACHED = _warned("no result is kept for others")
 _NO_EVENT = _warned("no event is published")
 _LOST_TASKS = Rule(Use.REFUSED, "the tasks in it would never run")
 _SWITCHES = ("SWITCH", "DECISION")
-_FAIL = ("SIMPLE", "SUB_WORKFLOW", "WAIT", "HUMAN", *_SWITCHES, "SET_VARIABLE", "TERMINATE")  # somebody outside, or no input
+_FAIL = (  # by somebody outside, or because an input cannot be resolved
+    "SIMPLE", "SUB_WORKFLOW", "WAIT", "HUMAN", *_SWITCHES, "SET_VARIABLE", "TERMINATE", "FORK_JOIN_DYNAMIC")
 
 FIELDS: Mapping[str, Mapping[str, Rule]] = {
     "workflow": {
@@ -108,8 +110,8 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "joinStatus": _warned("a JOIN completes when all its tasks have closed well"),
         "defaultExclusiveJoinTask": _warned("there is no EXCLUSIVE_JOIN"),
         "dynamicTaskNameParam": _warned("the type of a task is fixed in its definition"),
-        "dynamicForkTasksParam": _warned("no tasks are added at run time"),
-        "dynamicForkTasksInputParamName": _warned("no tasks are added at run time"),
+        "dynamicForkTasksParam": _only(("FORK_JOIN_DYNAMIC",), str, "no tasks are added at run time"),
+        "dynamicForkTasksInputParamName": _only(("FORK_JOIN_DYNAMIC",), str, "no tasks are added at run time"),
         "evaluatorType": _only(("SWITCH",), str, "nothing is evaluated"),
         "expression": _only(("SWITCH",), str, "nothing is evaluated"),
         "caseValueParam": _only(("DECISION",), str, "nothing is evaluated"),

@@ -104,7 +104,9 @@ def out_of_order(item: Item, why: str) -> InvalidDefinition:
 
 
 def branches(fork: Item) -> list[object]:
-    """The branches of a fork."""
+    """The branches of a fork; those of a dynamic one are made when it is passed."""
+    if fork.kind is TaskKind.DYNAMIC:
+        return []
     if not fork.given.get("forkTasks"):
         checks.refuse(fork.where, "forkTasks", "it is missing or empty")
     return list(fork.given["forkTasks"])
@@ -139,6 +141,20 @@ def end_of(terminate: Item) -> dict[str, Any]:
     names = {"terminationReason": "reason", "workflowOutput": "output"}
     left = {ours: given[name] for name, ours in names.items() if given.get(name) is not None}
     return {"asks": given["terminationStatus"], "input": left}
+
+
+def made_of(fork: Item) -> dict[str, Any]:
+    """What a dynamic fork makes its tasks of: the inputs that it names."""
+    given, found = fork.given.get("inputParameters", {}), {}
+    for field, ours in (("dynamicForkTasksParam", "tasks"), ("dynamicForkTasksInputParamName", "inputs")):
+        name = fork.given.get(field)
+        if not name:
+            checks.refuse(fork.where, field, "it is missing, and names the input that holds the tasks or their inputs")
+        if name not in given:
+            why = f"it names {quoted(name)}, which inputParameters do not hold"
+            checks.refuse(fork.where, field, why, checks.nearest(name, given))
+        found[ours] = given[name]
+    return found
 
 
 def tasks_defined(content: object, file: str) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -46,7 +46,10 @@ def task_content(task: TaskDef) -> dict[str, Any]:
 
 def task_from_content(content: object) -> TaskDef:
     """The task that `task_content` wrote. Raises InvalidDefinition for anything else."""
-    return _converter().structure(content, TaskDef)
+    try:
+        return _converter().structure(content, TaskDef)
+    except RecursionError:
+        raise InvalidDefinition("a task is not acceptable", why="it is nested too deep") from None
 
 
 @cache

@@ -159,10 +159,11 @@ def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:
 
 
 def _spawn(view: View, action: Action, task: TaskRow, part: Part) -> None:
-    """Add the tasks that the result of a command brings to its workflow, if it brings any."""
-    if action.index < 0 and view.command.spawn is not None:
+    """Add the tasks that a result, or a control task that was passed, brings to its workflow, if it brings any."""
+    spawn = view.command.spawn if action.index < 0 else view.judged(task).spawn if task.judged else None
+    if spawn is not None:
         (line,) = view.program.cells[part.kind][ABSENT, part.event]
-        view.spawn(task, view.command.spawn, line, action.step.name)
+        view.spawn(task, spawn, line, action.step.name)
 
 
 def _child_to_be(view: View, task: TaskRow) -> WorkflowRow:

@@ -103,7 +103,9 @@ class TaskDef:
     asks              of a terminate task: how the workflow ends (COMPLETED, FAILED or TERMINATED); its input may hold the
                       reason as "reason" and the workflow's output as "output"
 
-    The input of a set task becomes variables of the workflow, `${workflow.variables.x}`.
+    The input of a set task becomes variables of the workflow, `${workflow.variables.x}`. The input of a dynamic fork holds
+    the tasks that it makes when it is passed, as "tasks", and what each of them gets besides its own input, by reference,
+    as "inputs" (kernel.core.dynamic). What comes after the fork waits for all of them.
     """
 
     ref: str

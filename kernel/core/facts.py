@@ -58,7 +58,7 @@ class Facts:
     """1 when a result added it to the running workflow."""
 
 
-_WRITING = (TaskKind.SWITCH, TaskKind.SET, TaskKind.TERMINATE)
+_WRITING = (TaskKind.SWITCH, TaskKind.SET, TaskKind.TERMINATE, TaskKind.DYNAMIC)
 """What is judged even without expressions: what it writes when it is passed is found out by judging."""
 
 

@@ -12,6 +12,8 @@ from attrs import evolve, frozen
 
 from kernel.core.checks import canonical, check_json
 from kernel.core.definitions import TaskDef, TaskKind
+from kernel.core.dynamic import made_by
+from kernel.core.extension import Spawn, added
 from kernel.core.moments import duration, moment
 from kernel.core.outputs import Outputs
 from kernel.core.records import OWN, Payload, Prepared, TaskRow, WorkflowRow, child_id, microseconds
@@ -34,7 +36,8 @@ ID_MAX = 2_000
 class Judged:
     """The verdict; `input` is the resolved input as JSON text where it differs from the definition's.
 
-    Of a control task: `writes` and `says` are the payloads and the reason for an end that come with its being passed.
+    Of a control task: `writes`, `says` and `spawn` are the payloads, the reason for an end and the tasks that come with its
+    being passed.
     """
 
     sound: int
@@ -42,7 +45,8 @@ class Judged:
     input: str | None = None
     child: Prepared | None = None
     tasks: int = 0
-    """Of a sub-workflow: how many tasks the tree had when it was judged."""
+    """Of what makes tasks, a sub-workflow or a dynamic fork: how many the tree had when it was judged."""
+    spawn: Spawn | None = None
     writes: tuple[Payload, ...] = ()
     says: str = ""
     wait_for: int = NEVER
@@ -55,7 +59,7 @@ class Judged:
         """Whether what the verdict stands on changed since: the tree grew, another task set variables."""
         if self.variables is not None:
             return self.variables != variables_of(view, task.wf)
-        return self.child is not None and self.tasks != view.tree.tasks
+        return (self.child is not None or self.spawn is not None) and self.tasks != view.tree.tasks
 
 
 @frozen
@@ -179,7 +183,23 @@ def _judge_terminate(view: WorkingSet, task: TaskRow, source: TaskDef, value: di
     return Judged(1, says=says, writes=(Payload(task.workflow, OWN, "output", text),))
 
 
-_CONTROLS = {TaskKind.SWITCH: _judge_switch, TaskKind.SET: _judge_set, TaskKind.TERMINATE: _judge_terminate}
+def _judge_dynamic(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict[str, Any]) -> Judged:
+    prepared = task.wf.prepared
+    tasks = made_by(source, value)
+    if not tasks:
+        return Judged(1)
+    if view.tree.tasks + len(tasks) > TREE_TASKS_MAX:
+        return Judged(0, f"the tree would have more than {TREE_TASKS_MAX} tasks")
+    behind = (view.task(task.workflow, no) for no in prepared.definition.successors[task.no])
+    spawn = Spawn(tasks, tuple(each.ref for each in behind if each.state == "PENDING"))
+    added(prepared, task.no, spawn)  # refuses what could not run in this workflow
+    return Judged(1, spawn=spawn, tasks=view.tree.tasks)
+
+
+_CONTROLS = {
+    TaskKind.SWITCH: _judge_switch, TaskKind.SET: _judge_set, TaskKind.TERMINATE: _judge_terminate,
+    TaskKind.DYNAMIC: _judge_dynamic,
+}
 
 
 def judge(view: WorkingSet, task: TaskRow) -> Judged:

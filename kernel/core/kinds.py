@@ -16,6 +16,7 @@ class TaskKind(StrEnum):
     SWITCH = "switch"
     SET = "set"
     NOOP = "noop"
+    DYNAMIC = "dynamic"
     TERMINATE = "terminate"
 
 

@@ -12,6 +12,7 @@ from kernel.core.checks import LIMITS, canonical
 from kernel.core.definitions import TaskKind, WorkflowDef
 from kernel.core.structure import Definition
 
+_FORKS = (TaskKind.FORK, TaskKind.DYNAMIC)  # what a join comes after without joining it
 GAVE = ("COMPLETED", "COMPLETED_WITH_ERRORS")
 """The states of a task that was done; a SKIPPED one gave nothing."""
 
@@ -41,7 +42,8 @@ class Outputs:
             return None if text is None else json.loads(text)
         if depth == LIMITS.depth:
             return None
-        return {tasks[other].ref: self.task(other, depth + 1) for other in self.definition.predecessors[no]}
+        joined = [other for other in self.definition.predecessors[no] if tasks[other].kind not in _FORKS]
+        return {tasks[other].ref: self.task(other, depth + 1) for other in joined}
 
     def workflow(self, state: Callable[[int], str]) -> Any:
         """The output of a workflow that has none of its own: that of the last task, as declared, that was done."""

@@ -19,7 +19,7 @@ import json
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -87,6 +87,15 @@ def expressions(template: object) -> list[Expression]:
     """Every expression of the template. Raises InvalidDefinition for one that is malformed or reads what none can."""
     templates = (text for text in _strings(template) if "${" in text)
     return [part for text in templates for part in _parts(text) if isinstance(part, Expression)]
+
+
+def escaped(value: Any) -> Any:
+    """The template that resolves to a JSON value of bounded depth as it is, whatever its strings look like."""
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    return [escaped(item) for item in value] if isinstance(value, list) else value
 
 
 def resolve(template: object, scope: Scope) -> object:

@@ -55,6 +55,15 @@ def routed() -> WorkflowDef:
         pack("b", "seen", input={"seen": "${workflow.variables}"}))
 
 
+def fanned() -> WorkflowDef:
+    """A dynamic fork makes a task, a sub-workflow and a waiting task; another one cannot make what it should."""
+    made = [{"ref": "x", "type": TYPES[0], "retries": 1}, {"ref": "s", "workflow": "leaf"}, {"ref": "w", "kind": "wait"}]
+    return defined(
+        "fanned", pick("a"), TaskDef("fan", kind="dynamic", input={"tasks": made, "inputs": {"x": {"n": 1}}}, after=("a",)),
+        TaskDef("none", kind="dynamic", input={"tasks": "${a.output}"}, after=("a",), optional=True),
+        TaskDef("meet", kind="join", after=("fan", "none")), pack("b", "meet", input={"all": "${meet.output}"}))
+
+
 POOL = (
     defined("leaf", pick("x"), pack("y")),
     defined("middle", child("leaf", "leaf"), pick("m")),
@@ -69,7 +78,7 @@ POOL = (
     defined("permissive", pick("a", permissive=True, retries=0), pack("b", "a"), pick("c", permissive=True, retries=0)),
     defined("approval", pick("a"), TaskDef("ok", kind="wait", after=("a",)), TaskDef("now", kind="wait"),
             pack("b", "ok", "now"), topics=(MAIL,)),
-    asking("COMPLETED"), asking("FAILED"), asking("TERMINATED"), routed(),
+    asking("COMPLETED"), asking("FAILED"), asking("TERMINATED"), routed(), fanned(),
     defined("enough", child("below", "leaf"), pick("a"), TaskDef("end", kind="terminate", asks="COMPLETED", after=("a",))),
     defined("dynamic", pick("a"), child("made", "${workflow.input.child}", "a"), pack("b", "made")),
     defined("rejects", child("gone", "nowhere", optional=True), pick("a", "gone"), child("lost", "nowhere", "a")),

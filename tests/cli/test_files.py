@@ -95,7 +95,7 @@ def test_companions_of_a_case(tmp_path: Path) -> None:
 def test_real_cases_are_read() -> None:
     """The cases of the real definitions."""
     cases = read_cases(str(CONDUCTOR / "cases.json"))
-    assert len(cases) == 22
+    assert len(cases) == 23
     optional = cases["simple_workflow_with_optional_task_integration_test.json"]
     assert optional.handlers["task_optional"] == (Outcome(failure="the optional part is not there"),)
     assert optional.expect == "COMPLETED"

@@ -1,4 +1,4 @@
-"""Conductor's own definitions through the command line: 22 files end well, also with a failing archive; 8 are refused."""
+"""Conductor's own definitions through the command line: 23 files end well, also with a failing archive; 7 are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ DEFINITIONS = sorted(
     path.name for path in FOLDER.glob("*.json") if path.name != "cases.json" and not path.name.endswith(".schema.json"))
 REFUSED = {  # file: task, its type
     "do_while_integration_test.json": ("loopTask", "DO_WHILE"),
-    "dynamic_fork_join_integration_test.json": ("dynamicfanouttask", "FORK_JOIN_DYNAMIC"),
     "failure_workflow_for_terminate_task_workflow.json": ("lambda0", "LAMBDA"),
     "kitchensink.json": ("event_0", "EVENT"),
     "re_run_test_workflow.json": ("jq", "JSON_JQ_TRANSFORM"),
@@ -43,8 +42,8 @@ def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, dict[st
 
 
 def test_every_file_runs_or_is_refused() -> None:
-    """There are 30 files: 22 with a case, 8 that are refused."""
-    assert (len(DEFINITIONS), len(CASES), len(REFUSED)) == (30, 22, 8)
+    """There are 30 files: 23 with a case, 7 that are refused."""
+    assert (len(DEFINITIONS), len(CASES), len(REFUSED)) == (30, 23, 7)
     assert sorted([*CASES, *REFUSED]) == DEFINITIONS
 
 
@@ -69,10 +68,10 @@ def test_a_file_ends_without_a_case(capsys: pytest.CaptureFixture[str], name: st
 
 @pytest.mark.slow
 def test_all_end_well_with_a_failing_archive(capsys: pytest.CaptureFixture[str]) -> None:
-    """With an archive that raises every second time all 22 end as they should, and every document is archived."""
+    """With an archive that raises every second time all 23 end as they should, and every document is archived."""
     paths = [FOLDER / name for name in sorted(CASES)]
     code, value = run(capsys, *paths, "--cases", FOLDER / "cases.json", "--fail-archive", 0.5, "--seed", 7)
-    assert (code, value["well"], len(value["runs"])) == (0, True, 22)
+    assert (code, value["well"], len(value["runs"])) == (0, True, 23)
     assert {state for result in value["runs"] for state in result["deliveries"]} == {"DELIVERED"}
     assert sum(result["raised"] for result in value["runs"]) > 5
 
@@ -85,7 +84,7 @@ def test_all_can_be_terminated_anywhere(capsys: pytest.CaptureFixture[str], afte
     code, value = run(capsys, *paths, "--cases", FOLDER / "cases.json", "--terminate-after", after)
     assert (code, value["well"]) == (0, True)
     ended = [w["state"] for result in value["runs"] for w in result["workflows"]]
-    assert ended.count("TERMINATED") == {0: 22}.get(after, ended.count("TERMINATED"))
+    assert ended.count("TERMINATED") == {0: 23}.get(after, ended.count("TERMINATED"))
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
@@ -125,6 +124,16 @@ def test_a_switch_of_a_file_chooses(
         tasks = {task.ref: task.state for task in k.tasks(value["runs"][0]["workflows"][0]["id"])}
     assert {ref for ref, state in tasks.items() if state == "SKIPPED"} == skipped
     assert {state for ref, state in tasks.items() if ref not in skipped} == {"COMPLETED"}
+
+
+def test_a_dynamic_fork_of_a_file_makes_its_tasks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each with its input; workers of their types are found while it runs."""
+    name, db = "dynamic_fork_join_integration_test.json", f"sqlite:///{tmp_path}/k.db"
+    _, value = run(capsys, FOLDER / name, "--cases", FOLDER / "cases.json", "--db", db)
+    with kernel.open(db) as k:
+        tasks = {task.ref: task for task in k.tasks(value["runs"][0]["workflows"][0]["id"])}
+    assert (tasks["xdt1"].input, tasks["xdt2"].input) == ({"k1": "v1"}, {"k2": "v2"})
+    assert {task.state for task in tasks.values()} == {"COMPLETED"}
 
 
 def test_the_output_of_a_file_is_made(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import kernel
+from kernel.core import judge as judging
 from kernel.engine.document import checked_document, document
 from kernel.engine.kernel import Kernel
 from kernel.errors import GuardRefused
@@ -215,6 +216,76 @@ def test_the_archive_has_output_and_variables(each: Stand, k: Kernel) -> None:
     k.complete(one(k, "a"))
     found = checked_document(b"".join(document(each.store, "w", 1)))["workflow"]
     assert (found["output"], found["variables"]) == ({"v": 1}, {"v": 1})
+
+
+# -------------------------------------------------------------------------------------------------------- dynamic forks
+FAN = [
+    Task("plan"),
+    Task("fan", kind="dynamic", input={"tasks": "${plan.output.tasks}", "inputs": "${plan.output.inputs}"}, after=["plan"]),
+    Task("meet", kind="join", after=["fan"]),
+    Task("end", input={"all": "${meet.output}"}, after=["meet"]),
+]
+
+
+def test_a_dynamic_fork_makes_tasks(k: Kernel) -> None:
+    """Of a worker's result, in the commit of the result; what comes after the fork waits for all of them."""
+    k.register(kernel.WorkflowDef("leaf", tasks=[Task("print")]))
+    begun(k, {"n": 1}, FAN)
+    made = [{"ref": "a", "input": {"n": "${workflow.input.n}"}}, {"ref": "b", "after": ["a"]}, {"ref": "s", "workflow": "leaf"},
+            {"name": "t", "taskReferenceName": "c", "type": "WAIT"}]
+    k.complete(one(k, "plan"), output={"tasks": made, "inputs": {"a": {"x": "${workflow.input.n}"}}})
+    assert states(k, "w") == {
+        "plan": "COMPLETED", "fan": "COMPLETED", "meet": "PENDING", "end": "PENDING", "a": "SCHEDULED", "b": "PENDING",
+        "s": "IN_PROGRESS", "c": "IN_PROGRESS"}
+    lease = one(k, "a")
+    assert lease.input == {"n": 1, "x": "${workflow.input.n}"}
+    k.complete(lease, output={"a": 1})
+    k.complete(one(k, "b"))
+    k.signal("w", "c", output={"by": "ada"})
+    assert states(k, "w")["meet"] == "PENDING"
+    k.complete(one(k, "print"), output={"p": 2})
+    assert one(k, "end").input == {
+        "all": {"a": {"a": 1}, "b": None, "c": {"by": "ada"}, "s": {"p": 2, "subWorkflowId": "w/s"}}}
+    assert k.audit().clean
+
+
+def test_a_dynamic_fork_may_make_nothing(k: Kernel) -> None:
+    """Then what comes after it goes on at once."""
+    begun(k, {}, FAN)
+    k.complete(one(k, "plan"), output={"tasks": []})
+    assert (states(k, "w")["meet"], one(k, "end").input) == ("COMPLETED", {"all": {}})
+
+
+@pytest.mark.parametrize(("made", "why"), [
+    (None, "its input 'tasks' must be a list, not None"),
+    ([{"ref": "plan"}], "tasks 1 and 5 of the definition have the same reference"),
+    ([{"ref": "a"}, {"ref": "a"}], "same reference"),
+    ([{"ref": "a", "after": ["nobody"]}], "the definition has no such task"),
+    ([{"ref": "a", "after": ["end"]}], "tasks wait for each other"),
+    ([{"ref": "a", "when": ["fan", "x"]}], "stands in no branch"),
+    ([{"ref": "a", "input": {"x": "${end.output}"}}], "need not be there yet"),
+])
+def test_a_dynamic_fork_that_cannot_make_its_tasks_is_rejected(k: Kernel, made: object, why: str) -> None:
+    """Progress never raises: the result that it reads counts, the fork says why, and the workflow fails."""
+    begun(k, {}, FAN)
+    k.complete(one(k, "plan"), output={"tasks": made})
+    assert states(k, "w")["fan"] == "FAILED_WITH_TERMINAL_ERROR"
+    assert why in task(k, "w", "fan").reason
+    assert (k.get("w").state, len(k.tasks("w"))) == ("FAILED", 4)
+
+
+def test_dynamic_forks_beside_each_other_do_not_collide(k: Kernel) -> None:
+    """Of two that would make a task of the same name in one commit the second is rejected."""
+    made = {"tasks": [{"ref": "a"}]}
+    begun(k, {}, [Task("f", kind="dynamic", input=made, optional=True), Task("g", kind="dynamic", input=made, optional=True)])
+    assert states(k, "w") == {"f": "COMPLETED", "g": "COMPLETED_WITH_ERRORS", "a": "SCHEDULED"}
+
+
+def test_a_tree_has_a_limit_for_dynamic_forks(k: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that would make the tree too large is rejected."""
+    monkeypatch.setattr(judging, "TREE_TASKS_MAX", 2)
+    begun(k, {}, [Task("f", kind="dynamic", input={"tasks": [{"ref": "a"}, {"ref": "b"}]})])
+    assert task(k, "w", "f").reason == "the tree would have more than 2 tasks"
 
 
 # ---------------------------------------------------------------------------------------------------- inputs and facts

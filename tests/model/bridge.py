@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kernel.core.archive import Hearing, Schedule
+from kernel.core.content import task_content
 from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
 from kernel.core.extension import Spawn, added, extended
@@ -97,7 +98,7 @@ def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]
     """The definitions of a shape by name, the root's first; with clocks as the shape has them, which an author cannot write."""
     spawned = {t.ref for t in shape.tasks if t.spawned_by}
     own = [evolve(t, after=tuple(r for r in t.after if r not in spawned)) for t in shape.tasks if t.ref not in spawned]
-    source = WorkflowDef(name, tasks=[task_def(t, name) for t in own], topics=shape.topics,
+    source = WorkflowDef(name, tasks=[fan_out(t, shape, name) or task_def(t, name) for t in own], topics=shape.topics,
                          notify=shape.notify)
     plain = prepare(compile_definition(source))
     facts = tuple(
@@ -110,6 +111,15 @@ def definitions(shape: Shape, name: str = "w") -> Iterator[tuple[str, Prepared]]
     for task in shape.tasks:
         if task.sub is not None:
             yield from definitions(task.sub, f"{name}.{task.ref}")
+
+
+def fan_out(task: Task, shape: Shape, name: str) -> TaskDef | None:
+    """A control task of a shape that makes tasks when it is passed; they are what its input says. None for any other task."""
+    made = [task_content(task_def(t, name)) for t in shape.tasks if t.spawned_by == task.ref]
+    if task.mode != "CONTROL" or not made:
+        return None
+    given = {"tasks": made if task.sound else "no list"}
+    return TaskDef(task.ref, kind=TaskKind.DYNAMIC, after=task.after, optional=bool(task.optional), input=given)
 
 
 def spawn_by(shape: Shape, ref: str, name: str = "w") -> Spawn | None:

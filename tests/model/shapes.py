@@ -63,6 +63,12 @@ SHAPES = {
         Task("a", attempt_timeout=0, total_timeout=0, on_expiry="ALERT_ONLY"), Task("w", ("a",), "WAIT", wait_for=0),
         nesting("s", Shape((Task("x"),), timeout=0, on_timeout="ALERT_ONLY"), "a", attempt_timeout=0))),
     # tasks that a result adds, one after the other, and a task of the definition that waits for both; with leases of a minute
+    # tasks that a dynamic fork makes, which a join waits for; beside it one that cannot be prepared
+    "dynamic": Shape((
+        Task("a"), Task("f", ("a",), "CONTROL"), Task("j", ("f", "x", "y"), "CONTROL"), Task("b", ("j",)),
+        Task("g", ("a",), "CONTROL", sound=0, optional=1), Task("x", ("f",), spawned_by="f", lease=60_000_000),
+        Task("y", ("x",), "WAIT", spawned_by="f", permissive=1, lease=60_000_000),
+        Task("z", ("g",), spawned_by="g"))),
     "spawn": Shape((
         Task("a", tries=2), Task("b", ("a", "x", "y")), Task("x", spawned_by="a", optional=1, lease=60_000_000),
         Task("y", ("a", "x"), spawned_by="a", lease=60_000_000))),

@@ -199,3 +199,16 @@ def test_an_unreliable_archive_is_as_unreliable_as_told() -> None:
                 sink.deliver(parcel)
         assert least <= sink.raised <= most
         assert (sink.read_back(parcel) is None) is (probability == 1.0)
+
+
+def test_tasks_that_are_made_meanwhile_find_a_worker() -> None:
+    """Of types that nobody knew before: also where there was no worker's task at all, and a task to be signalled."""
+    made = [{"ref": "x", "type": "new"}, {"ref": "w", "kind": "wait"}]
+    stage = Stage(kernel.TaskDef("fan", kind="dynamic", input={"tasks": made, "inputs": {"x": {"n": 1}}}))
+    assert stage.run() == "COMPLETED"
+    assert [task.output for task in stage.kernel.tasks("wf")] == [None, {"n": 1}, {"by": "kernel run"}]
+    assert (stage.crew.trees["wf"].closed, stage.crew.trees["wf"].tasks) == (3, 3)
+    again = [*made, {"ref": "y", "type": "newer"}]
+    stage = Stage(kernel.TaskDef("a"), kernel.TaskDef("fan", kind="dynamic", input={"tasks": again}, after=["a"]))
+    assert stage.run() == "COMPLETED"
+    assert stage.crew.types == {"a", "new", "newer"}

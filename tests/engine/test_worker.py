@@ -135,6 +135,22 @@ def test_what_it_returns_is_the_output(shop: Shop) -> None:
     assert [str(w.state) for w in shop.k.find().items] == ["COMPLETED", "COMPLETED"]
 
 
+def test_it_learns_while_it_works(shop: Shop) -> None:
+    """Further types are taken up at once; one that it knew has the new function from then on."""
+    shop.k.register(kernel.WorkflowDef("two", tasks=[kernel.TaskDef("pack"), kernel.TaskDef("label", after=["pack"])]))
+    shop.k.start("two", workflow_id="wf")
+    knows: list[Worker] = []
+
+    def pack(given: Any) -> None:
+        knows[0].learn({"label": lambda given: {"n": 2}})
+
+    worker = shop.worker(pack, pulse=shop.script)
+    knows.append(worker)
+    shop.script.then = [*[once(lambda: shop.settled() and not worker.busy, worker.stop)] * 10_000]
+    worker.run()
+    assert [task.output for task in shop.k.tasks("wf")] == [None, {"n": 2}]
+
+
 @pytest.mark.parametrize("function", [lambda given, more=1: {"n": more}, dict, lambda *given: {"n": len(given)}])
 def test_functions_of_one_parameter(shop: Shop, function: Any) -> None:
     """A second parameter with a default is the author's own; what does not say its parameters takes the input."""

@@ -160,7 +160,7 @@ def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:
 
 def _spawn(view: View, action: Action, task: TaskRow, part: Part) -> None:
     """Add the tasks that a result, or a control task that was passed, brings to its workflow, if it brings any."""
-    spawn = view.command.spawn if action.index < 0 else view.judged(task).spawn if task.judged else None
+    spawn = view.command.spawn if action.index < 0 else view.judged(task).spawn if task.facts.judged else None
     if spawn is not None:
         (line,) = view.program.cells[part.kind][ABSENT, part.event]
         view.spawn(task, spawn, line, action.step.name)

@@ -16,8 +16,9 @@ from attrs import evolve, frozen
 
 from kernel.core.checks import LIMITS, canonical, refuse, shown
 from kernel.core.content import task_content, task_from_content
-from kernel.core.definitions import TaskDef, WorkflowDef, read_by, references_of
+from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.facts import Prepared, Spawned, facts_of
+from kernel.core.links import read_by, references_of
 from kernel.core.order import check_reads, in_order, index_of, positions, successors_of
 from kernel.core.records import Payload
 from kernel.core.structure import has_expressions

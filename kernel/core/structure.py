@@ -10,7 +10,8 @@ from attrs import field
 
 from kernel.core import checks
 from kernel.core.content import to_content
-from kernel.core.definitions import Links, TaskDef, TaskKind, WorkflowDef
+from kernel.core.definitions import TaskDef, TaskKind, WorkflowDef
+from kernel.core.links import Links
 from kernel.core.order import Positions, successors_of
 from kernel.core.template import is_templated
 

@@ -330,8 +330,8 @@ class Kernel(Reader):
     ) -> Applied:
         """The task is done. A stale lease raises Fenced and changes nothing; what it brought can be read with `late`.
 
-        `spawn` adds tasks to the running workflow in the same commit, after any of its tasks; those of it that are PENDING
-        and named in `before` wait for them, too. Raises InvalidDefinition, with nothing changed, for what could not run.
+        `spawn` adds tasks to the workflow in the same commit; PENDING ones named in `before` wait for them, too. Raises
+        InvalidDefinition, with nothing changed, for what could not run.
         """
         return report(self, self._on_lease("COMPLETE", lease, options, output=output, spawn=spawn_of(spawn, before)), lease)
 
@@ -345,8 +345,7 @@ class Kernel(Reader):
     def postpone(self, lease: Lease, seconds: float, *, output: Any = None, **options: Unpack[Options]) -> Applied:
         """Hand the task back for later: the same attempt is due again after so many seconds. A stale lease raises Fenced.
 
-        `output` is how far it came: kept, and there for whoever takes it next. The clocks of its attempt and of the whole
-        task run on.
+        `output`, how far it came, is kept for whoever takes it next. The clocks of attempt and task run on.
         """
         delay = microseconds(inputs.seconds(seconds, "the delay"))
         return self.commit(self._on_lease("POSTPONE", lease, options, output=output, delay=delay))
@@ -367,8 +366,7 @@ class Kernel(Reader):
         """What became of a command whose answer was lost (CommitUnknown, a crash, a cut connection), for good.
 
         Gives `Applied`; or `NotApplied`, after which the id can never apply; or `Expired` for one of more than 7 days ago.
-        `workflow_id` names any workflow of the command's tree; a poll, and a start that named no workflow, needs none. Waits
-        for a twin that is still under way.
+        `workflow_id` names any workflow of its tree; a poll, and a start that named none, needs none. Waits for a twin.
         """
         return outcomes.outcome(self, command_id, workflow_id)
 

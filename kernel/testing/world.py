@@ -310,8 +310,7 @@ class World:
     def _ended(self, tree: TreeDump, name: str) -> Ended:
         """A workflow that has ended, as an archive tells of it."""
         refs = enumerate(task.ref for task in self.definitions[name].source.tasks)
-        return tree.workflows[name].state, [
-            (ref, tree.tasks[name, no].state) for no, ref in refs if (name, no) in tree.tasks]
+        return tree.workflows[name].state, [(ref, tree.tasks[name, no].state) for no, ref in refs if (name, no) in tree.tasks]
 
     def _document(self, place: tuple[str, int]) -> Iterator[str]:
         """An archived document equals the rows of its run, which nothing can change any more."""

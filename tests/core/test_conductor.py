@@ -40,7 +40,6 @@ UNKNOWN = "has no effect: there is no such field"
 NO_DELAY = "'startDelay' has no effect: the task starts without delay"
 WARNINGS = {
     "dynamic_fork_join_integration_test": [
-        f", tasks 'dt1', 'task4': 'taskDefinition.timeoutSeconds' has no effect: {TIME}",
         f", tasks 'dt1', 'task4': 'taskDefinition.timeoutPolicy' {POLICY}",
     ],
     "simple_workflow_with_permissive_task_integration_test": [

@@ -352,8 +352,8 @@ def test_what_is_set_based() -> None:
     ]
     assert [(s.name, f.event, f.at) for s, f in several if creation(SPEC, s, f)] == [
         ("START", "CREATE", "tasks"), ("COMPLETE", "CREATE", "spawned"), ("PASS", "CREATE", "spawned"),
-        ("LAUNCH_CHILD", "CREATE", "child_tasks"), (ending, "CREATE", "outbox"), (ending, "CREATE", "notices"), ("entering RUNNING", "CREATE", "notices"),
-        ("entering PAUSED", "CREATE", "notices"),
+        ("LAUNCH_CHILD", "CREATE", "child_tasks"), (ending, "CREATE", "outbox"), (ending, "CREATE", "notices"),
+        ("entering RUNNING", "CREATE", "notices"), ("entering PAUSED", "CREATE", "notices"),
     ]
     assert not any(set_based(SPEC, s, f) for s, f in fires(SPEC) if (s, f) not in several)
 

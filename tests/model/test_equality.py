@@ -55,7 +55,7 @@ PINNED = {
     "reopened again": (1292, 8337, 123340),
     "respawned": (1028, 7970, 102924),
     "spawn":    (186, 961, 13452),
-    "dynamic":  (89, 715, 0),
+    "dynamic":  (89, 715, 12342),
 }
 QUICK = ("two", "child", "unsound", "told", "told again", "reopened")
 TOLD = Shape((Task("a"),))

@@ -82,7 +82,6 @@ def test_a_sample_is_noticed_as_the_page_says(half: int) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [
     "task COMPLETE IN_PROGRESS -> COMPLETED (worker task, lease held, workflow live): without the guard 'workflow live'",
-    "task SKIP PENDING/SCHEDULED -> SKIPPED (workflow live): without the guard 'workflow live'",
 ])
 def test_what_changes_nothing_is_proved_to(name: str) -> None:
     """INV-13 says that an open task belongs to a live workflow: to ask for it once more is for people to read."""

@@ -11,7 +11,8 @@ from kernel.engine.ports import Violation
 from kernel.errors import StoreCorrupt
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import LIVE
-from kernel.stores.redis_rows import delivery_of, looked_for, member_of, task_of, workflow_of
+from kernel.stores.redis_rows import delivery_member, delivery_of, looked_for, member_of, task_of, workflow_of
+from kernel.stores.whole import notices
 from kernel.stores.whole import violations as broken
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ def _of_tree(transaction: RedisWork, partition: int, root: str) -> Iterator[Viol
         return
     archiving = [(since, transaction.store.hearing(content)[1]) for since, content in transaction.policies(partition)]
     yield from broken(tree.trees, tree.workflows, tree.tasks, tree.deliveries, archiving)
-    lost = set(tree.lost())
+    lost = set(tree.lost(transaction))
     if lost:  # or it moved on meanwhile
-        yield from sorted(lost & set(Tree(transaction, partition, root).lost()))
+        yield from sorted(lost & set(Tree(transaction, partition, root).lost(transaction)))
 
 
 class Tree:
@@ -79,13 +80,16 @@ class Tree:
                 elif name[0] == "d":
                     self.deliveries.append(delivery_of(value, row.id, row.run, name[1:]))
 
-    def lost(self) -> Iterator[Violation]:
-        """Rows that are not in an index in which they are looked for."""
+    def lost(self, transaction: RedisWork) -> Iterator[Violation]:
+        """Rows that are not in an index in which they are looked for, and notices of which the history does not tell."""
+        if any(row.version for row in self.deliveries) or any(row.prepared.notify for row in self.workflows):
+            lines = transaction.history(self.trees[0].root, None, None, 0, 2**62)
+            yield from notices(self.workflows, self.deliveries, lines)
         wanted: dict[str, dict[str, tuple[int, Violation]]] = {}
 
         def want(index: str, member: str, score: int, row: WorkflowRow | TaskRow | DeliveryRow) -> None:
             owner, subject = (row.id, "") if isinstance(row, WorkflowRow) else (
-                row.workflow, row.ref if isinstance(row, TaskRow) else row.topic)
+                row.workflow, row.ref if isinstance(row, TaskRow) else row.name)
             text = f"{row.state}, but not found where work is looked for"
             wanted.setdefault(index, {})[member] = score, Violation("STORE", owner, row.run, subject, text)
 
@@ -103,11 +107,12 @@ class Tree:
                     place = member_of(serial, task.no, task.run, task.workflow)
                     want(*((index, place) if index[0] == "q" else ("z", index + place)), due, task)
         for delivery in self.deliveries:
-            place = member_of(self.serials[delivery.workflow, delivery.run], None, delivery.run, delivery.workflow)
+            serial = self.serials[delivery.workflow, delivery.run]
             if delivery.state == "PENDING":
-                want(f"o:{delivery.topic}", place, delivery.due, delivery)
+                want(f"o:{delivery.topic}", delivery_member(serial, delivery), delivery.due, delivery)
             if delivery.state == "LEASED" and delivery.expires < NEVER:
-                want("z", f"d{place}\0{delivery.topic}", delivery.expires, delivery)
+                place = member_of(serial, None, delivery.run, delivery.workflow)
+                want("z", f"d{place}\0{delivery.name}", delivery.expires, delivery)
         for index, members in wanted.items():
             names = list(members)
             for first in range(0, len(names), PAGE):

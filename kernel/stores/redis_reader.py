@@ -273,7 +273,7 @@ class RedisReader:
             return None
         found, columns = delivery_of(text, workflow_id, run, name), json.loads(fixed)
         self.columns[workflow_id, run] = columns
-        found.hearing = hearing_of(self.store.prepared(columns[7]), name, None)
+        found.hearing = hearing_of(self.store.prepared(columns[7]), found.topic, None)
         return found
 
     def outboxes(self, root: str) -> list[DeliveryRow]:

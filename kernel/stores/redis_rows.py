@@ -7,6 +7,7 @@ is printed; one that never comes is empty. The keys of a partition begin with it
     h:ROOT  its history                               c:ROOT  records of commands                l:ROOT  late results
     w:RUN:ID  the tasks and deliveries of a workflow  v:RUN:ID  its payloads
     q:TYPE, z, o:TOPIC  when work is due              i:STATE, x:STATE, trees, topics  what there is, by name
+                        (a notice with its name: "notify@VERSION.STATUS")
     r  what somebody is about to take                 head  what is counted; graves  tombstones; ct  records by age
     names, definitions, meta  (in the first partition)
 """
@@ -17,7 +18,7 @@ import json
 from typing import Any, NamedTuple
 
 from kernel.core.checks import canonical
-from kernel.core.records import DeliveryRow, Facts, Prepared, TaskRow, WorkflowRow
+from kernel.core.records import DeliveryRow, Facts, Prepared, TaskRow, WorkflowRow, entry_of
 from kernel.engine.ports import HistoryRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
@@ -54,9 +55,22 @@ def field_of(workflow_id: str, run: int) -> str:
     return f"{workflow_id}\0{run}"
 
 
-def delivery_place(workflow_id: str, run: int, topic: str) -> str:
-    """The place of a delivery among all, in the order of workflow, run and topic."""
-    return f"{workflow_id}\0{run:010d}\0{topic}"
+def delivery_place(workflow_id: str, run: int, name: str) -> str:
+    """The place of a delivery among all, in the order of workflow, run, topic, and for notices of version and status."""
+    topic, version, status = entry_of(name)
+    return f"{workflow_id}\0{run:010d}\0{topic}" + (f"\0{version:019d}\0{status}" if version else "")
+
+
+def delivery_at(place: str) -> tuple[str, int, str]:
+    """The workflow, run and name of the delivery at a place."""
+    workflow_id, run, topic, *notice = place.split("\0")
+    return workflow_id, int(run), f"{topic}@{int(notice[0])}.{notice[1]}" if notice else topic
+
+
+def delivery_member(serial: int, d: DeliveryRow) -> str:
+    """How an entry of the sorted set of its topic names a delivery."""
+    member = member_of(serial, None, d.run, d.workflow)
+    return f"{member}\0{d.name}" if d.version else member
 
 
 def packed_workflow(w: WorkflowRow, placed: Placed) -> list[Any]:
@@ -105,16 +119,17 @@ def task_of(text: str, workflow_id: str, run: int, no: int, facts: tuple[Facts, 
 def packed_delivery(d: DeliveryRow) -> str:
     """A delivery as it is stored."""
     return _encode([d.state, d.attempt, d.claims, str(d.due), time_text(d.expires), d.proof, d.error, str(d.changed), d.sends,
-                    str(d.lease)])
+                    str(d.lease), d.cause])
 
 
-def delivery_of(text: str, workflow_id: str, run: int, topic: str) -> DeliveryRow:
+def delivery_of(text: str, workflow_id: str, run: int, name: str) -> DeliveryRow:
     """A delivery from its text. Raises StoreCorrupt."""
-    state, attempt, claims, due, expires, proof, error, changed, sends, lease = json.loads(text)
+    state, attempt, claims, due, expires, proof, error, changed, sends, lease, cause = json.loads(text)
     if state not in STATES["delivery"]:
-        raise damaged(f"delivery {quoted(topic)} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
+        raise damaged(f"delivery {quoted(name)} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
+    topic, version, status = entry_of(name)
     return DeliveryRow(workflow_id, run, topic, state, attempt, claims, int(due), time_of(expires), proof, error, int(changed),
-                       sends, int(lease))
+                       sends, int(lease), version=version, status=status, cause=cause)
 
 
 def looked_for(t: TaskRow) -> tuple[tuple[str, int], ...]:

@@ -11,13 +11,13 @@ from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
 from kernel.stores.reader_snapshot import ReaderSnapshot
 
 if TYPE_CHECKING:
-    from kernel.stores.redis_reader import RedisReader
+    from kernel.stores.redis_work import RedisWork
 
 
-class RedisSnapshot(ReaderSnapshot["RedisReader"]):
+class RedisSnapshot(ReaderSnapshot["RedisWork"]):
     """The rows of one tree in its present run."""
 
-    def __init__(self, transaction: RedisReader, subject: Subject) -> None:
+    def __init__(self, transaction: RedisWork, subject: Subject) -> None:
         super().__init__(transaction, root_of(subject.workflow), transaction.read_ahead(subject))
         self.policy = transaction.store.policy
 
@@ -49,8 +49,8 @@ class RedisSnapshot(ReaderSnapshot["RedisReader"]):
         return self.transaction.family(self.root)
 
     def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
-        """There are no notices here."""
-        return ()
+        """The open notices of the same workflow that come before a notice."""
+        return self.transaction.earlier(row)
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
-from kernel.core.outbox import Swept, emitted
+from kernel.core.outbox import Swept, cause_of, emitted, noticed
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
 from kernel.core.records import Change, root_of
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
+Told = tuple[str, str, str, dict[str, str]]
+"""What a workflow tells that a cascade moves: topic, due; of a notice its status, and its cause by the state before."""
 
 
 class RedisTransaction(RedisWriter):
@@ -44,11 +46,6 @@ class RedisTransaction(RedisWriter):
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition."""
         source, names = definition.source, self.head(0, "names")
-        if source.notify:
-            raise InvalidDefinition(
-                f"registering {quoted(source.name)} version {source.version}",
-                why="it subscribes to changes of status, of which a store in Redis keeps no notices",
-                hint="leave notify out, or keep it in SQLite or PostgreSQL")
         known = self.definition(source.name, source.version)
         if known is not None and known.digest != definition.digest:
             raise InvalidDefinition(
@@ -131,6 +128,8 @@ class RedisTransaction(RedisWriter):
         part.roots[root] = plan.now if root not in part.roots else min(plan.now, part.roots[root])
         self.latest[root] = plan
         part.do("G", root, plan.now, command.actor, command.id, int(plan.raises))
+        if any(delivery.version for delivery in plan.created_deliveries):
+            part.do("V", tree.version)
         if plan.purged is not None:
             self.strict.add(root)
             part.do("P", root, canonical(plan.purged))
@@ -158,7 +157,7 @@ class RedisTransaction(RedisWriter):
             self.put(part, key, {"run": str(tree.run), "tasks": str(tree.tasks)})
         self.absent.discard(tree.root)
         _, version, clock, _, lines = stands or (0, 0, tree.clock, 0, 0)
-        self.trees[tree.root] = tree.run, version, clock, tree.tasks, lines
+        self.trees[tree.root] = tree.run, version + int(plan.raises), clock, tree.tasks, lines
 
     def _write_lines(self, part: Part, changes: Sequence[Change], plan: Plan) -> None:
         run, actor, name = plan.tree.run, plan.command.actor, plan.command.id
@@ -214,19 +213,24 @@ class RedisTransaction(RedisWriter):
             "reason": cascade.reason, "origin": cascade.given.get("origin", ""), "sends": policy.sends,
             "lease": str(policy.lease), "ends": cascade.kind == "workflow" and row.target in ENDED,
         }
-        if "outbox" in cascade.emits:
+        if cascade.emits:
             content["told"] = self._told(cascade, plan)
         part.do("X", canonical(content))
 
-    def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[tuple[str, str]]]:
-        """Who is told of the workflows that a cascade moves, and when: for each definition that is known its topics."""
-        archiving = self.archiving(plan.tree.root, plan.now)
-        return {
-            str(number): [(row.topic, str(row.due)) for row in sorted(emitted(
-                standard_program(), Swept(cascade.line.target), prepared, ("", plan.tree.run), plan.now, self.store.policy,
-                archiving), key=lambda row: row.topic)]
-            for prepared, number in list(self.store.numbers.items())
-        }
+    def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[Told]]:
+        """Who is told of the workflows that a cascade moves, for each definition that is known."""
+        line, archiving = cascade.line, self.archiving(plan.tree.root, plan.now) if "outbox" in cascade.emits else None
+        causes = {source: cause_of(Change("workflow", "", "", cascade.event, source, line.target, 0, 1, cascade.by,
+                                          cascade.reason), plan.command, plan.now) for source in line.row.source}
+        found = dict[str, list[Told]]()
+        for prepared, number in list(self.store.numbers.items()):
+            given = standard_program(), Swept(line.target), prepared, ("", plan.tree.run), plan.now, self.store.policy
+            rows = list(emitted(*given, archiving)) if "outbox" in cascade.emits else []
+            if "notices" in cascade.emits and prepared.notify:
+                rows += noticed(*given, plan.tree.version, "")
+            found[str(number)] = [(row.topic, str(row.due), row.status, causes if row.version else {})
+                                  for row in sorted(rows, key=lambda row: row.name)]
+        return found
 
     def comparisons(self) -> Iterator[tuple[int, list[Any]]]:
         """For each partition, what would show that something of what was read has changed; nothing after a single look."""

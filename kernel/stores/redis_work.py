@@ -11,10 +11,10 @@ from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, WorkflowRow, root_of
 from kernel.engine.ports import Timer, Violation, Waiting
 from kernel.errors import StoreFull, StoreReadOnly
-from kernel.spec.vocabulary import ENDED, KINDS
+from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
 from kernel.stores.redis_audit import violations
 from kernel.stores.redis_reader import PAGE, RedisReader
-from kernel.stores.redis_rows import STATES, delivery_of, delivery_place, field_of
+from kernel.stores.redis_rows import STATES, delivery_at, delivery_of, delivery_place, field_of
 
 WORKFLOW_STATES = tuple(state for state in KINDS["workflow"].states if state in STATES["workflow"])
 DELIVERY_STATES = tuple(state for state in KINDS["delivery"].states if state in STATES["delivery"])
@@ -29,7 +29,10 @@ class RedisWork(RedisReader):
 
     def _ask(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True, hold: Sequence[int] = ()
              ) -> list[list[Any]]:
-        """What waits in a sorted set, the earliest first. Entries that say nothing any more are removed, where that may be."""
+        """What waits in a sorted set, the earliest first. Entries that say nothing any more are removed, where that may be.
+
+        Without `sweep`, notices are among them that have to wait for others.
+        """
         prefix, asked = self.store.prefixes[partition], (name, now, limit)
         try:
             while sweep:
@@ -38,7 +41,7 @@ class RedisWork(RedisReader):
                     return list(found)
         except (StoreFull, StoreReadOnly):  # then they stay
             pass
-        return list(self.link.run("due", prefix, *asked, "", reading=True)[1])
+        return list(self.link.run("due", prefix, *asked, "stay" if sweep else "all", reading=True)[1])
 
     def _due(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True) -> Due:
         """The same, read."""
@@ -148,18 +151,24 @@ class RedisWork(RedisReader):
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:
-        """Outbox entries by (workflow, run, topic)."""
+        """Outbox entries by (workflow, run, name); those of a topic by version."""
         states, behind = DELIVERY_STATES if state is None else (state,), delivery_place(*after)
         low, high = f"({behind}", "+"
         if workflow_id is not None:
             low, high = (low if behind > f"{workflow_id}\0" else f"[{workflow_id}\0"), f"({workflow_id}\1"
         found = []
         for place, _ in self._names("x", states, low, high, limit):
-            owner, run, topic = place.split("\0")
-            (text,) = self.fields(self.key(root_of(owner), "w", f"{int(run)}:{owner}"), f"d{topic}")
+            owner, run, name = delivery_at(place)
+            (text,) = self.fields(self.key(root_of(owner), "w", f"{run}:{owner}"), f"d{name}")
             if text is not None:
-                found.append(delivery_of(text, owner, int(run), topic))
+                found.append(delivery_of(text, owner, run, name))
         return found
+
+    def earlier(self, row: DeliveryRow) -> list[DeliveryRow]:
+        """The open notices of the same workflow that come before a notice."""
+        self.strict.add(root_of(row.workflow))
+        return [other for state in sorted(UNSETTLED) for other in self.deliveries(state, row.workflow, ("", 0, ""), 2**31)
+                if other.topic == row.topic and other.turn < row.turn]
 
     def has_records(self, before: int) -> bool:
         """Whether a command is recorded that is as old as that, or older."""

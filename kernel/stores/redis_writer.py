@@ -12,6 +12,7 @@ from kernel.spec.language import NEVER
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
     Placed,
+    delivery_member,
     delivery_of,
     delivery_place,
     field_of,
@@ -186,11 +187,12 @@ class RedisWriter(RedisWork):
     def put_delivery(self, part: Part, d: DeliveryRow) -> None:
         """Write a delivery, new or not, and where it is looked for."""
         root, partition = root_of(d.workflow), self.store.partition(root_of(d.workflow))
-        key, place = self.key(root, "w", f"{d.run}:{d.workflow}"), delivery_place(d.workflow, d.run, d.topic)
-        text = self.held.get(key, {}).get(f"d{d.topic}")
-        before = delivery_of(text, d.workflow, d.run, d.topic).state if text is not None else ""
-        self.put(part, key, {f"d{d.topic}": packed_delivery(d)})
-        member = member_of(self.placed(d.workflow, d.run).serial, None, d.run, d.workflow)
+        key, place = self.key(root, "w", f"{d.run}:{d.workflow}"), delivery_place(d.workflow, d.run, d.name)
+        text = self.held.get(key, {}).get(f"d{d.name}")
+        before = delivery_of(text, d.workflow, d.run, d.name).state if text is not None else ""
+        self.put(part, key, {f"d{d.name}": packed_delivery(d)})
+        serial = self.placed(d.workflow, d.run).serial
+        member, leased = delivery_member(serial, d), f"d{member_of(serial, None, d.run, d.workflow)}\0{d.name}"
         if before != d.state:
             if before:
                 part.do("z", self.head(partition, f"x:{before}"), place)
@@ -201,6 +203,6 @@ class RedisWriter(RedisWork):
         elif before == "PENDING":
             part.do("z", self.head(partition, f"o:{d.topic}"), member)
         if d.state == "LEASED" and d.expires < NEVER:
-            part.do("Z", self.head(partition, "z"), d.expires, f"d{member}\0{d.topic}")
+            part.do("Z", self.head(partition, "z"), d.expires, leased)
         elif before == "LEASED":
-            part.do("z", self.head(partition, "z"), f"d{member}\0{d.topic}")
+            part.do("z", self.head(partition, "z"), leased)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from kernel.core.archive import NOTIFY
 from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
 from kernel.core.plan import Subject
 from kernel.core.records import MICROSECONDS, DeliveryRow
@@ -21,6 +22,7 @@ from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store
 from kernel.engine.timers import fire
 from kernel.errors import KernelError
+from kernel.spec.vocabulary import STATUSES
 from kernel.testing.clock import ManualClock
 from kernel.testing.dump import difference
 from kernel.testing.pool import INPUTS, POOL, TYPES
@@ -29,10 +31,10 @@ LIMIT = 1_000_000
 TOPICS = ("zeta", "mail", "archive")
 DEFINITIONS = (
     *POOL,
-    WorkflowDef("held", topics=TOPICS, tasks=[
+    WorkflowDef("held", topics=TOPICS, notify=STATUSES, tasks=[
         TaskDef("sub", workflow="tower"), TaskDef("other", workflow="fork", retries=1, retry_delay=2.0),
         TaskDef("own", type=TYPES[0], retries=1), TaskDef("mine", type=TYPES[1], permissive=True),
-        TaskDef("maybe", workflow="line", optional=True)]),
+        TaskDef("maybe", workflow="line", optional=True), TaskDef("near", workflow="hasty", optional=True)]),
     WorkflowDef("slow", on_timeout="ALERT_ONLY", timeout=20.0, tasks=[
         TaskDef("a", type=TYPES[0], retries=3, retry_delay=1.0, retry_logic="EXPONENTIAL_BACKOFF", retry_jitter=0.5,
                 attempt_timeout=9.0, total_timeout=40.0),
@@ -40,7 +42,8 @@ DEFINITIONS = (
                 on_expiry=ExpiryPolicy.ALERT_ONLY),
         TaskDef("c", kind="wait", wait_for=7.0), TaskDef("d", workflow="leaf", attempt_timeout=15.0, optional=True)]),
     WorkflowDef("hasty", tasks=[TaskDef("a", type=TYPES[0], poll_timeout=3.0, on_expiry=ExpiryPolicy.TIME_OUT_WF),
-                                TaskDef("b", type=TYPES[1], poll_timeout=3.0, retries=1, optional=True)]),
+                                TaskDef("b", type=TYPES[1], poll_timeout=3.0, retries=1, optional=True)],
+                notify=("TIMED_OUT", "RUNNING", "TERMINATED", "PAUSED")),
 )
 Answer = tuple[Any, ...]
 
@@ -257,7 +260,7 @@ class Lockstep:
     def claim(self) -> None:
         """A relay takes a delivery."""
         now = self.sides[0].clock.now()
-        subject = self.some(self.read(lambda t: sorted(t.claimable(TOPICS, now, LIMIT), key=placed)))
+        subject = self.some(self.read(lambda t: sorted(t.claimable((*TOPICS, NOTIFY), now, LIMIT), key=placed)))
         if subject is not None:
             self.ask(lambda k: k.commit(k.command("CLAIM", subject, given={"anyway": 0}, actor="relay")))
 

@@ -496,3 +496,22 @@ def test_a_row_that_cannot_be_read(k: Kernel) -> None:
     assert [(f.invariant, f.workflow_id) for f in k.audit().findings] == [("STORE", "w")]
     with pytest.raises(kernel.StoreCorrupt):
         k.commit(k.command("SKIP", Subject("w", 0)))
+
+
+def test_a_notice_is_named_by_the_version_of_its_commit(store: RedisStore) -> None:
+    """Whoever expected another version is stopped, although nothing else that it read has changed."""
+    k = Kernel(store, clock=ManualClock())
+    k.register(attrs.evolve(ORDER, notify=("PAUSED",)))
+    k.start("order", workflow_id="w")
+    (lease,) = k.poll("t")
+
+    def pause() -> None:
+        with store.transaction(write=True) as transaction:
+            k.apply(transaction, k.command("PAUSE", Subject("w")))
+            k.complete(lease)
+
+    with pytest.raises(Overtaken, match="t:w version"):
+        pause()
+    k.pause("w")
+    assert [delivery.id for delivery in k.deliveries()] == ["w#1:notify@3.PAUSED"]
+    assert k.audit().clean

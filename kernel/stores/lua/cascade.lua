@@ -108,24 +108,30 @@ local function task_cascade(c)
   end
 end
 
-local function delivery(c, id, row, topic, due)
-  local place = id .. '\0' .. string.format('%010d', c.run) .. '\0' .. topic
-  put(P .. 'w:' .. c.run .. ':' .. id, 'd' .. topic, cjson.encode({'PENDING', 0, 0, due, '', '', '', plan.now, c.sends, c.lease}))
+local function delivery(c, id, row, topic, due, status, cause)
+  local name, place = topic, id .. '\0' .. string.format('%010d', c.run) .. '\0' .. topic
+  local entry = string.format('%012d|%s|%s', row[14], c.run, id)
+  if status ~= '' then
+    name = string.format('%s@%.0f.%s', topic, plan.version, status)
+    place, entry = place .. '\0' .. string.format('%019.0f', plan.version) .. '\0' .. status, entry .. '\0' .. name
+  end
+  put(P .. 'w:' .. c.run .. ':' .. id, 'd' .. name,
+      cjson.encode({'PENDING', 0, 0, due, '', '', '', plan.now, c.sends, c.lease, cause or ''}))
   score(P .. 'x:PENDING', place, 0)
-  score(P .. 'o:' .. topic, string.format('%012d|%s|%s', row[14], c.run, id), due)
+  score(P .. 'o:' .. topic, entry, due)
   score(P .. 'topics', topic, 0)
   count('deliveries', 1)
   tally[3] = tally[3] + 1
-  told(c.run, 'delivery', id, topic, 'CREATE', 'ABSENT', 'PENDING', 1, 'CREATE', '')
+  told(c.run, 'delivery', id, name, 'CREATE', 'ABSENT', 'PENDING', 1, 'CREATE', '')
 end
 
 local function workflow_cascade(c)
-  local moved = {}
+  local moved, was = {}, {}
   for _, id in ipairs(sorted(c.scope)) do
     local row = c.scope[id]
     if c.sources[row[1]] and (c.event ~= 'RESUME' or row[11] == c.origin) then
       if c.told and not c.told[tostring(row[8])] then return 'definition ' .. row[8] end
-      moved[#moved + 1] = id
+      moved[#moved + 1], was[id] = id, row[1]
       local index = id .. '\0' .. c.run
       score(P .. 'i:' .. row[1], index, false)
       score(P .. 'i:' .. c.target, index, 0)
@@ -138,6 +144,8 @@ local function workflow_cascade(c)
     end
   end
   for _, id in ipairs(c.told and moved or {}) do
-    for _, each in ipairs(c.told[tostring(c.scope[id][8])]) do delivery(c, id, c.scope[id], each[1], each[2]) end
+    for _, each in ipairs(c.told[tostring(c.scope[id][8])]) do
+      delivery(c, id, c.scope[id], each[1], each[2], each[3], each[4][was[id]])
+    end
   end
 end

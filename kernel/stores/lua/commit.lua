@@ -10,6 +10,11 @@ write['G'] = function()
   if tonumber(plan.now) > tonumber(get(P .. 'head', 'latest') or '0') then put(P .. 'head', 'latest', plan.now) end
 end
 
+-- The names of notices hold the version that the decision expected.
+write['V'] = function()
+  if plan.version ~= tonumber(take()) then return P .. 't:' .. plan.root .. ' version' end
+end
+
 write['H'] = function()
   local key, n = take(), tonumber(take())
   for _ = 1, n do
@@ -121,10 +126,15 @@ write['P'] = function()
     score(P .. 'i:' .. row[1], field, false)
     for name, each in pairs(all(key)) do
       if string.sub(name, 1, 1) == 'd' then
-        local topic = string.sub(name, 2)
-        score(P .. 'x:' .. cjson.decode(each)[1], id .. '\0' .. string.format('%010d', run) .. '\0' .. topic, false)
-        score(P .. 'o:' .. topic, string.format('%012d|%s|%s', row[14], run, id), false)
-        count('deliveries', -1)
+        local topic, version, status = string.match(name, '^d([^@]*)@(%d+)%.(.*)$')
+      topic = topic or string.sub(name, 2)
+      local place, entry = id .. '\0' .. string.format('%010d', run) .. '\0' .. topic, string.format('%012d|%s|%s', row[14], run, id)
+      if version then
+        place, entry = place .. '\0' .. string.format('%019.0f', version) .. '\0' .. status, entry .. '\0' .. string.sub(name, 2)
+      end
+      score(P .. 'x:' .. cjson.decode(each)[1], place, false)
+      score(P .. 'o:' .. topic, entry, false)
+      count('deliveries', -1)
       elseif name ~= 'y' then
         count('tasks', -1)
       end

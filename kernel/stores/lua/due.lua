@@ -1,12 +1,13 @@
 -- Work that waits, the earliest first. A time has come when the clock, or the last time of its tree, has reached it; no tree is
 -- ahead of the partition's latest time. An entry that says no longer what its row says is skipped, and with ARGV[5] removed: not
 -- too many at a time, so that nobody waits for long; the answer begins with 1 where there may be more.
--- ARGV: the prefix, the sorted set, the time, how many, whether to remove, and of who is about to take tasks: for how many
+-- ARGV: the prefix, the sorted set, the time, how many, whether to remove ('1'; with 'all' also notices that wait for earlier ones
+-- are told), and of who is about to take tasks: for how many
 -- milliseconds others shall look past them. That decides nothing; it spares those who poll together from overtaking one another.
 
 local P, key, now, limit, sweep = ARGV[1], ARGV[1] .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local horizon = math.max(now, tonumber(redis.call('HGET', P .. 'head', 'latest') or '0'))
-local what, clocks, rows, types = string.sub(ARGV[2], 1, 1), {}, {}, {}
+local what, clocks, rows, types, first_open = string.sub(ARGV[2], 1, 1), {}, {}, {}, {}
 
 local function root_of(id) return string.match(id, '^[^/]*') end
 
@@ -83,8 +84,9 @@ local function asked(entry, due)
     return live and 'TIME_OUT' or nil, id, run, ''
   end
   if letter == 'o' then
-    local topic = string.sub(ARGV[2], 3)
-    return delivery('PENDING', 4, run, id, topic, due), id, run, topic
+    local owner, name = string.match(id, '^(.*)%z(.*)$')
+    if not owner then owner, name = id, string.sub(ARGV[2], 3) end
+    return delivery('PENDING', 4, run, owner, name, due), owner, run, name
   end
   local owner, topic = string.match(id, '^(.*)%z(.*)$')
   return delivery('LEASED', 5, run, owner, topic, due), owner, run, topic
@@ -110,6 +112,37 @@ local function is_missing(letter, id, run, rest)
   return redis.call('EXISTS', P .. 'f:' .. root) == 0 or redis.call('HEXISTS', place, field) == 0
 end
 
+-- The turn of the first open notice of a workflow: its version, and whether it is of another status than RUNNING, which comes first.
+local function first_turn(id, topic)
+  if first_open[id] then return first_open[id] end
+  local least = {math.huge, 1}
+  for _, state in ipairs({'PENDING', 'LEASED'}) do
+    local from, passed = '[' .. id .. '\0', false
+    while not passed do
+      local places = redis.call('ZRANGEBYLEX', P .. 'x:' .. state, from, '(' .. id .. '\1', 'LIMIT', 0, 100)
+      for _, place in ipairs(places) do
+        local of, version, status = string.match(string.sub(place, #id + 2), '^%d+%z([^%z]*)%z(%d+)%z(.*)$')
+        if of == topic then
+          local turn = {tonumber(version), status == 'RUNNING' and 0 or 1}
+          if turn[1] > least[1] then passed = true break end
+          if turn[1] < least[1] or turn[2] < least[2] then least = turn end
+        end
+      end
+      if #places < 100 then break end
+      from = '(' .. places[#places]
+    end
+  end
+  first_open[id] = least
+  return least
+end
+
+local function in_turn(id, name)
+  local topic, version, status = string.match(name, '^(.*)@(%d+)%.(.*)$')
+  if what ~= 'o' or not version or ARGV[5] == 'all' then return true end
+  local least, own = first_turn(id, topic), {tonumber(version), status == 'RUNNING' and 0 or 1}
+  return own[1] < least[1] or (own[1] == least[1] and own[2] <= least[2])
+end
+
 local hold, clock = tonumber(ARGV[6] or ''), 0
 if hold then
   local time = redis.call('TIME')
@@ -131,7 +164,7 @@ while #found < limit and (#stale < 2000 or not sweep) do
     local command, id, run, rest = asked(batch[i], due)
     if not command then
       if not is_missing(what == 'z' and string.sub(batch[i], 1, 1) or what, id, run, rest) then stale[#stale + 1] = batch[i] end
-    elseif come(id, due) and #found < limit and is_free(batch[i]) then
+    elseif come(id, due) and #found < limit and is_free(batch[i]) and in_turn(id, rest) then
       local entry = {command, id, run, rest, string.format('%.0f', due)}
       if what == 'q' then look(entry, batch[i]) end
       if hold and hold > 0 then redis.call('ZADD', P .. 'r', clock + hold, batch[i]) end

@@ -6,6 +6,7 @@ what should have been. On the kernel it passes; on a kernel in which the bug was
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,7 @@ from kernel.engine.document import document
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store, Transaction
+from kernel.engine.sinks import Parcel
 from kernel.errors import KernelError
 from kernel.spec.vocabulary import LIVE, OPEN
 from kernel.testing.clock import ManualClock
@@ -69,6 +71,8 @@ class Stage:
     make: KernelFactory = Kernel
     clock: ManualClock = field(factory=ManualClock)
     archive: FaultySink = field(factory=lambda: FaultySink(MemoryArchive()))
+    told: list[dict[str, Any]] = field(factory=list)
+    """What topic notify told, as it came."""
     crashes: Crashes = field(factory=Crashes)
     store: Gate = field(init=False)
     k: Kernel = field(init=False)
@@ -81,8 +85,14 @@ class Stage:
 
     def kernel(self, **options: Any) -> Kernel:
         """One more process on the store."""
-        standard = {"sinks": {"archive": self.archive}, "clock": self.clock, "chance": random.Random(7), "faults": self._passed}
+        sinks = {"archive": self.archive, "notify": kernel.CallableSink(self._hear)}
+        standard = {"sinks": sinks, "clock": self.clock, "chance": random.Random(7), "faults": self._passed}
         return self.make(self.store, **{**standard, **options})
+
+    def _hear(self, parcel: Parcel) -> str:
+        """The listener of topic notify."""
+        self.told.append(json.loads(parcel.read()))
+        return f"number {len(self.told)}"
 
     def _passed(self, point: FaultPoint, command: str) -> None:
         """Somebody else comes in as soon as nobody is inside; then the process may die."""

@@ -17,7 +17,7 @@ from kernel.engine.entities import Applied, Page, Workflow
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store
-from kernel.engine.sinks import Parcel
+from kernel.engine.sinks import Parcel, Sink
 from kernel.engine.timers import Ticked
 from kernel.spec import SPEC
 from kernel.spec.language import Fire
@@ -235,6 +235,40 @@ def _terminated_whatever_it_was() -> Program:
     return with_rules({"END_FAILED": (Fire("TERMINATE"),), "END_TIMED_OUT": (Fire("TERMINATE"),)})
 
 
+def all_bad_ends_are_noticed_alike(stage: Stage) -> None:
+    """Whoever listened for failures and time-outs was called for none of them: every unsuccessful end was one of terminated.
+
+    Netflix/conductor#1808, Netflix/conductor#1950
+    """
+    for state, cause in CAUSES.items():
+        one = stage.another()
+        k = one.k
+        k.register(UNDO, attrs.evolve(BAD, notify=tuple(CAUSES)))
+        k.start("bad", workflow_id="w")
+        _end(one, state)
+        k.deliver()
+        told = [(notice["status"], notice["before"], cause in notice["reason"]) for notice in one.told]
+        same(f"notices of a {state} one", told, [(state, "RUNNING", True)])
+        one.sound("w")
+
+
+class _OneCall:
+    """A sink that calls its listener of every bad end by one name."""
+
+    def __init__(self, inner: Sink) -> None:
+        self.inner, self.owes = inner, inner.owes
+
+    def deliver(self, parcel: Parcel) -> str:
+        """Deliver what was ended badly as terminated."""
+        told = parcel.read().replace(f'"{parcel.status}"'.encode(), b'"TERMINATED"')
+        return self.inner.deliver(attrs.evolve(parcel, open=lambda: iter((told,))))
+
+
+def _one_name(store: Store, **options: Any) -> Kernel:
+    """A kernel whose listeners have one method for all bad ends."""
+    return Kernel(store, **{**options, "sinks": {**options["sinks"], "notify": _OneCall(options["sinks"]["notify"])}})
+
+
 # ---- B37 -----------------------------------------------------------------------------------------------------------------
 def _says(archive: FaultySink) -> str:
     """What the archive tells of the latest run that it has heard of."""
@@ -301,6 +335,8 @@ EXHIBITS = (
             "a sub-workflow is started after the commit that found its task ready, under an id by chance"),
     Exhibit("B27", ("Netflix/conductor#1808", "Netflix/conductor#1950"), all_bad_ends_are_told_alike,
             running(_terminated_whatever_it_was), "whatever goes wrong, a workflow ends TERMINATED"),
+    Exhibit("B27b", ("Netflix/conductor#1808", "Netflix/conductor#1950"), all_bad_ends_are_noticed_alike, _one_name,
+            "listeners have one method for all bad ends"),
     Exhibit("B37", ("Netflix/conductor#871",), the_index_goes_back, _one_place,
             "the archive has one place for all runs of a workflow, and the last write stands"),
 )

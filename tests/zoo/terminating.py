@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import attrs
 
 import kernel
+from kernel.core.plan import Command
 from kernel.core.program import Program
+from kernel.engine.entities import Applied
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
+from kernel.engine.ports import Store
+from kernel.engine.sinks import Parcel, Sink
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC
 from kernel.spec.language import Fire, Row
-from kernel.spec.vocabulary import ENDED_BADLY, LIVE
+from kernel.spec.vocabulary import ENDED_BADLY, LIVE, STATUSES
 from kernel.testing.planted import ElevenStepKernel
 from kernel.testing.sinks import Behaviour
 from tests.zoo.plants import StaleKernel, running, with_cascade, with_rows, with_rule, with_spec
@@ -197,6 +204,41 @@ def _terminates_again() -> Program:
     return with_rows("workflow", again, no_ops=False)
 
 
+def repeated_terminate_is_noticed_again(stage: Stage) -> None:
+    """Each further terminate of a TERMINATED workflow notified its listeners again.
+
+    conductor-oss/conductor#766. Here the listeners of changes of status, below the workflow, too.
+    """
+    k = stage.k
+    k.register(attrs.evolve(LEAF, notify=STATUSES), kernel.WorkflowDef("over", tasks=[kernel.TaskDef("a", workflow="leaf")],
+                                                                       notify=("TERMINATED",)))
+    k.start("over", workflow_id="w")
+    for _ in range(4):
+        answer(lambda: k.terminate("w"))
+        k.deliver()
+    for name, wanted in (("w", ["TERMINATED"]), ("w/a", ["RUNNING", "TERMINATED"])):
+        same(f"notices of {name}", [told["status"] for told in stage.told if told["workflow"] == name], wanted)
+    stage.sound("w")
+
+
+class _CallsAgainKernel(Kernel):
+    """Whoever terminates what is TERMINATED calls the listener himself."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        """As `Kernel`."""
+        super().__init__(store, **options)
+        self.listener: Sink = options["sinks"]["notify"]
+
+    def commit(self, command: Command) -> Applied:
+        """Commit, and tell what is no news."""
+        applied, of = super().commit(command), command.subject.workflow
+        if command.name == "TERMINATE" and applied.no_op:
+            text = json.dumps({"workflow": of, "status": "TERMINATED"}).encode()
+            self.listener.deliver(Parcel(key=command.id, topic="notify", workflow_id=of, run=1, attempt=1,
+                                         open=lambda: iter((text,))))
+        return applied
+
+
 # ---- B13 -----------------------------------------------------------------------------------------------------------------
 def asked_for_terminated(stage: Stage) -> None:
     """A TERMINATE task that asked for TERMINATED ended its workflow COMPLETED: a value that was not known counted as success.
@@ -280,6 +322,8 @@ EXHIBITS = (
             "COMPLETED cancels nothing"),
     Exhibit("B12", ("conductor-oss/conductor#766",), repeated_terminate_tells_again, running(_terminates_again),
             "TERMINATE is a transition of a TERMINATED workflow, too"),
+    Exhibit("B12b", ("conductor-oss/conductor#766",), repeated_terminate_is_noticed_again, _CallsAgainKernel,
+            "a terminate that changes nothing calls the listeners, too"),
     Exhibit("B13", ("conductor-oss/conductor#750", "conductor-oss/conductor#764"), asked_for_terminated,
             running(_success_by_default), "a task that asks for TERMINATED completes its workflow"),
     Exhibit("B15", ("conductor-oss/conductor#1422", "conductor-oss/conductor#1425"), a_child_aborted_by_hand,

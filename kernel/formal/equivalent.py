@@ -20,13 +20,13 @@ class Equivalence:
 
     def __init__(self, spec: Spec) -> None:
         """The hypotheses are those of the proof of the specification."""
-        self.spec, self.proof = spec, Proof(spec)
+        self.spec, self.base, self.proof = spec, fitting(spec, Shape(())), Proof(spec)
         self.beyond = _beyond(spec)
 
     def obligations(self, mutant: Spec) -> Iterator[Obligation] | None:
         """One for each step that is another text; None where the mutant cannot be told step by step.
 
-        That is so where it has other steps, or where it changes what the proof is not about: what begins a run, or removes one.
+        That is so where it has other steps, or where it changes what is not asked for here: what begins a run, or removes one.
         """
         if any(_names(here) != _names(there) for here, there in
                ((self.spec.commands, mutant.commands), (self.spec.progress, mutant.progress))):
@@ -36,7 +36,7 @@ class Equivalence:
         return self._obligations(fitting(mutant, Shape(())))
 
     def _obligations(self, mutant: Spec) -> Iterator[Obligation]:
-        spec = self.proof.spec
+        spec = self.base
         for step, other in zip(spec.commands, mutant.commands, strict=True):
             if step.do:
                 yield from self.step(mutant, step, other, at_rest=True)
@@ -47,7 +47,7 @@ class Equivalence:
         self, mutant: Spec, step: Step, other: Step, *, at_rest: bool = False, before: tuple[Step, ...] = ()
     ) -> Iterator[Obligation]:
         """That a step is enabled where the mutant's is, and leads to the same world; nothing, where both are one text."""
-        mine, theirs = Smt(self.proof.spec), Smt(mutant)
+        mine, theirs = Smt(self.base), Smt(mutant)
         guards = mine.guard(step, "me", World()), theirs.guard(other, "me", World())
         (here, world), (there, mutated) = mine.step(step), theirs.step(other)
         if (guards[0], here) == (guards[1], there):

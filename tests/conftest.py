@@ -25,16 +25,23 @@ settings.load_profile("steady")
 TESTS = Path(__file__).parent
 TRACED = ("core", "engine", "spec")
 """The folders whose tests count for branch coverage: those that are about this code. To trace the others, which run it a
-million times, takes longer than to run them.
+million times, takes longer than to run them. For the same reason not what runs on a server: it runs on memory, too.
 """
+SERVERS = {"postgres", "redis"}
 SKIPS_FAIL = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave tests that do not count for coverage untraced."""
     for item in items:
-        if not any(item.path.is_relative_to(TESTS / folder) for folder in TRACED):
+        if not any(item.path.is_relative_to(TESTS / folder) for folder in TRACED) or on_server(item):
             item.add_marker("no_cover")
+
+
+def on_server(item: pytest.Item) -> bool:
+    """Whether a test is for a store on a server."""
+    params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    return any(isinstance(param, str) and param in SERVERS for param in params)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

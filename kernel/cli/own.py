@@ -11,7 +11,7 @@ import click
 from attrs import frozen
 
 from kernel.errors import InvalidInput, KernelError, quoted
-from kernel.formal.configurations import LARGE, SHOWN, SMALL, Config
+from kernel.formal.configurations import LARGE, SHOWN, SMALL, VAST, Config
 from kernel.formal.rows import Rows, plain
 from kernel.spec import SPEC
 from kernel.spec.check import checked
@@ -24,12 +24,15 @@ spec_option = click.option(
 
 @frozen
 class Law:
-    """A specification, and the shapes on which it is explored, with those that are shown and those that are large."""
+    """A specification, and the shapes on which it is explored, with those that are shown, those that are large for TLC, and
+    those that are explored by name only, by the explorer alone.
+    """
 
     spec: Spec
     configs: tuple[Config, ...]
     shown: tuple[str, ...]
     large: tuple[Config, ...] = ()
+    vast: tuple[Config, ...] = ()
 
 
 def law_of(path: Path | None, *, right: bool = True) -> Law:
@@ -38,7 +41,7 @@ def law_of(path: Path | None, *, right: bool = True) -> Law:
     Raises InvalidInput where the file is none, raises something, or has no `SPEC`.
     """
     if path is None:
-        return Law(SPEC, (*SMALL, *LARGE), SHOWN, LARGE)
+        return Law(SPEC, (*SMALL, *LARGE), SHOWN, LARGE, VAST)
     asked = f"the specification in {quoted(str(path))}"
     found = _loaded(path, asked)
     spec, shapes = found.get("SPEC"), found.get("SHAPES", {})

@@ -51,7 +51,7 @@ def check(ctx: click.Context, names: Sequence[str], engines: Sequence[str], path
     for config in configs:
         results = []
         for name in engines or ENGINES:
-            if name in missing or (name == "tlc" and config in law.large):
+            if name in missing or (name == "tlc" and config in law.large) or (name != "python" and config in law.vast):
                 continue
             live.show(f"{config.name}: {name} ...")
             try:
@@ -73,10 +73,11 @@ def check(ctx: click.Context, names: Sequence[str], engines: Sequence[str], path
 
 
 def _config(law: Law, name: str) -> Config:
-    found = next((config for config in law.configs if config.name == name), None)
+    known = (*law.configs, *law.vast)
+    found = next((config for config in known if config.name == name), None)
     if found is None:
         raise InvalidInput(f"the configuration {safe(name)!r}", why="there is none of this name",
-                           allowed=tuple(config.name for config in law.configs))
+                           allowed=tuple(config.name for config in known))
     return found
 
 

@@ -87,3 +87,7 @@ LARGE = (
     Config("runs_fork", evolve(FORK, runs=2)),
 )
 """The explorer and Spin explore these."""
+VAST = (
+    Config("vast", evolve(hurried(AGAIN), runs=3)),
+)
+"""The explorer alone explores these, when it is asked for them by name: that takes minutes, and gigabytes."""

@@ -16,7 +16,8 @@ from kernel.core.definitions import Mode, TaskDef, WorkflowDef
 from kernel.core.extension import HOLE
 from kernel.core.records import entry_of
 from kernel.core.structure import Definition
-from kernel.testing.dump import Definitions, DeliveryFacts, TaskFacts, TreeDump, WorkflowFacts
+from kernel.engine.entities import Applied
+from kernel.testing.dump import Definitions, DeliveryFacts, Dump, TaskFacts, TreeDump, WorkflowFacts
 
 LIVE = ("RUNNING", "PAUSED")
 OPEN = ("PENDING", "SCHEDULED", "IN_PROGRESS")
@@ -205,7 +206,7 @@ def _before(place: tuple[str, int, str], tree: TreeDump) -> str:
     workflow, _, name = place
     turn = _turn(name)
     return next((other for (owner, _, other), facts in tree.deliveries.items() if turn[0] and owner == workflow
-                 and facts.state in ("PENDING", "LEASED") and (0, False) < _turn(other) < turn), "")
+                 and facts.state in ("PENDING", "LEASED") and (0, True) < _turn(other) < turn), "")
 
 
 def _turn(name: str) -> tuple[int, bool]:
@@ -238,3 +239,22 @@ def _task_step(name: str, before: TaskFacts, after: TaskFacts, worker: bool, sta
         yield f"INV-07: {name} was handed out while its workflow was {state}"
     if worker and after.state == "IN_PROGRESS" != before.state and after.handouts == before.handouts:
         yield f"INV-06: {name} was handed out under an old token"
+
+
+def counted(applied: Applied, before: Dump, after: Dump) -> Iterator[str]:
+    """What a command says that it did is what was done."""
+    ended = canceled = deliveries = 0
+    for root, tree in after.items():
+        known = before.get(root)
+        if known is tree or known is None or known == tree:
+            continue
+        kept = {i for i, w in tree.workflows.items() if i in known.workflows and w.run == known.workflows[i].run}
+        ended += sum(w.state not in LIVE and (i not in kept or known.workflows[i].state in LIVE)
+                     for i, w in tree.workflows.items())
+        canceled += sum(
+            t.state == "CANCELED" and (i[0] not in kept or i not in known.tasks or known.tasks[i].state != "CANCELED")
+            for i, t in tree.tasks.items())
+        deliveries += len(tree.deliveries) - len(known.deliveries)
+    if (applied.ended, applied.canceled, applied.deliveries) != (ended, canceled, deliveries):
+        yield (f"answer: it tells of {applied.ended} ended, {applied.canceled} canceled, {applied.deliveries} deliveries; "
+               f"there are {ended}, {canceled}, {deliveries}")

@@ -254,6 +254,28 @@ class LateOutboxKernel(_AfterwardsKernel):
         return applied
 
 
+@frozen
+class _WithoutNotices(_WithoutOutbox):
+    """A transaction that writes everything of a plan but the notices of those that its cascades move."""
+
+    def write(self, plan: Plan) -> Tally:
+        """Write the plan; a cascade fills the outbox of ends, and nothing else."""
+        kept = copy(plan)
+        kept.first, kept.last = ([attrs.evolve(each, emits=tuple(link for link in each.emits if link != "notices"))
+                                  for each in cascades] for cascades in (plan.first, plan.last))
+        tally = self.inner.write(kept)
+        plan.reached = kept.reached
+        return tally
+
+
+class UntoldKernel(Kernel):
+    """Tells of no change of status that a cascade brought."""
+
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
+        """Apply everything but the notices of cascades."""
+        return super().apply(cast(Transaction, _WithoutNotices(transaction)), command, now)
+
+
 class PauseBlindKernel(Kernel):
     """Hands out tasks of PAUSED workflows, too."""
 
@@ -316,4 +338,5 @@ def planted() -> tuple[Planted, ...]:
         Planted("starts-before-ends", "progress starts tasks of a workflow that has to end", _running(_hasty), ("INV-08",)),
         Planted("resume-under-paused", "a sub-workflow is resumed while its parent is PAUSED", _running(_unparented),
                 ("INV-07",)),
+        Planted("cascade-untold", "a cascade writes no notice of what it moves", UntoldKernel, ("INV-03",)),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from kernel.core.archive import ArchivePolicy
 from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
+from kernel.spec.vocabulary import STATUSES
 
 TYPES = ("pick", "pack")
 """What the workers of the tests poll for."""
@@ -100,6 +101,9 @@ POOL = (
     defined("nightly", pick("a"), child("day", "middle"), archive=ArchivePolicy(daily_at="01:46", window=60.0)),
     defined("rounds", pick("a"), pack("b", "a"), topics=(MAIL,),
             archive=ArchivePolicy(every=45.0, unsuccessful_only=True)),
+    defined("heard", pick("x"), pack("y"), timeout=60.0, notify=STATUSES),
+    defined("hears", child("sub", "heard"), pick("m"), child("late", "heard", "m", optional=True), topics=(),
+            notify=("TERMINATED", "PAUSED", "RUNNING")),
 )
 NESTED = tuple(each for each in POOL if any(task.workflow == other.name for task in each.tasks for other in POOL))
 """Those with sub-workflows."""

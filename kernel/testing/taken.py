@@ -18,7 +18,7 @@ from kernel.engine.entities import HistoryRow
 from kernel.spec import SPEC
 from kernel.spec.language import Enter, Fire, Row, Spec, Step
 from kernel.spec.names import following
-from kernel.spec.vocabulary import ABSENT, STATUSES
+from kernel.spec.vocabulary import ABSENT
 from kernel.testing.dump import TreeDump
 
 NOT_YET: Mapping[str, str] = {}
@@ -46,9 +46,6 @@ UNREACHED: Mapping[Entry, str] = {
     **dict.fromkeys((
         _task("REOPEN SKIPPED -> IN_PROGRESS"), _task("REOPEN FAILED_WITH_TERMINAL_ERROR -> IN_PROGRESS"),
     ), "what was skipped or rejected has no sub-workflow that could go on in place"),
-    **dict.fromkeys((
-        Entry("entering", f"workflow {status}: CREATE notices", "CREATE") for status in STATUSES
-    ), "no definition of the pool subscribes to changes of status; tests/engine/test_notices.py has some that do"),
 }
 """What no run of today's commands comes to, and why."""
 Place = tuple[str, str, str, str]

@@ -6,6 +6,7 @@ may have changed, and what to compare after a crash. It keeps the story of what 
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections import Counter
@@ -15,9 +16,9 @@ from typing import Any, NoReturn
 
 from attrs import define, field
 
-from kernel.core.archive import COMPENSATION
+from kernel.core.archive import COMPENSATION, NOTIFY
 from kernel.core.definitions import WorkflowDef
-from kernel.core.records import root_of
+from kernel.core.records import entry_of, root_of
 from kernel.engine.compensation import compensation_id
 from kernel.engine.document import checked_document
 from kernel.engine.entities import Applied, Lease
@@ -27,7 +28,7 @@ from kernel.engine.relay import RelayOptions
 from kernel.engine.sinks import Parcel
 from kernel.errors import Fenced, NotFound, Refused
 from kernel.sinks.callable import CallableSink
-from kernel.testing.checks import LIVE, OPEN, Tree, steps
+from kernel.testing.checks import LIVE, OPEN, Tree, counted, steps
 from kernel.testing.clock import ManualClock
 from kernel.testing.crashes import Crashes, ProcessCrash
 from kernel.testing.dump import Definitions, Dump, Everything, TreeDump, difference, dumped, everything
@@ -116,6 +117,7 @@ class World:
         self.sinks = {
             ARCHIVE: FaultySink(self.archive, self.script),
             MAIL: FaultySink(CallableSink(self._read_mail), self.script),
+            NOTIFY: FaultySink(CallableSink(self._listen), self.script),
         }
         self.latest = self.clock.now()
         self.calls = {f"sink {topic}" for topic in self.sinks}
@@ -174,6 +176,13 @@ class World:
             raise ValueError(f"the document tells of {told}, the kernel of {stands}")
         return f"mail of {parcel.workflow_id}"
 
+    def _listen(self, parcel: Parcel) -> str:
+        """A sink that reads notices."""
+        told = json.loads(parcel.read())
+        if (told["workflow"], told["version"], told["status"]) != (parcel.workflow_id, parcel.version, parcel.status):
+            raise ValueError(f"the notice tells of {told}, the parcel of {parcel}")
+        return f"notice {parcel.version} of {parcel.workflow_id}"
+
     # ---- one step -------------------------------------------------------------------------------------------------------
     def act(self, text: str, call: Callable[[], Any], *, expect: str = "applied", effect: Effect | None = None,
             again: bool = False) -> Any:
@@ -199,7 +208,7 @@ class World:
         if done and expect == "applied" and effect is not None:
             problems += effect(result)
         if isinstance(result, Applied) and outcome == "applied" and not again:
-            problems += _counted(result, before, self.dump)
+            problems += counted(result, before, self.dump)
         if problems:
             self.fail_with(problems)
         return result
@@ -365,6 +374,8 @@ class World:
                 proof = f"sha256:{sha256(copy).hexdigest()}" if topic == ARCHIVE else f"receipt:mail of {name}"
                 if topic == COMPENSATION:
                     proof = f"receipt:{compensation_id(self.store.id, name, facts.run)}"
+                if version := entry_of(topic)[1]:
+                    proof = f"receipt:notice {version} of {name}"
                 if facts.state == "DELIVERED" and facts.proof != proof:
                     problems.append(f"INV-04: delivery {name} {topic} has the proof {facts.proof}, not {proof}")
                 self.tally.deliveries[facts.state] += 1
@@ -379,22 +390,3 @@ class World:
                 problems.append(f"INV-02: {name} ended run {run} as {ended}; it is told as {stands}")
         if problems:
             self.fail_with(problems)
-
-
-def _counted(applied: Applied, before: Dump, after: Dump) -> Iterator[str]:
-    """What a command says that it did is what was done."""
-    ended = canceled = deliveries = 0
-    for root, tree in after.items():
-        known = before.get(root)
-        if known is tree or known is None or known == tree:
-            continue
-        kept = {i for i, w in tree.workflows.items() if i in known.workflows and w.run == known.workflows[i].run}
-        ended += sum(w.state not in LIVE and (i not in kept or known.workflows[i].state in LIVE)
-                     for i, w in tree.workflows.items())
-        canceled += sum(
-            t.state == "CANCELED" and (i[0] not in kept or i not in known.tasks or known.tasks[i].state != "CANCELED")
-            for i, t in tree.tasks.items())
-        deliveries += len(tree.deliveries) - len(known.deliveries)
-    if (applied.ended, applied.canceled, applied.deliveries) != (ended, canceled, deliveries):
-        yield (f"answer: it tells of {applied.ended} ended, {applied.canceled} canceled, {applied.deliveries} deliveries; "
-               f"there are {ended}, {canceled}, {deliveries}")

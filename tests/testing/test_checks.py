@@ -137,6 +137,18 @@ def test_damage_by_a_step_is_found(moves: tuple[str, ...], damage: Damage, probl
     assert any(found.startswith(problem) for found in steps(before, after, definitions))
 
 
+def test_a_notice_that_is_claimed_out_of_turn_is_found() -> None:
+    """While one before it is open; not after a DEAD one, and not because of what is no notice."""
+    before, definitions = standing("heard", "pause", "terminate")
+    first, second, last = (("w1", 1, f"notify@{notice}") for notice in ("1.RUNNING", "2.PAUSED", "3.TERMINATED"))
+    assert set(before.deliveries) == {first, second, last, ("w1", 1, "archive")}
+    for name, state, found in ((first, "PENDING", []), (last, "PENDING", ["notify@1.RUNNING"]), (second, "DEAD", [])):
+        after = before._replace(deliveries={**before.deliveries, name: before.deliveries[name]._replace(claims=1)})
+        after.deliveries[first] = after.deliveries[first]._replace(state=state)
+        assert list(steps(before, after, definitions)) == [
+            f"INV-03: notice {name} was claimed while {other} is open" for other in found]
+
+
 @pytest.mark.parametrize("field", ["version", "clock"])
 def test_a_tree_does_not_go_back(field: str) -> None:
     """Neither its version nor its clock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernel.core.definitions import ExpiryPolicy, Mode
+from kernel.spec.vocabulary import STATUSES
 from kernel.testing.pool import ARCHIVE, INPUTS, MAIL, POOL, TYPES, family
 
 TASKS = [task for definition in POOL for task in definition.tasks]
@@ -19,6 +20,7 @@ def test_every_kind_of_task_is_there() -> None:
     assert {task.optional for task in TASKS} == {task.permissive for task in TASKS} == {True, False}
     assert {definition.topics for definition in POOL} >= {(), (ARCHIVE,), (MAIL,), (ARCHIVE, MAIL)}
     assert any(definition.timeout for definition in POOL)
+    assert {status for definition in POOL for status in definition.notify} == set(STATUSES)
     assert {task.type for task in TASKS if task.mode is Mode.WORKER} == set(TYPES)
 
 

@@ -223,8 +223,10 @@ class Driver(Purging):
 
     def fail_one(self, lease: Lease, number: int, retryable: bool) -> None:
         """Fail under this lease."""
-        task = self.task_def(lease.workflow_id, lease.position)
-        if retryable and lease.attempt <= task.retries:
+        task = self.task_def(lease.workflow_id, lease.position) if self.holds(lease) else None
+        if task is None:
+            state = ""  # and it may be gone: what is spawned in one run is not in the next
+        elif retryable and lease.attempt <= task.retries:
             state = "SCHEDULED"
         elif task.optional:
             state = "COMPLETED_WITH_ERRORS"

@@ -12,7 +12,7 @@ from kernel.testing.world import KernelFactory, Tally
 
 SEEDS = (1, 2, 3, 4, 5)
 EXAMPLES = {"memory": 200, "sqlite": 120, "postgres": 4}
-"""Histories, by store; each planted bug was found within 65 with each of some twenty seeds. Of a server's rows each look costs
+"""Histories, by store; each planted bug was found within 100 with each of some twenty seeds. Of a server's rows each look costs
 more, and most that can go wrong is shared.
 """
 STEPS = 50

@@ -53,6 +53,25 @@ def test_every_rule_runs_anywhere(definition: str, rule: Rule) -> None:
     driver.finish()
 
 
+def test_a_lease_may_be_of_a_task_that_is_gone() -> None:
+    """What was spawned in one run is not in the next, and whoever fails it there is fenced."""
+    driver = Driver(MemoryStores())
+    driver.start(NAMES.index("leaf"), 0)
+    moved(driver, POLL)
+    lease = driver.lease(0)
+    assert lease is not None
+    driver.complete_one(lease, 7)
+    moved(driver, POLL)
+    spawned = driver.lease(0)
+    assert spawned is not None
+    assert (spawned.ref, spawned.position) == ("more2", 2)
+    driver.terminate_one("w1")
+    driver.restart(0)
+    assert len(driver.definitions["w1"].source.tasks) == 2
+    driver.fail_one(spawned, 0, retryable=True)
+    assert driver.story[-1].endswith("-> fenced")
+
+
 class Forgetful(Kernel):
     """Knows no command again."""
 

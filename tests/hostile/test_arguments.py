@@ -25,7 +25,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "register": ((LEAF,), {}),
     "start": (("root",), {"version": None, "input": None, "workflow_id": "new", **OPTIONS}),
     "poll": (("b",), {"worker": "w1", "limit": 1, **OPTIONS}),
-    "complete": (("LEASE",), {"output": None, **OPTIONS}),
+    "complete": (("LEASE",), {"output": None, "spawn": (), "before": (), **OPTIONS}),
     "fail": (("LEASE",), {"retryable": True, "output": None, **OPTIONS}),
     "postpone": (("LEASE", 1.0), {"output": None, **OPTIONS}),
     "heartbeat": (("LEASE",), {}),

@@ -194,7 +194,10 @@ class View(WorkingSet):
         return row
 
     def spawn(self, task: TaskRow, spawn: Spawn, line: Line, by: str) -> None:
-        """Add tasks to the workflow of a task. Raises InvalidDefinition for such as could not run in it."""
+        """Add tasks to the workflow of a task that was just closed, so that the workflow is written anyway.
+
+        Raises InvalidDefinition for such as could not run in it.
+        """
         workflow, place = task.wf, f"what task {quoted(task.ref)} spawns"
         spawned = added(workflow.prepared, task.no, spawn)
         if self.tree.tasks + len(spawned) > TREE_TASKS_MAX:
@@ -206,8 +209,6 @@ class View(WorkingSet):
         workflow.prepared = prepared = extended(workflow.prepared, spawned)
         workflow.extension = named(workflow.extension, payloads)
         self.plan.payloads += payloads
-        if not workflow.touched:
-            self.write(workflow)
         sets = [(name, read(None, self.given)) for name, read in line.sets]
         width = len(self.program.counters_of("task"))
         rows = [self._born(workflow, each.no, line, [0] * width, sets) for each in spawned]

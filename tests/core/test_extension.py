@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from kernel.core import extension
+import kernel
+from kernel.core import extension, view
 from kernel.core.checks import Limits
+from kernel.core.content import task_from_content
 from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.extension import HOLE, Spawn, added, extended, named, payload_of, spawn_of, spawned_from
 from kernel.core.facts import Spawned
@@ -108,3 +110,40 @@ def test_what_a_caller_may_ask(tasks: Any, before: Any, why: str) -> None:
     with pytest.raises(InvalidDefinition) as caught:
         spawn_of(tasks, before)
     assert why in str(caught.value)
+
+
+# ---- in a running workflow ----------------------------------------------------------------------------------------------
+def test_a_tree_has_no_more_tasks_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that would add too many is refused, and nothing has changed."""
+    with kernel.open("memory://") as k:
+        k.register(kernel.WorkflowDef("w", tasks=[kernel.TaskDef("a"), kernel.TaskDef("b")]))
+        k.start("w", workflow_id="w")
+        (lease,) = k.poll("a")
+        monkeypatch.setattr(view, "TREE_TASKS_MAX", 3)
+        with pytest.raises(kernel.InvalidDefinition, match="the tree would have more than 3"):
+            k.complete(lease, spawn=[kernel.TaskDef("x"), kernel.TaskDef("y")])
+        assert [task.ref for task in k.tasks("w")] == ["a", "b"]
+        k.complete(lease, spawn=[kernel.TaskDef("x")])
+        assert k.audit().clean
+
+
+def test_who_does_not_follow_the_spawner_waits_too() -> None:
+    """A PENDING task that comes after another one than the spawner waits for what is spawned before it."""
+    with kernel.open("memory://") as k:
+        k.register(kernel.WorkflowDef("w", tasks=[kernel.TaskDef("a"), kernel.TaskDef("b"), kernel.TaskDef("c", after=["b"])]))
+        k.start("w", workflow_id="w")
+        k.complete(k.poll("a")[0], spawn=[kernel.TaskDef("x")], before=["c"])
+        k.complete(k.poll("b")[0])
+        assert k.poll("c") == []
+        k.complete(k.poll("x")[0])
+        k.complete(k.poll("c")[0])
+        assert (k.get("w").state, k.audit().findings) == ("COMPLETED", ())
+
+
+def test_a_task_that_is_nested_too_deep() -> None:
+    """A text from which a task is read is refused, however deep it is."""
+    value: dict[str, object] = {}
+    for _ in range(100_000):
+        value = {"a": value}
+    with pytest.raises(kernel.InvalidDefinition):
+        task_from_content({"ref": "x", "input": value})

@@ -142,8 +142,8 @@ def test_who_does_not_follow_the_spawner_waits_too() -> None:
 
 def test_a_task_that_is_nested_too_deep() -> None:
     """A text from which a task is read is refused, however deep it is."""
-    value: dict[str, object] = {}
-    for _ in range(100_000):
-        value = {"a": value}
-    with pytest.raises(kernel.InvalidDefinition):
-        task_from_content({"ref": "x", "input": value})
+    task: dict[str, object] = {"ref": "x"}
+    for _ in range(5_000):
+        task = {"ref": "x", "workflow": {"name": "w", "tasks": [task]}}
+    with pytest.raises(kernel.InvalidDefinition, match="nested too deep"):
+        task_from_content(task)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from attrs import evolve, frozen
 
@@ -19,7 +19,7 @@ from kernel.core.content import task_content, task_from_content
 from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.facts import Prepared, Spawned, facts_of
 from kernel.core.links import read_by, references_of
-from kernel.core.order import check_reads, in_order, index_of, positions, successors_of
+from kernel.core.order import Positions, check_reads, in_order, index_of, positions, successors_of
 from kernel.core.records import Payload
 from kernel.core.structure import has_expressions
 from kernel.errors import quoted
@@ -76,15 +76,25 @@ def extended(base: Prepared, spawned: Iterable[Spawned]) -> Prepared:
     for no, each in more.items():
         tasks[no], facts[no], index[each.task.ref] = each.task, evolve(facts_of(each.task), added=1), no
         templated[no] = has_expressions(each.task)
+    there = {*range(len(base.registered.facts)), *base.spawned, *more}
     for no, each in more.items():
-        predecessors[no] = tuple(index[ref] for ref in each.task.after if ref in index)
-        references[no] = tuple(dict.fromkeys(index[ref] for ref in read_by(each.task) if ref in index))
-        for late in each.before:
+        predecessors[no] = _meant(each, each.task.after, index, more)
+        references[no] = _meant(each, read_by(each.task), index, more)
+        for late in there & {*each.before}:
             predecessors[late] = (*predecessors[late], no)
     return evolve(base, base=base.registered, facts=tuple(facts), spawned={**base.spawned, **more}, definition=evolve(
         definition, source=_with(definition.source, tasks), index=index, predecessors=tuple(predecessors),
         successors=successors_of(predecessors), references=tuple(references), templated=tuple(templated),
         switches=(*definition.switches, *[()] * new), cases=cases))
+
+
+def _meant(spawned: Spawned, refs: Iterable[str], index: Mapping[str, int], more: Mapping[int, Spawned]) -> Positions:
+    """The tasks that a spawned one names, as far as they are there: those before it, and those that were spawned with it.
+
+    One that was spawned later, under the name of a task that stayed behind with an earlier run, is another.
+    """
+    found = dict.fromkeys(index[ref] for ref in refs if ref in index)
+    return tuple(no for no in found if no < spawned.no or more[no].by == spawned.by)
 
 
 def _with(source: WorkflowDef, tasks: Sequence[TaskDef]) -> WorkflowDef:

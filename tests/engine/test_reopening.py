@@ -428,6 +428,36 @@ def test_what_a_kept_task_spawned_is_kept(k: Kernel) -> None:
     check_history(k, "o")
 
 
+def test_who_was_to_come_before_what_is_gone(k: Kernel) -> None:
+    """A spawned task that is kept, and stood before one that is there no more, closes as ever."""
+    k.register(kernel.WorkflowDef("w", tasks=[Task("a"), Task("c"), Task("z")]))
+    k.start("w", workflow_id="w")
+    k.complete(k.poll("a")[0], spawn=[Task("x", after=["z"])])
+    k.complete(k.poll("c")[0], spawn=[Task("y")], before=["x"])
+    k.terminate("w")
+    k.rerun("w", from_task="a")
+    work(k, "y", "z", "a")
+    assert (k.get("w").state, k.audit().findings) == ("COMPLETED", ())
+    check_history(k, "w")
+
+
+def test_a_later_task_of_the_same_name_is_another(k: Kernel) -> None:
+    """A spawned task that is kept does not wait for what is spawned anew under the name of one that is there no more."""
+    k.register(kernel.WorkflowDef("w", tasks=[Task("a"), Task("c"), Task("z")]))
+    k.start("w", workflow_id="w")
+    k.complete(k.poll("a")[0], spawn=[Task("x")])
+    k.complete(k.poll("c")[0], spawn=[Task("y", after=["x", "z"])])
+    k.terminate("w")
+    k.rerun("w", from_task="a")
+    k.complete(k.poll("a")[0], spawn=[Task("x")])
+    assert k.audit().findings == ()
+    work(k, "z")
+    assert states(k, "w")["y"] == "SCHEDULED"
+    work(k, "y", "x")
+    assert (k.get("w").state, k.audit().findings) == ("COMPLETED", ())
+    check_history(k, "w")
+
+
 def test_a_spawner_that_starts_again_spawns_anew(k: Kernel, each: Stand) -> None:
     """What it spawned, and what that spawned, stays behind with the run before; the rest is kept, whatever its position."""
     lease = spawned(k)

@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import redis
 
 NEEDED = "needs the program redis-server: install Debian's redis-server"
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
 PATIENCE = 20.0
 """Seconds that a server has to answer."""
 _names = itertools.count()
@@ -88,28 +89,6 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-@functools.cache
-def is_there() -> bool:
-    """Whether the program is installed."""
-    return shutil.which("redis-server") is not None
-
-
-@functools.cache
-def server() -> Server:
-    """The server that the tests of this process share; each store has a namespace of its own in it."""
-    if not is_there():
-        pytest.skip(NEEDED)
-    folder = Path(tempfile.mkdtemp(prefix="kernel-redis-"))
-    found = Server(folder)
-
-    def stop() -> None:
-        found.kill()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(stop)
-    return found
-
-
 class Cluster:
     """Three primaries, each with a replica, in a folder."""
 
@@ -160,13 +139,15 @@ class Cluster:
             node.kill()
 
 
-@functools.cache
-def cluster() -> Cluster:
-    """The cluster that the tests of this process share."""
-    if not is_there():
+Shared = TypeVar("Shared", Server, Cluster)
+
+
+def _shared(make: Callable[[Path], Shared]) -> Shared:
+    """What is started once, and stopped with this process."""
+    if shutil.which("redis-server") is None:
         pytest.skip(NEEDED)
-    folder = Path(tempfile.mkdtemp(prefix="kernel-cluster-"))
-    found = Cluster(folder)
+    folder = Path(tempfile.mkdtemp(prefix="kernel-redis-"))
+    found = make(folder)
 
     def stop() -> None:
         found.kill()
@@ -174,3 +155,15 @@ def cluster() -> Cluster:
 
     atexit.register(stop)
     return found
+
+
+@functools.cache
+def server() -> Server:
+    """The server that the tests of this process share; each store has a namespace of its own in it."""
+    return _shared(Server)
+
+
+@functools.cache
+def cluster() -> Cluster:
+    """The cluster that the tests of this process share."""
+    return _shared(Cluster)

@@ -10,6 +10,7 @@ import hashlib
 import random
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ PAUSES = (0.005, 0.2)
 """Seconds: the shortest and the longest pause before a question is asked again."""
 LOST = (ConnectionError, TimeoutError, OSError)
 """No answer came back."""
-ELSEWHERE = (ClusterDownError, MasterDownError, TryAgainError, BusyLoadingError)
+ELSEWHERE = (ClusterDownError, MasterDownError, MovedError, TryAgainError, BusyLoadingError)
 """Nothing was done, and soon it may be."""
 MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("READONLY", StoreReadOnly, "this server is a replica; name the primary"),
@@ -98,7 +99,7 @@ class Link:
                 self.cluster = RedisCluster.from_url(url, **options)
             else:
                 self.client = Redis.from_url(url, **options)
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise self.ours(error, "opening") from error
 
     def close(self) -> None:
@@ -161,22 +162,19 @@ class Link:
         while True:
             try:
                 return self._exchange(key, command, asking, commit)
-            except AskError as moved:
-                asking, error = self._node(moved), moved
-                if asking is not None:
-                    continue
-            except MovedError as moved:
-                asking, error = None, moved
-                self._look_around(moved)
             except (AuthenticationError, AuthorizationError) as refused:
                 raise self.ours(refused, doing) from refused
             except (*LOST, *ELSEWHERE, ClusterError, RedisClusterException) as lost:
                 asking, error = None, lost
+            except AskError as moving:
+                asking, error = self._node(moving), moving
+                if asking is not None:
+                    continue
             tried += 1
             if time.monotonic() >= deadline or (self.cluster is None and tried > 3):
                 raise self.ours(error, doing) from error
             time.sleep(min(PAUSES[1], PAUSES[0] * 2 ** min(tried, 8)) * random.uniform(0.3, 1.0))
-            self._look_around(None)
+            self._look_around()
 
     def _exchange(self, key: str, command: tuple[Any, ...], node: Any, commit: tuple[str, str] | None) -> Any:
         """One command on one connection. A connection that broke, or was left in the middle, is closed."""
@@ -204,16 +202,14 @@ class Link:
                 connection.disconnect()
             pool.release(connection)
 
-    def _node(self, moved: AskError) -> Any:
-        return None if self.cluster is None else self.cluster.get_node(host=moved.host, port=moved.port)
+    def _node(self, moving: AskError) -> Any:
+        return None if self.cluster is None else self.cluster.get_node(host=moving.host, port=moving.port)
 
-    def _look_around(self, moved: MovedError | None) -> None:
-        """Learn anew which server has which slots."""
+    def _look_around(self) -> None:
+        """Learn anew which server has which slots. Where nobody answers now, the question is asked again, or is given up."""
         if self.cluster is not None:
-            try:
+            with suppress(RedisError, RedisClusterException, OSError):
                 self.cluster.nodes_manager.initialize()
-            except (RedisError, OSError):  # nobody answers now; the question is asked again, or is given up
-                return
 
     # ---- errors ----------------------------------------------------------------------------------------------------------
     def ours(self, error: Exception, doing: str) -> StoreError:

@@ -14,10 +14,9 @@ import pytest
 
 import kernel
 from kernel.stores.redis import LARGEST_TREE
-from tests.redis_server import Server, is_there
+from tests.redis_server import Server, needs_redis
 
-pytestmark = [pytest.mark.bench, pytest.mark.skipif(
-    not is_there(), reason="needs the program redis-server: install Debian's redis-server")]
+pytestmark = [pytest.mark.bench, needs_redis]
 START = """redis.call('HSET', KEYS[1], 's', 'RUNNING', 'o', 3, 't0', 'SCHEDULED', 't1', 'SCHEDULED', 't2', 'SCHEDULED')
 redis.call('XADD', KEYS[2], '*', 'e', 'start') return 1"""
 POLL = """if redis.call('HGET', KEYS[1], ARGV[1]) ~= 'SCHEDULED' then return 0 end

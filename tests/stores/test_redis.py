@@ -21,9 +21,9 @@ from kernel.engine.kernel import Kernel, Options
 from kernel.stores.redis import LARGEST_TREE, RedisStore, address
 from kernel.testing.clock import ManualClock
 from kernel.testing.redis_stores import RedisStores
-from tests.redis_server import Server, is_there, server
+from tests.redis_server import Server, needs_redis, server
 
-pytestmark = pytest.mark.skipif(not is_there(), reason="needs the program redis-server: install Debian's redis-server")
+pytestmark = needs_redis
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("a", type="t"), kernel.TaskDef("b", type="t"), kernel.TaskDef("c", type="t"), kernel.TaskDef("d", type="t"),
     kernel.TaskDef("e", type="t"), kernel.TaskDef("f", type="t")])
@@ -60,7 +60,8 @@ def own(tmp_path: Path) -> Iterator[Server]:
 # ---- opening ---------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("url", [
     "redis://", "redis:///0", "redis://h?partitions=0", "redis://h?partitions=x", "redis://h?namespace=", "redis://h?namespace={a}",
-    "redis://h?accept=anything", "redis://h:port/0", "redis+cluster://", f"redis://u:{SECRET}@?partitions=2"])
+    "redis://h?accept=anything", "redis://h:port/0", "redis+cluster://", f"redis://u:{SECRET}@?partitions=2",
+    "redis://h?protocol=3", "redis://h?socket_timeout=x", "redis://h/orders"])
 def test_a_wrong_url(url: str) -> None:
     """It is refused before anything is asked, with words that hold no password."""
     with pytest.raises(kernel.InvalidInput) as caught:
@@ -127,10 +128,11 @@ def test_a_replica_is_not_opened(own: Server, tmp_path: Path) -> None:
     k.close()
 
 
-def test_nobody_is_there() -> None:
-    """No server at all."""
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_nobody_is_there(scheme: str) -> None:
+    """No server at all, or no node of a cluster."""
     with pytest.raises(kernel.StoreUnavailable, match=r"127\.0\.0\.1:1/"):
-        kernel.open("redis://127.0.0.1:1/0")
+        kernel.open(f"{scheme}://127.0.0.1:1/0")
 
 
 def test_a_closed_store(store: RedisStore) -> None:
@@ -349,7 +351,7 @@ def test_a_full_server(own: Server) -> None:
         k.terminate("w")
     with pytest.raises(kernel.StoreFull):
         k.start("order", workflow_id="v")
-    assert (k.get("w").state, len(k.tick().__class__.__name__), k.audit().clean) == ("RUNNING", 6, True)
+    assert (k.get("w").state, k.tick(), k.audit().clean) == ("RUNNING", kernel.Ticked(), True)
     own.client().config_set("maxmemory", "0")
     assert k.terminate("w").canceled == 6
     k.close()

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from redis.cluster import ClusterNode
 from redis.crc import key_slot
 
 import kernel
@@ -17,10 +18,9 @@ from kernel.stores.redis import RedisStore
 from kernel.testing import conformance
 from kernel.testing.conformance import Check
 from kernel.testing.redis_stores import RedisStores
-from tests.redis_server import Server, cluster, is_there
+from tests.redis_server import Server, cluster, needs_redis
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(
-    not is_there(), reason="needs the program redis-server: install Debian's redis-server")]
+pytestmark = [pytest.mark.slow, needs_redis]
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part"), kernel.TaskDef("ship", after=["pick"])])
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
@@ -109,8 +109,23 @@ def test_a_slot_that_moves(store: RedisStore) -> None:
     for node in (target, source):
         told(node, "CLUSTER SETSLOT", slot, "NODE", ids[target])
     assert k.terminate("w").ended == 2
+    assert store.link.cluster.nodes_manager.get_node_from_slot(slot).port == target.port, "it was not learned"
     assert k.audit().clean
-    assert node_of(store, "w") is target
+
+
+def test_a_cluster_of_which_no_node_answers(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is said in the words of every store, and it goes on when they are back."""
+    def gone(*_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    manager = store.link.cluster.nodes_manager
+    store.link.patience = 0.01
+    with monkeypatch.context() as patch:
+        patch.setattr(store.link, "_pool", gone)
+        patch.setattr(manager, "startup_nodes", {"": ClusterNode("127.0.0.1", 1)})  # type: ignore[no-untyped-call]
+        with pytest.raises(kernel.StoreUnavailable, match="nothing was applied"):
+            Kernel(store).find()
+    assert Kernel(store).find().items == ()
 
 
 def test_a_primary_that_dies(store: RedisStore) -> None:

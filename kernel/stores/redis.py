@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
+from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from kernel.core.records import Policy, Prepared
@@ -29,6 +30,10 @@ LARGEST_TREE = 10_000
 PARTITIONS_MAX = 1024
 SCHEMES = {"redis": False, "rediss": False, "redis+cluster": True, "rediss+cluster": True}
 """The URLs of this store: whether each means a cluster."""
+OPTIONS = frozenset((
+    "client_name", "db", "health_check_interval", "max_connections", "socket_connect_timeout", "socket_keepalive",
+    "socket_timeout", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"))
+"""What a URL may say to the driver."""
 BLOCK = 64
 """Serial numbers that a process takes at a time."""
 OLDEST = (7, 0)
@@ -75,8 +80,16 @@ def address(text: str) -> Address:
     accepts = frozenset(own["accept"].split(",")) if "accept" in own else frozenset()
     if accepts - {"no-aof"}:
         raise _wrong(place, "the one thing that can be accepted is no-aof")
-    rest = urlencode([(name, value) for name, value in options if name not in own])
-    url = urlunsplit((parts.scheme.partition("+")[0], parts.netloc, parts.path, rest, ""))
+    rest = [(name, value) for name, value in options if name not in own]
+    if strange := {name for name, _ in rest} - OPTIONS:
+        raise _wrong(place, f"{quoted(min(strange))} is no option of it")
+    if not f"0{parts.path.strip('/')}".isdecimal():
+        raise _wrong(place, f"{quoted(parts.path)} is no number of a database")
+    url = urlunsplit((parts.scheme.partition("+")[0], parts.netloc, parts.path, urlencode(rest), ""))
+    try:
+        parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise _wrong(place, str(error)) from error
     return Address(url, place, cluster, namespace, int(partitions), accepts)
 
 
@@ -107,7 +120,6 @@ class RedisStore(Known):
         self.link = Link(self.address.url, cluster=self.address.cluster, place=self.place, patience=patience)
         try:
             self.durability = self._check_servers()
-            self.partitions = self.address.partitions
             self._begin()
         except BaseException:
             self.link.close()

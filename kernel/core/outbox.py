@@ -8,7 +8,7 @@ from attrs import frozen
 
 from kernel.core.archive import ARCHIVE, HEARS_ALL, NOTIFY, Hearing
 from kernel.core.checks import canonical
-from kernel.core.plan import Command
+from kernel.core.plan import Cascade, Command, Plan
 from kernel.core.program import Program
 from kernel.core.records import Change, DeliveryRow, Policy, Prepared, WorkflowRow
 from kernel.spec.language import NEVER
@@ -100,3 +100,9 @@ def cause_of(change: Change, command: Command, now: int) -> str:
     """What a notice tells of its change besides the status, JSON text; the keys in their order, as SQL makes it, too."""
     return canonical({"actor": command.actor, "at": now, "before": change.source, "by": change.by, "command_id": command.id,
                       "event": change.event, "reason": change.reason})
+
+
+def swept_cause(cascade: Cascade, source: str, plan: Plan) -> str:
+    """The cause of a notice about a workflow that a cascade moves from this state."""
+    change = Change("workflow", "", "", cascade.event, source, cascade.line.target, 0, 1, cascade.by, cascade.reason)
+    return cause_of(change, plan.command, plan.now)

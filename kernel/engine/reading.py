@@ -25,7 +25,7 @@ from kernel.engine.entities import (
 from kernel.engine.explain import delivery_id, not_found
 from kernel.engine.ports import HistoryRecord, LateRecord, Transaction
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
-from kernel.errors import GuardRefused, InvalidInput, StoreCorrupt, quoted
+from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, StoreCorrupt, quoted
 from kernel.spec.vocabulary import unused
 
 
@@ -40,6 +40,13 @@ def loaded(text: str | None) -> Any:
 def damaged(what: str, why: str) -> StoreCorrupt:
     """The error for what no program of ours has written."""
     return StoreCorrupt(f"reading {what}", why=why, hint="restore a backup; keep the damaged file for analysis")
+
+
+def registered_otherwise(name: str, version: int) -> InvalidDefinition:
+    """The error for a definition of which other content is kept under the same name and version."""
+    return InvalidDefinition(
+        f"registering {quoted(name)} version {version}", stands="this version is registered with other content",
+        why="a running workflow keeps the definition that it started with", hint=f"register version {version + 1}")
 
 
 def tree_of(transaction: Transaction, workflow_id: str) -> TreeRow:

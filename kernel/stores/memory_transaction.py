@@ -12,8 +12,8 @@ from kernel.core.records import Change, TaskRow, WorkflowRow, prepare, root_of
 from kernel.core.structure import Definition
 from kernel.core.working_set import in_scope
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
+from kernel.engine.reading import registered_otherwise
 from kernel.engine.zones import offsets
-from kernel.errors import InvalidDefinition, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ABSENT, ENDED
 from kernel.stores.memory_outbox import told
@@ -76,9 +76,7 @@ class MemoryTransaction(MemoryReader):
         if known is None:
             self._put(self.store.definitions, key, prepare(definition, offsets))
         elif known.digest != definition.digest:
-            raise InvalidDefinition(
-                f"registering {quoted(key[0])} version {key[1]}", stands="this version is registered with other content",
-                why="a running workflow keeps the definition that it started with", hint=f"register version {key[1] + 1}")
+            raise registered_otherwise(*key)
 
     def keep_late(self, record: LateRecord, most: int) -> None:
         """Keep a late result."""

@@ -30,6 +30,9 @@ class Reading(Protocol):
     def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One delivery, by its name."""
 
+    def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
+        """The open notices of the same workflow that come before a notice."""
+
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
         """A JSON text."""
 
@@ -75,6 +78,10 @@ class ReaderSnapshot(Generic[Reader]):
     def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One delivery, by its name."""
         return self.transaction.delivery(workflow_id, run, name)
+
+    def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
+        """The open notices of the same workflow that come before a notice."""
+        return self.transaction.earlier(row)
 
     def payload(self, workflow_id: str, no: int, what: str) -> str | None:
         """A JSON text."""

@@ -11,14 +11,13 @@ from kernel.engine.ports import Violation
 from kernel.errors import StoreCorrupt
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import LIVE
-from kernel.stores.redis_rows import delivery_member, delivery_of, looked_for, member_of, task_of, workflow_of
+from kernel.stores.redis_reader import PAGE
+from kernel.stores.redis_rows import delivery_member, delivery_of, looked_for, member_of, place_of, task_of, workflow_of
 from kernel.stores.whole import notices
 from kernel.stores.whole import violations as broken
 
 if TYPE_CHECKING:
     from kernel.stores.redis_work import RedisWork
-
-PAGE = 1000
 
 
 def violations(transaction: RedisWork) -> Iterator[Violation]:
@@ -68,10 +67,10 @@ class Tree:
         number = dict(zip(counts[::2], counts[1::2], strict=True))
         own = dict(zip(owned[::2], owned[1::2], strict=True))
         for place, text in zip(rows[::2], rows[1::2], strict=True):
-            workflow_id, _, of = place.rpartition("\0")
+            workflow_id, of = place_of(place)
             columns = json.loads(text)
-            prepared = transaction.definition_of(workflow_id, int(of), columns)
-            row = workflow_of(workflow_id, int(of), columns, number[place], prepared)
+            prepared = transaction.definition_of(workflow_id, of, columns)
+            row = workflow_of(workflow_id, of, columns, number[place], prepared)
             self.workflows.append(row)
             self.serials[row.id, row.run] = columns[13]
             for name, value in zip(own[place][::2], own[place][1::2], strict=True):

@@ -21,6 +21,7 @@ from kernel.stores.redis_rows import (
     delivery_of,
     field_of,
     line_of,
+    place_of,
     record_of,
     task_of,
     time_of,
@@ -157,7 +158,7 @@ class RedisReader:
         """Keep a whole tree, which was read in one look."""
         found = {f"{prefix}f:{root}": rows, f"{prefix}n:{root}": counts}
         for place, flat in zip(owned[::2], owned[1::2], strict=True):
-            workflow_id, run = _place(place)
+            workflow_id, run = place_of(place)
             found[f"{prefix}w:{run}:{workflow_id}"] = flat
         for key, flat in found.items():
             held = self.held.setdefault(key, {})
@@ -213,7 +214,7 @@ class RedisReader:
         """Every workflow of a tree in each of its runs, by id."""
         self.strict.add(root)
         self.everything(self.key(root, "n"))
-        found = [(*_place(field), text) for field, text in self.everything(self.key(root, "f")).items()]
+        found = [(*place_of(field), text) for field, text in self.everything(self.key(root, "f")).items()]
         return [self._workflow(workflow_id, run, text) for workflow_id, run, text in sorted(found)]
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
@@ -342,27 +343,15 @@ class RedisReader:
     def names(self) -> dict[str, tuple[int, ...]]:
         """The registered definitions: name and versions."""
         found: dict[str, tuple[int, ...]] = {}
-        for name, version in sorted(_place(field) for field in self.everything(self.head(0, "names"))):
+        for name, version in sorted(place_of(field) for field in self.everything(self.head(0, "names"))):
             found[name] = (*found.get(name, ()), version)
         return found
 
 
-def until_of(columns: list[Any]) -> int:
-    """The last run that a workflow is part of."""
-    return time_of(columns[2])
-
-
 def is_present(columns: list[Any]) -> bool:
     """Whether a workflow is part of its tree's present run."""
-    return until_of(columns) >= NEVER
+    return time_of(columns[2]) >= NEVER
 
 
-def _place(field: str) -> tuple[str, int]:
-    name, _, number = field.rpartition("\0")
-    return name, int(number)
-
-
-def _pairs(flat: list[str] | dict[str, str]) -> Iterable[tuple[str, str]]:
-    if isinstance(flat, dict):
-        return flat.items()
+def _pairs(flat: list[str]) -> Iterable[tuple[str, str]]:
     return zip(flat[::2], flat[1::2], strict=True)

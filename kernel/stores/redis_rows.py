@@ -55,6 +55,12 @@ def field_of(workflow_id: str, run: int) -> str:
     return f"{workflow_id}\0{run}"
 
 
+def place_of(field: str) -> tuple[str, int]:
+    """The id and run of the workflow at a place; likewise the name and version of a definition."""
+    name, _, number = field.rpartition("\0")
+    return name, int(number)
+
+
 def delivery_place(workflow_id: str, run: int, name: str) -> str:
     """The place of a delivery among all, in the order of workflow, run, topic, and for notices of version and status."""
     topic, version, status = entry_of(name)

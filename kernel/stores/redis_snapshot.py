@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel.core.archive import Hearing
 from kernel.core.plan import Subject
-from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
+from kernel.core.records import TaskRow, WorkflowRow, root_of
 from kernel.stores.reader_snapshot import ReaderSnapshot
 
 if TYPE_CHECKING:
@@ -47,10 +47,6 @@ class RedisSnapshot(ReaderSnapshot["RedisWork"]):
     def every_run(self) -> Iterable[WorkflowRow]:
         """Every workflow of the tree in each of its runs."""
         return self.transaction.family(self.root)
-
-    def earlier(self, row: DeliveryRow) -> Iterable[DeliveryRow]:
-        """The open notices of the same workflow that come before a notice."""
-        return self.transaction.earlier(row)
 
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
-from kernel.core.outbox import Swept, cause_of, emitted, noticed
+from kernel.core.outbox import Swept, emitted, noticed, swept_cause
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
 from kernel.core.records import Change, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import LateRecord, Recorded
-from kernel.errors import GuardRefused, InvalidDefinition, quoted
+from kernel.engine.reading import registered_otherwise
+from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
-from kernel.stores.redis_rows import (
-    field_of,
-    packed_line,
-    packed_record,
-)
+from kernel.stores.redis_rows import field_of, packed_line, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import Part, RedisWriter
-
-if TYPE_CHECKING:
-    pass
 
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
@@ -48,11 +42,7 @@ class RedisTransaction(RedisWriter):
         source, names = definition.source, self.head(0, "names")
         known = self.definition(source.name, source.version)
         if known is not None and known.digest != definition.digest:
-            raise InvalidDefinition(
-                f"registering {quoted(source.name)} version {source.version}",
-                stands="this version is registered with other content",
-                why="a running workflow keeps the definition that it started with",
-                hint=f"register version {source.version + 1}")
+            raise registered_otherwise(source.name, source.version)
         if known is None:
             part, number = self.part(0), len(self.everything(names)) + 1
             place = field_of(source.name, source.version)
@@ -220,8 +210,7 @@ class RedisTransaction(RedisWriter):
     def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[Told]]:
         """Who is told of the workflows that a cascade moves, for each definition that is known."""
         line, archiving = cascade.line, self.archiving(plan.tree.root, plan.now) if "outbox" in cascade.emits else None
-        causes = {source: cause_of(Change("workflow", "", "", cascade.event, source, line.target, 0, 1, cascade.by,
-                                          cascade.reason), plan.command, plan.now) for source in line.row.source}
+        causes = {source: swept_cause(cascade, source, plan) for source in line.row.source}
         found = dict[str, list[Told]]()
         for prepared, number in list(self.store.numbers.items()):
             given = standard_program(), Swept(line.target), prepared, ("", plan.tree.run), plan.now, self.store.policy

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -14,7 +13,7 @@ from kernel.errors import StoreFull, StoreReadOnly
 from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
 from kernel.stores.redis_audit import violations
 from kernel.stores.redis_reader import PAGE, RedisReader
-from kernel.stores.redis_rows import STATES, delivery_at, delivery_of, delivery_place, field_of
+from kernel.stores.redis_rows import STATES, delivery_at, delivery_of, delivery_place, field_of, place_of
 
 WORKFLOW_STATES = tuple(state for state in KINDS["workflow"].states if state in STATES["workflow"])
 DELIVERY_STATES = tuple(state for state in KINDS["delivery"].states if state in STATES["delivery"])
@@ -61,7 +60,7 @@ class RedisWork(RedisReader):
             self.let_go(number for number in asked if number != chosen)
             self.taking = [each for each in self.taking if each[0] == chosen]
         self.polled = bool(asked[chosen])
-        return [self._look(*each[:13]) for each in asked[chosen]]
+        return [self._look(each) for each in asked[chosen]]
 
     def let_go(self, partitions: Iterable[int]) -> None:
         """Let others see again what this transaction was about to take."""
@@ -70,8 +69,9 @@ class RedisWork(RedisReader):
             if names:
                 self.link.call(self.head(partition, "r"), "ZREM", self.head(partition, "r"), *names)
 
-    def _look(self, command: str, workflow: str, run: str, no: str, due: str, *rows: Any) -> Subject:
+    def _look(self, found: Sequence[Any]) -> Subject:
         """Take in the rows of a task that is about to be handed out."""
+        _, workflow, run, no, _, *rows = found
         root = root_of(workflow)
         if root not in self.trees:
             self.trees[root] = self.original[root] = tuple(map(int, rows[:5]))  # type: ignore[assignment]
@@ -113,24 +113,23 @@ class RedisWork(RedisReader):
                        min(due, default=None))
 
     # ---- by name ---------------------------------------------------------------------------------------------------------
-    def _names(self, kind: str, states: Iterable[str], low: str, high: str, limit: int) -> Iterator[tuple[str, str]]:
+    def _names(self, kind: str, states: Iterable[str], low: str, high: str, limit: int) -> list[tuple[str, str]]:
         """The members of these indexes between two bounds, in order, each with its state."""
         found: list[tuple[str, str]] = []
         for number in range(self.store.partitions):
             for state in states:
                 key = self.head(number, f"{kind}:{state}")
                 found += [(name, state) for name in self.link.call(key, "ZRANGEBYLEX", key, low, high, "LIMIT", 0, limit)]
-        return islice(iter(sorted(found)), limit)
+        return sorted(found)[:limit]
 
     def find(self, state: str | None, name: str | None, after: str, limit: int) -> list[WorkflowRow]:
         """Workflows of their tree's present run, by id."""
         found: list[WorkflowRow] = []
-        states, low = WORKFLOW_STATES if state is None else (state,), f"({after}\0\u00ff" if after else "-"
+        states, low = WORKFLOW_STATES if state is None else (state,), _behind(after)
         while len(found) < limit:
-            part = list(self._names("i", states, low, "+", min(limit, PAGE)))
+            part = self._names("i", states, low, "+", min(limit, PAGE))
             for place, stands in part:
-                workflow_id, _, run = place.rpartition("\0")
-                row = self.workflow(workflow_id, int(run))
+                row = self.workflow(*place_of(place))
                 if row is not None and row.state == stands and name in (None, row.prepared.definition.source.name):
                     found.append(row)
             if len(part) < min(limit, PAGE):
@@ -141,10 +140,10 @@ class RedisWork(RedisReader):
     def purgeable(self, before: int, after: str, limit: int) -> list[str]:
         """The ids of roots that ended at this time or earlier, behind the id `after`."""
         found: list[str] = []
-        low = f"({after}\0\u00ff" if after else "-"
-        while len(found) < limit and (part := list(self._names("i", sorted(ENDED), low, "+", PAGE))):
+        low = _behind(after)
+        while len(found) < limit and (part := self._names("i", sorted(ENDED), low, "+", PAGE)):
             low = f"({part[-1][0]}"
-            names = [(name, int(run)) for name, _, run in (place.rpartition("\0") for place, _ in part)]
+            names = [place_of(place) for place, _ in part]
             rows = [self.workflow(name, run) for name, run in names if root_of(name) == name]
             found += [row.id for row in rows if row is not None and row.state in ENDED and row.changed <= before]
         return found[:limit]
@@ -185,6 +184,11 @@ class RedisWork(RedisReader):
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, tree by tree."""
         return violations(self)
+
+
+def _behind(workflow_id: str) -> str:
+    """Where the names of workflows begin that come behind this id."""
+    return f"({workflow_id}\0\u00ff" if workflow_id else "-"
 
 
 def _timer(command: str, workflow: str, run: int, rest: str) -> Timer:

@@ -8,13 +8,13 @@ from typing import Any
 from kernel.core.archive import ArchivePolicy
 from kernel.core.checks import canonical
 from kernel.core.content import to_content
-from kernel.core.outbox import Swept, cause_of, emitted, noticed
+from kernel.core.outbox import Swept, emitted, noticed, swept_cause
 from kernel.core.plan import Cascade, Plan, Subject, Tally, Tombstone
 from kernel.core.program import standard_program
 from kernel.core.records import Change, TaskRow, WorkflowRow, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import LateRecord, Recorded
-from kernel.errors import InvalidDefinition, quoted
+from kernel.engine.reading import registered_otherwise
 from kernel.spec.language import NEVER, Lock
 from kernel.stores.sql_reader import SqlReader
 from kernel.stores.sql_snapshot import SqlSnapshot
@@ -67,11 +67,7 @@ class SqlTransaction(SqlReader):
         source = definition.source
         known = self.rows("definition_of_version", (source.name, source.version))
         if known and known[0][1] != definition.digest:
-            raise InvalidDefinition(
-                f"registering {quoted(source.name)} version {source.version}",
-                stands="this version is registered with other content",
-                why="a running workflow keeps the definition that it started with",
-                hint=f"register version {source.version + 1}")
+            raise registered_otherwise(source.name, source.version)
         if not known:
             self._run("insert_definition", (definition.digest, source.name, source.version, canonical(to_content(source)), at))
 
@@ -243,10 +239,8 @@ class SqlTransaction(SqlReader):
             if "outbox" in cascade.emits:
                 found += [(key, row.name, row.topic, row.due, 0, "", "", "") for row in emitted(*given, archiving)]
             for source in cascade.line.row.source if prepared.notify and "notices" in cascade.emits else ():
-                cause = cause_of(Change("workflow", "", "", cascade.event, source, cascade.line.target, 0, 1, cascade.by,
-                                        cascade.reason), plan.command, plan.now)
                 found += [(key, row.name, row.topic, row.due, row.version, row.status, source, row.cause)
-                          for row in noticed(*given, plan.tree.version, cause)]
+                          for row in noticed(*given, plan.tree.version, swept_cause(cascade, source, plan))]
         return found
 
     def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:

@@ -127,14 +127,16 @@ write['P'] = function()
     for name, each in pairs(all(key)) do
       if string.sub(name, 1, 1) == 'd' then
         local topic, version, status = string.match(name, '^d([^@]*)@(%d+)%.(.*)$')
-      topic = topic or string.sub(name, 2)
-      local place, entry = id .. '\0' .. string.format('%010d', run) .. '\0' .. topic, string.format('%012d|%s|%s', row[14], run, id)
-      if version then
-        place, entry = place .. '\0' .. string.format('%019.0f', version) .. '\0' .. status, entry .. '\0' .. string.sub(name, 2)
-      end
-      score(P .. 'x:' .. cjson.decode(each)[1], place, false)
-      score(P .. 'o:' .. topic, entry, false)
-      count('deliveries', -1)
+        topic = topic or string.sub(name, 2)
+        local place = id .. '\0' .. string.format('%010d', run) .. '\0' .. topic
+        local entry = string.format('%012d|%s|%s', row[14], run, id)
+        if version then
+          place = place .. '\0' .. string.format('%019.0f', version) .. '\0' .. status
+          entry = entry .. '\0' .. string.sub(name, 2)
+        end
+        score(P .. 'x:' .. cjson.decode(each)[1], place, false)
+        score(P .. 'o:' .. topic, entry, false)
+        count('deliveries', -1)
       elseif name ~= 'y' then
         count('tasks', -1)
       end

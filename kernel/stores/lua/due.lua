@@ -1,9 +1,9 @@
 -- Work that waits, the earliest first. A time has come when the clock, or the last time of its tree, has reached it; no tree is
 -- ahead of the partition's latest time. An entry that says no longer what its row says is skipped, and with ARGV[5] removed: not
 -- too many at a time, so that nobody waits for long; the answer begins with 1 where there may be more.
--- ARGV: the prefix, the sorted set, the time, how many, whether to remove ('1'; with 'all' also notices that wait for earlier ones
--- are told), and of who is about to take tasks: for how many
--- milliseconds others shall look past them. That decides nothing; it spares those who poll together from overtaking one another.
+-- ARGV: the prefix, the sorted set, the time, how many, whether to remove ('1'; with 'all' also notices that wait for earlier
+-- ones are told), and of who is about to take tasks: for how many milliseconds others shall look past them. That decides nothing;
+-- it spares those who poll together from overtaking one another.
 
 local P, key, now, limit, sweep = ARGV[1], ARGV[1] .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local horizon = math.max(now, tonumber(redis.call('HGET', P .. 'head', 'latest') or '0'))
@@ -100,8 +100,8 @@ local function look(entry, name)
   entry[10] = redis.call('LLEN', P .. 'h:' .. root)
   entry[11] = redis.call('HGET', P .. 'f:' .. root, id .. '\0' .. run)
   entry[12] = redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
-  entry[14] = name
   entry[13] = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, no)
+  entry[14] = name
 end
 
 -- A row that is not here may be on its way to another node with the rest of its slot; what was purged is known to be gone.
@@ -115,7 +115,7 @@ end
 -- The turn of the first open notice of a workflow: its version, and whether it is of another status than RUNNING, which comes first.
 local function first_turn(id, topic)
   if first_open[id] then return first_open[id] end
-  local least = {math.huge, 1}
+  local first = {math.huge, 1}
   for _, state in ipairs({'PENDING', 'LEASED'}) do
     local from, passed = '[' .. id .. '\0', false
     while not passed do
@@ -124,23 +124,23 @@ local function first_turn(id, topic)
         local of, version, status = string.match(string.sub(place, #id + 2), '^%d+%z([^%z]*)%z(%d+)%z(.*)$')
         if of == topic then
           local turn = {tonumber(version), status == 'RUNNING' and 0 or 1}
-          if turn[1] > least[1] then passed = true break end
-          if turn[1] < least[1] or turn[2] < least[2] then least = turn end
+          if turn[1] > first[1] then passed = true break end
+          if turn[1] < first[1] or turn[2] < first[2] then first = turn end
         end
       end
       if #places < 100 then break end
       from = '(' .. places[#places]
     end
   end
-  first_open[id] = least
-  return least
+  first_open[id] = first
+  return first
 end
 
 local function in_turn(id, name)
   local topic, version, status = string.match(name, '^(.*)@(%d+)%.(.*)$')
   if what ~= 'o' or not version or ARGV[5] == 'all' then return true end
-  local least, own = first_turn(id, topic), {tonumber(version), status == 'RUNNING' and 0 or 1}
-  return own[1] < least[1] or (own[1] == least[1] and own[2] <= least[2])
+  local first, own = first_turn(id, topic), {tonumber(version), status == 'RUNNING' and 0 or 1}
+  return own[1] < first[1] or (own[1] == first[1] and own[2] <= first[2])
 end
 
 local hold, clock = tonumber(ARGV[6] or ''), 0

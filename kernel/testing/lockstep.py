@@ -15,7 +15,7 @@ import attrs
 from kernel.core.archive import NOTIFY
 from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
 from kernel.core.plan import Subject
-from kernel.core.records import MICROSECONDS, DeliveryRow
+from kernel.core.records import MICROSECONDS
 from kernel.engine import reading
 from kernel.engine.entities import Lease
 from kernel.engine.kernel import Kernel
@@ -278,10 +278,9 @@ class Lockstep:
 
     def redrive(self) -> None:
         """An operator tries a delivery again."""
-        rows: list[DeliveryRow] = self.read(lambda t: [(d.workflow, d.run, d.name, d.state)
-                                                       for d in t.deliveries(None, None, ("", 0, ""), LIMIT)])
-        dead = [row for row in rows if row[3] == "DEAD"]  # type: ignore[index]
-        place: Any = self.some(dead if dead and self.chance.random() < 0.8 else rows)
+        rows = self.read(lambda t: [(d.workflow, d.run, d.name, d.state) for d in t.deliveries(None, None, ("", 0, ""), LIMIT)])
+        dead = [row for row in rows if row[3] == "DEAD"]
+        place = self.some(dead if dead and self.chance.random() < 0.8 else rows)
         options = self.options()
         if place is not None:
             self.ask(lambda k: k.redrive(f"{place[0]}#{place[1]}:{place[2]}", **options))

@@ -151,7 +151,7 @@ def test_an_outcome_has_an_exit_code(cli: Cli, order: str) -> None:
         assert isinstance(k.outcome("end", workflow_id=order), kernel.Expired)
 
 
-def test_an_outcome_of_long_ago(cli: Cli, tmp_path: Path, orders: str) -> None:
+def test_an_outcome_of_long_ago(cli: Cli) -> None:
     """Says when it was applied, and that no more is known."""
     with kernel.open(DB, clock=ManualClock(1_000_000_000.0)) as k:
         k.register(kernel.WorkflowDef("d", tasks=[kernel.TaskDef("t")]))
@@ -274,7 +274,7 @@ def test_an_archive_that_cannot_be_written_costs_no_attempt(cli: Cli, order: str
     assert (found["state"], found["attempt"]) == ("PENDING", 0)
 
 
-def test_redrive(cli: Cli, order: str, tmp_path: Path) -> None:
+def test_redrive(cli: Cli, order: str) -> None:
     """A DEAD delivery gets all its attempts again: by its id, or with all others."""
     with kernel.open(DB, attempts=2) as k:
         k.terminate(order)

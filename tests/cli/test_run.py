@@ -143,7 +143,7 @@ def test_a_database_of_ones_own(cli: Cli, orders: str, tmp_path: Path, monkeypat
     assert "live workflows that this run did not start (live)" in ran.err
 
 
-def test_memory_is_enough(cli: Cli, orders: str, tmp_path: Path) -> None:
+def test_memory_is_enough(cli: Cli, orders: str) -> None:
     """memory:// runs, too, and there is nothing to look at afterwards."""
     ran = cli("run", orders, "--db", "memory://")
     assert ran.code == 0

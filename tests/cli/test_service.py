@@ -85,7 +85,7 @@ def test_a_worker_works_until_it_is_stopped(cli: Cli, shop: str, monkeypatch: py
     assert "FAILED" in json.dumps(shown)
 
 
-def test_a_second_signal_leaves_at_once(cli: Cli, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_leaves_at_once(cli: Cli, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under way is abandoned, which the exit code says; --json gives one value, the lines go to standard error."""
     over = threading.Event()
     monkeypatch.setattr(service, "functions_of", lambda module: {"pack": lambda given: over.wait(PATIENCE)})

@@ -68,7 +68,7 @@ SMALL = {
     "deliveries late": Case(hurried(evolve(ONE, hears="BAD_ENDS")), NEVER_ASKED, EVERY),
     "purged": Case(evolve(ONE, purge=1), NEVER_ASKED, EVERY),
 }
-"""On both stores in every run of the suite."""
+"""On memory and on SQLite in every run of the suite."""
 ONLY = {"SKIP": ("skip",), "POSTPONE": ("postponed",)}
 """Commands and the large shapes in which they are given; the others of those without are for the shapes about clocks."""
 LARGE = {

@@ -22,7 +22,7 @@ from tests.conformance.stand import Conformance, Counted
 @pytest.mark.parametrize("name", [name if name in ("one", "unsound") else pytest.param(name, marks=pytest.mark.slow)
                                   for name in SMALL])
 def test_the_kernel_makes_every_transition_and_no_other(name: str) -> None:
-    """In every state of the model, on both stores: what the model does is done, what it does not is refused, and told alike."""
+    """In every state of the model, on memory and SQLite: what the model does is done, what it does not is refused."""
     with quick_folder() as folder:
         conformance = Conformance(SMALL[name].explorer(), (MemoryShelf(), SqliteShelf(str(folder))))
         found = conformance.run()

@@ -141,7 +141,7 @@ def test_a_backlog_larger_than_the_window(each: Stand, k: Kernel, clock: ManualC
     assert all(d.due and d.due.timestamp() == START + 86_400 - 40 for d in k.deliveries(state="PENDING"))
 
 
-def test_out_of_turn(each: Stand, k: Kernel, clock: ManualClock) -> None:
+def test_out_of_turn(each: Stand, k: Kernel) -> None:
     """An operator who says now gets all that waits, each tried once."""
     define(k, ArchivePolicy(every=86_400 * 7), below=ArchivePolicy(daily_at="05:00"))
     terminate(k, "w")

@@ -11,7 +11,6 @@ from kernel.core import judge as judging
 from kernel.engine.document import checked_document, document
 from kernel.engine.kernel import Kernel
 from kernel.errors import GuardRefused
-from kernel.testing.clock import ManualClock
 from tests.engine.test_kernel import one, started, states, task
 from tests.stores.stand import Stand
 
@@ -302,7 +301,7 @@ def test_defaults_fill_in_what_is_not_given(k: Kernel) -> None:
     assert k.get("w/sub").input == {"n": 1, "m": 3}
 
 
-def test_expressions_read_facts(k: Kernel, clock: ManualClock) -> None:
+def test_expressions_read_facts(k: Kernel) -> None:
     """Of the workflow, of the task itself, and of the tasks before it."""
     facts = {
         "id": "${workflow.workflowId}", "up": "${workflow.parentWorkflowId}", "type": "${workflow.workflowType}",

@@ -22,7 +22,6 @@ from tests.stores.stand import Stand
 
 Task = kernel.TaskDef
 NOW = datetime.fromtimestamp(1_000_000_000, UTC)
-IN_WORDS = {"by": "EXPIRE", "actor": "clock", "reason": "its time ran out"}
 
 
 def started(k: Kernel, *tasks: kernel.TaskDef, **options: Any) -> None:
@@ -265,7 +264,7 @@ def test_retries_wait_longer_each_time(k: Kernel, clock: ManualClock, options: d
     assert waited == delays
 
 
-def test_jitter_is_drawn_for_each_retry(k: Kernel, clock: ManualClock) -> None:
+def test_jitter_is_drawn_for_each_retry(k: Kernel) -> None:
     """Up to so much more, by the chance of the kernel: never less than the delay, never always the same."""
     started(k, *(Task(f"a{n}", type="a", retries=1, retry_delay=4.0, retry_jitter=2.0) for n in range(20)))
     for lease in k.poll("a", limit=20):

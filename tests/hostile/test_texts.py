@@ -31,7 +31,7 @@ def printable(name: str) -> bool:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_an_id_is_taken_alike_or_refused_alike(tmp_path: Path, name: str) -> None:
-    """By both stores; what is taken comes back unchanged, in every read, in the archive and in its file."""
+    """By every store; what is taken comes back unchanged, in every read, in the archive and in its file."""
     text, answers = TEXTS[name], []
     for kind in STORES:
         with stand(kind, tmp_path) as each:
@@ -111,7 +111,7 @@ def test_what_is_written_down(each: Stand, where: str, name: str) -> None:
 @pytest.mark.parametrize("where", ["definition", "reference", "type", "topic"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_names_in_definitions(tmp_path: Path, where: str, name: str) -> None:
-    """The same rule for the names of definitions, tasks, types and topics, on both stores."""
+    """The same rule for the names of definitions, tasks, types and topics, on every store."""
     text, answers = TEXTS[name], []
     for kind in STORES:
         with new_store(kind, tmp_path) as store:

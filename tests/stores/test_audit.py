@@ -1,4 +1,4 @@
-"""The audit finds damage: each kind under its invariant, on both stores alike, and nothing where nothing is wrong."""
+"""The audit finds damage: each kind under its invariant, on all stores alike, and nothing where nothing is wrong."""
 
 from __future__ import annotations
 

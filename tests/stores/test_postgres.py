@@ -111,7 +111,7 @@ def test_another_scheme_does_not_show_its_password(scheme: str) -> None:
 
 
 # ---- servers that are refused -----------------------------------------------------------------------------------------------
-def test_no_server(tmp_path: object) -> None:
+def test_no_server() -> None:
     """Nobody answers: StoreUnavailable, at once, without the password."""
     with pytest.raises(StoreUnavailable) as caught:
         kernel.open(f"postgresql://ada:{SECRET}@127.0.0.1:1/orders?connect_timeout=2")

@@ -122,11 +122,10 @@ def test_an_idle_connection_that_broke_is_replaced(k: Kernel, stores: PostgresSt
     assert k.terminate("w").ended == 2
 
 
-@pytest.mark.parametrize("point", [FaultPoint.BEFORE_COMMIT])
-def test_a_backend_that_is_terminated(k: Kernel, stores: PostgresStores, point: FaultPoint) -> None:
+def test_a_backend_that_is_terminated(k: Kernel, stores: PostgresStores) -> None:
     """By an operator, before COMMIT: nobody knows at first, then `outcome` says that it did not happen."""
     def end(at: FaultPoint, command: str) -> None:
-        if at is point:
+        if at is FaultPoint.BEFORE_COMMIT:
             k.faults = lambda at, command: None
             with stores.server.connect() as operator:
                 operator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")

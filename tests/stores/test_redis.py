@@ -114,7 +114,7 @@ def test_what_survives_is_said(own: Server, settings: dict[str, str], query: str
         assert said in k.store.durability
 
 
-def test_a_replica_is_not_opened(own: Server, tmp_path: Path) -> None:
+def test_a_replica_is_not_opened(own: Server) -> None:
     """It takes no writes, and may be behind; a kernel on a server that becomes one is told so, and still reads."""
     k = kernel.open(own.url)
     k.register(ORDER)

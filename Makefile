@@ -26,7 +26,7 @@ check: $(READY)  ## lint, types and import contracts only
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-conformance: $(READY)  ## drive the kernel through the larger models, too, on both stores (many minutes)
+conformance: $(READY)  ## drive the kernel through the larger models, too, on memory and SQLite (many minutes)
 	$(BIN)/python -m tests.conformance
 
 bench: $(READY)  ## measure, as ratios with spreads
@@ -49,6 +49,6 @@ clean:  ## remove .venv and all caches
 	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find kernel tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml .ci/setup
+$(READY): requirements.lock pyproject.toml .ci/setup .ci/debian
 	@PYTHON="$(PYTHON)" .ci/setup
 	@touch $@

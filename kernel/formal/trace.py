@@ -81,7 +81,7 @@ class Trace(Told):
             self._begin(line)
         elif line.at != self.at:
             raise self._wrong(line, "one commit", "a commit has one version and one time")
-        if self.renewed and line.event not in self.knowledge.reopening:
+        if self.renewed and line.kind != "delivery" and line.event not in self.knowledge.reopening:
             self._renew()
         if line.kind == "task":
             self._task(line)

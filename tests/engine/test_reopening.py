@@ -397,7 +397,7 @@ def test_nothing_that_lives_is_reopened(each: Stand, state: str, event: str) -> 
 
 
 # --------------------------------------------------------------------------------------------------------- spawned tasks
-SPAWNING = kernel.WorkflowDef("spawning", topics=("archive",), restartable=True, tasks=[
+SPAWNING = kernel.WorkflowDef("spawning", topics=("archive",), notify=("RUNNING",), tasks=[
     Task("a"), Task("b", after=["a"]), Task("c")])
 
 

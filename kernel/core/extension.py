@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
+from operator import attrgetter
 
 from attrs import evolve, frozen
 
@@ -64,8 +65,8 @@ def without(prepared: Prepared, gone: Set[int]) -> Prepared:
 
 
 def extended(base: Prepared, spawned: Iterable[Spawned]) -> Prepared:
-    """A definition with these tasks, too; nothing is checked, for they were checked when they were spawned."""
-    more = {each.no: each for each in spawned}
+    """A definition with these tasks, too, whatever order they come in; they were checked when they were spawned."""
+    more = {each.no: each for each in sorted(spawned, key=attrgetter("no"))}  # who waits is there before who comes later
     if not more:
         return base
     definition, new = base.definition, max(more) + 1 - len(base.facts)

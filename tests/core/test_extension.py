@@ -60,6 +60,14 @@ def test_what_is_kept_gives_the_same_definition() -> None:
     assert len({*names}) == 3
 
 
+def test_the_order_of_what_is_kept_says_nothing() -> None:
+    """A spawned task that was made to wait for a later one waits for it, whichever is read first."""
+    first = added(BASE, 0, Spawn((ONE,)))
+    second = added(extended(BASE, first), 1, Spawn((TaskDef("y"),), ("x", "join")))
+    for kept in ([*first, *second], [*second, *first]):
+        assert extended(BASE, kept).definition.predecessors == ((), (0,), (0, 4), (0, 4), ())
+
+
 def test_positions_may_have_holes() -> None:
     """A re-opening leaves out what it does not keep; what came after that waits for one task less."""
     found = extended(BASE, [Spawned(5, 0, (2,), TaskDef("z", after=["a", "gone away"]))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from kernel.core.archive import ArchivePolicy
@@ -173,7 +174,7 @@ class RedisTransaction(RedisWriter):
         """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one."""
         run, aside = plan.tree.run, []
         self.strict.add(plan.tree.root)
-        for row in plan.aside:
+        for row in sorted(plan.aside, key=attrgetter("id")):
             aside.append([row.id, str(row.run), row.state, len(row.prepared.facts)])
             self.leave(part, row.id, row.run, run - 1)
         part.do("A", run, plan.command.name, canonical(aside))

@@ -97,6 +97,18 @@ def test_retry_with_children_in_place(failed: Kernel) -> None:
     sound(failed)
 
 
+def test_what_is_set_aside_is_told_by_id(k: Kernel) -> None:
+    """However deep it hung, and whichever workflow was re-opened first."""
+    k.register(PACK, ORDER, kernel.WorkflowDef("top", tasks=[Task("order", workflow="order"), Task("pack", workflow="pack")]))
+    k.start("top", workflow_id="o", input={"n": 1})
+    work(k, "a")
+    k.terminate("o")
+    k.rerun("o", from_task="a", in_workflow="o/order")
+    assert [line.workflow_id for line in k.history("o", below=True) if line.event == "SET_ASIDE"] == [
+        "o/order/s", "o/pack", "o/order/s", "o/pack"]
+    sound(k)
+
+
 def test_restart(failed: Kernel) -> None:
     """Everything starts again; of the sub-workflow nothing is there until its task comes."""
     failed.restart("o")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -92,6 +93,8 @@ class Link:
         """`place` is what messages call it: without the password. `patience` is in seconds."""
         self.place, self.patience = place, patience
         self.cluster: Any = None
+        self._idle: dict[ConnectionPool, deque[Any]] = {}
+        """The connections on which nothing is under way: the driver's own way to them costs more than a command does."""
         options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": patience,
                                    "socket_connect_timeout": patience, "retry": Retry(NoBackoff(), 0)}
         try:
@@ -104,6 +107,9 @@ class Link:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().disconnect()
         (self.client if self.cluster is None else self.cluster).close()
 
     def _pool(self, key: str, node: Any = None) -> ConnectionPool:
@@ -178,15 +184,17 @@ class Link:
 
     def _exchange(self, key: str, command: tuple[Any, ...], node: Any, commit: tuple[str, str] | None) -> Any:
         """One command on one connection. A connection that broke, or was left in the middle, is closed."""
+        data = packed(command)
         pool = self._pool(key, node)
-        connection: Any = pool.get_connection()
+        idle = self._idle.setdefault(pool, deque())
+        connection = _fit(idle) or pool.get_connection()
         whole = False
         try:
             if node is not None:
                 connection.send_command("ASKING")
                 connection.read_response()
             try:
-                connection.send_command(*command)
+                connection.send_packed_command([data])
                 answer = connection.read_response()
             except LOST as lost:
                 if commit is None or isinstance(lost, ELSEWHERE):
@@ -198,9 +206,11 @@ class Link:
             whole = True
             raise
         finally:
-            if not whole:
+            if whole:
+                idle.append(connection)
+            else:
                 connection.disconnect()
-            pool.release(connection)
+                pool.release(connection)
 
     def _node(self, moving: AskError) -> Any:
         return None if self.cluster is None else self.cluster.get_node(host=moving.host, port=moving.port)
@@ -219,6 +229,30 @@ class Link:
         if code == "TRYAGAIN" and self.cluster is None:  # no slot moves here
             kind, hint = StoreCorrupt, "kernel audit lists what is inconsistent; restore the store from a copy"
         return kind(f"{doing} {quoted(self.place)}", why=_told(error), stands="nothing was applied", hint=hint)
+
+
+def packed(command: Sequence[Any]) -> bytes:
+    """A command as it goes to the server."""
+    parts = [f"*{len(command)}\r\n"]
+    for argument in command:
+        text = argument if isinstance(argument, str) else str(argument)
+        parts.append(f"${len(text) if text.isascii() else len(text.encode())}\r\n{text}\r\n")
+    return "".join(parts).encode()
+
+
+def _fit(idle: deque[Any]) -> Any:
+    """A connection that the server has not closed, and on which nothing is left over; None where there is none."""
+    while True:
+        try:
+            connection = idle.pop()
+        except IndexError:
+            return None
+        try:
+            if not connection.can_read():
+                return connection
+        except LOST:
+            pass
+        connection.disconnect()
 
 
 def _code(error: Exception) -> str:

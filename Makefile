@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick check conformance bench diagrams specs mutants lock clean
+.PHONY: help demo test quick check conformance crowd bench diagrams specs mutants lock clean
 
 READY  := .venv/.ready
 BIN    := .venv/bin
@@ -28,6 +28,9 @@ check: $(READY)  ## lint, types and import contracts only
 
 conformance: $(READY)  ## drive the kernel through the larger models, too, on memory and SQLite (many minutes)
 	$(BIN)/python -m tests.conformance
+
+crowd: $(READY)  ## eight processes on PostgreSQL and on Redis, one killed every second, for a minute each
+	$(BIN)/python -m tests.faults.crowd
 
 bench: $(READY)  ## measure, as ratios with spreads
 	$(PYTEST) -s --timeout 0 tests/benchmarks

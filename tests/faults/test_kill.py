@@ -2,158 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
-from hashlib import sha256
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
-from attrs import define
 
 from kernel.engine.document import checked_document
-from kernel.engine.entities import HistoryRow
-from kernel.engine.kernel import Kernel
 from kernel.errors import InvalidInput
-from kernel.sinks.directory import file_name
-from kernel.testing.checks import LIVE, Tree
 from kernel.testing.clock import ManualClock
-from kernel.testing.dump import Definitions, Dump, dumped
-from kernel.testing.replay import Replay, pages, replayed
 from kernel.testing.stores import quick_folder
 from tests.faults.crew import LEAF, TREE, opened
+from tests.faults.stand import ROOT, Crew, acknowledged, at_work, check, settle
 
-ROOT = Path(__file__).resolve().parents[2]
 CREW = {"ada": "worker", "ben": "worker", "cyd": "worker", "dan": "relay"}
 VICTIMS = ("ada", "dan", "ben", "dan", "cyd", "dan") * 2
 """Who is killed, in this order: the relay more often, because half of its work lies outside any transaction."""
 LONGEST = 0.35
 """Seconds that a process is left at work before it is killed, at most, while the others go on."""
-ENOUGH = 10
-"""Lines that each of them has written in the end, at least."""
 EVENTS = ("START", "COMPLETE", "FAIL", "TERMINATE")
-
-
-@define(eq=False)
-class Child:
-    """A process that this test started."""
-
-    name: str
-    process: subprocess.Popen[str]
-
-    def work(self, notes: Path) -> None:
-        """Leave it at work until it has done enough, however slow the machine is."""
-        for _ in range(1200):
-            if notes.exists() and notes.read_bytes().count(b"\n") > ENOUGH:
-                break
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
-
-    def kill(self, after: float) -> None:
-        """Kill it, so many seconds after it was seen at work; it must have been so until then."""
-        assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(after)
-        self.process.send_signal(signal.SIGKILL)
-        _, trouble = self.process.communicate(timeout=30)
-        assert (said, self.process.returncode) == ("ready\n", -signal.SIGKILL), f"{self.name} ended by itself: {trouble}"
-
-
-@contextmanager
-def crew(path: str, folder: Path, chance: random.Random) -> Iterator[dict[str, Child]]:
-    """The processes, at work; whoever still runs at the end is killed."""
-    children: dict[str, Child] = {}
-    try:
-        for name in CREW:
-            children[name] = begun(path, folder, name, chance)
-        yield children
-    finally:
-        for child in children.values():
-            if child.process.poll() is None:
-                child.process.kill()
-            child.process.communicate(timeout=30)
-
-
-def begun(path: str, folder: Path, name: str, chance: random.Random) -> Child:
-    """A new process."""
-    command = [sys.executable, "-m", "tests.faults.crew", CREW[name], path, str(folder), name, str(chance.getrandbits(32))]
-    return Child(name, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
 
 
 def havoc(path: str, folder: Path, seed: int) -> None:
     """Kill one after the other at random moments and start each again; in the end kill them all."""
     chance = random.Random(seed)
-    with crew(path, folder, chance) as children:
+    with at_work(Crew(CREW, path, folder, chance)) as crew:
         for name in VICTIMS:
-            children[name].kill(chance.uniform(0.0, LONGEST))
-            children[name] = begun(path, folder, name, chance)
-        for name, child in children.items():
-            child.work(folder / f"{name}.jsonl")
-            child.kill(chance.uniform(0.0, LONGEST))
-
-
-def acknowledged(folder: Path) -> list[list[str]]:
-    """Every line that the processes wrote, each in one write, which no kill cuts in two."""
-    found: list[list[str]] = []
-    for name in CREW:
-        lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        assert len(lines) > ENOUGH, f"{name} has hardly done anything"
-        found += [json.loads(line) for line in lines]
-    return found
-
-
-def unknown(notes: list[list[str]], dump: Dump, replays: dict[str, set[tuple[str, str]]]) -> list[list[str]]:
-    """The acknowledged commands that the store does not know."""
-    commands = set[tuple[str, str]]().union(*replays.values())
-    tasks = {place: facts for tree in dump.values() for place, facts in tree.tasks.items()}
-    proofs = {f"{name}#{facts.run}:{topic}": facts.proof for tree in dump.values()
-              for (name, _, topic), facts in tree.deliveries.items() if facts.state == "DELIVERED"}
-    lost = []
-    for note in notes:
-        what, subject = note[:2]
-        if what == "POLL":
-            there = tasks[subject, int(note[2])].handouts >= int(note[3])
-        elif what == "DELIVERED":
-            there = proofs.get(subject) == note[2]
-        else:
-            there = (subject, note[2]) in commands
-        lost += [] if there else [note]
-    return lost
-
-
-def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Counter[str]:
-    """Nothing is wrong, and nothing that was acknowledged is lost; gives how many deliveries are in which state."""
-    assert k.audit().findings == ()
-    definitions = Definitions()
-    dump = dumped(k.store, [w.id for w in k.find(limit=100_000).items if w.parent is None], definitions)
-    commands: dict[str, set[tuple[str, str]]] = {}
-    states = Counter[str]()
-    for root, tree in dump.items():
-        assert list(Tree(tree, definitions).problems()) == []
-        lines = list(pages(k, root))
-        commands[root] = {(line.workflow_id, line.command_id) for line in lines}
-        assert list(told(lines, definitions).differences(tree)) == []
-        for (name, _, _), facts in tree.deliveries.items():
-            states[facts.state] += 1
-            if facts.state == "DELIVERED":
-                data = (archive / file_name(name, facts.run)).read_bytes()
-                assert checked_document(data)["workflow"]["state"] == tree.workflows[name].state
-                assert facts.proof == f"sha256:{sha256(data).hexdigest()}"
-    assert unknown(notes, dump, commands) == []
-    return states
-
-
-def told(lines: list[HistoryRow], definitions: Definitions) -> Replay:
-    """What a tree's history tells."""
-    return replayed(lines, definitions.prepared)
+            crew.replace(name, chance.uniform(0.0, LONGEST))
+        crew.end(LONGEST)
 
 
 @pytest.mark.slow
@@ -167,20 +49,14 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) 
         k.register(LEAF, TREE)
     havoc(path, tmp_path, seed=20)
 
-    notes = acknowledged(tmp_path)
+    notes = acknowledged(tmp_path, CREW)
     kinds = Counter(note[0] for note in notes)
     assert set(kinds) == {*EVENTS, "POLL", "DELIVERED"}
     clock = ManualClock(time.time() + 3600)  # every lease and every backoff is over
     with opened(path, archive, clock=clock) as k:
         found = check(k, archive, notes)
         assert found["DELIVERED"] >= kinds["DELIVERED"]
-        for state in LIVE:
-            for workflow in k.find(state=state, limit=100_000).items:
-                k.terminate(workflow.id)
-        k.tick()
-        for delivery in k.deliveries(state="DEAD", limit=100_000):
-            k.redrive(delivery.id)
-        k.deliver(limit=100_000)
+        settle(k)
         settled = check(k, archive, notes)
         assert set(settled) == {"DELIVERED"}
         assert settled["DELIVERED"] == len(k.find(limit=100_000).items) == len(list(archive.glob("*.json")))

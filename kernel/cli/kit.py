@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -13,9 +15,13 @@ from kernel.cli.common import json_text
 from kernel.cli.own import law_of, spec_option
 from kernel.cli.text import Live, duration, faint, heading, number, safe, safe_lines, say, table
 from kernel.render import write_diagrams
-from kernel.testing.campaign import CampaignResult, run_campaign
-from kernel.testing.stores import MemoryStores, SqliteStores
+from kernel.testing.campaign import REPLAYS, CampaignResult, run_campaign
+from kernel.testing.given import given_stores
+from kernel.testing.stores import MemoryStores, SqliteStores, Stores
 from kernel.testing.taken import report
+
+FAR = 100
+"""Tries to make a failed episode shorter on a server, where each takes a second or so."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON value on standard output, errors included.")
@@ -51,21 +57,27 @@ def diagram(ctx: click.Context, folder: Path, path: Path | None, as_json: bool) 
               help="Commands and faults, at least.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True,
               help="The same seed gives the same run.")
-@click.option("--store", type=click.Choice(["memory", "sqlite"]), default="memory", show_default=True, help="Where it runs.")
+@click.option("--store", type=click.Choice(["memory", "sqlite"]), help="Where it runs; memory when not given.")
+@click.option("--db", metavar="URL", help="Or a server that you run, postgresql:// or redis://; in a schema or namespace made "
+              "for it and removed afterwards, or in an empty one that the URL names.")
 @click.option("--rows", is_flag=True, help="Show how often each row of the tables was taken.")
 @json_option
 @click.pass_context
-def faults(ctx: click.Context, steps: int, seed: int, store: str, rows: bool, as_json: bool) -> None:
+def faults(
+    ctx: click.Context, steps: int, seed: int, store: str | None, db: str | None, rows: bool, as_json: bool,
+) -> None:
     """Break everything that can break, and look for violations.
 
     Runs random commands, faults of the archive, crashes around each commit and a moving clock against the kernel, and checks
     every invariant after every step. Exits with 1 for a violation, told as the shortest history that leads to it, and for a
     kind of fault that never fired.
     """
+    if store is not None and db is not None:
+        raise click.UsageError("--store and --db both say where: give one of them")
     live, started = Live(err=True), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kernel-faults-") as folder:
-        stores = SqliteStores(Path(folder)) if store == "sqlite" else MemoryStores()
-        result = run_campaign(steps, seed, stores, lambda done: live.show(f"{done:,} of {steps:,} steps"))
+    with _stores(store, db) as stores:
+        result = run_campaign(steps, seed, stores, lambda done: live.show(f"{done:,} of {steps:,} steps"),
+                              replays=FAR if db else REPLAYS, where="--db URL" if db else None)
     live.clear()
     if as_json:
         told = attrs.asdict(result, filter=lambda field, _: field.name != "taken")
@@ -80,6 +92,19 @@ def faults(ctx: click.Context, steps: int, seed: int, store: str, rows: bool, as
                 (f"{times:>9,}", entry.table, entry.says + (f" ({excuse})" if excuse else ""))
                 for entry, times, excuse in report(result.taken)])
     ctx.exit(int(not result.ok))
+
+
+@contextmanager
+def _stores(store: str | None, db: str | None) -> Iterator[Stores]:
+    """Where the campaign runs."""
+    if db is not None:
+        with given_stores(db) as stores:
+            yield stores
+    elif store == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="kernel-faults-") as folder:
+            yield SqliteStores(Path(folder))
+    else:
+        yield MemoryStores()
 
 
 def _show_campaign(result: CampaignResult, seconds: float) -> None:

@@ -58,7 +58,7 @@ def _store(url: object, policy: Policy) -> Store:
 
 
 @contextmanager
-def _driver(name: str, extra: str) -> Iterator[None]:
+def driver(name: str, extra: str) -> Iterator[None]:
     """The drivers of servers are extras: who does not use one does not need it."""
     try:
         yield
@@ -68,12 +68,12 @@ def _driver(name: str, extra: str) -> Iterator[None]:
 
 
 def _postgres(url: str, policy: Policy) -> Store:
-    with _driver("PostgreSQL", "postgres"):
+    with driver("PostgreSQL", "postgres"):
         from kernel.stores.postgres import PostgresStore
     return PostgresStore(url, policy=policy)
 
 
 def _redis(url: str, policy: Policy) -> Store:
-    with _driver("Redis", "redis"):
+    with driver("Redis", "redis"):
         from kernel.stores.redis import RedisStore
     return RedisStore(url, policy=policy)

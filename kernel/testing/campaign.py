@@ -25,7 +25,7 @@ EPISODE = 60
 BUDGET = 20_000
 """Steps of a campaign, when nobody says otherwise."""
 REPLAYS = 3000
-"""How often a failed episode is tried in shorter forms."""
+"""Tries to make a failed episode shorter, when nobody says otherwise."""
 DRAWN = tuple(rule for rule in RULES for _ in range(rule.weight))
 Step = tuple[Rule, tuple[int, ...]]
 PLAIN: tuple[Step, ...] = (
@@ -48,6 +48,8 @@ class Stage:
 
     stores: Stores
     kernel: KernelFactory
+    replays: int = REPLAYS
+    """How often a failed episode is tried in shorter forms."""
 
     def play(self, steps: list[Step], tally: Tally) -> Violated | None:
         """Play an episode to its end; what it found. A step that has nothing to act on is left out."""
@@ -65,7 +67,7 @@ class Stage:
 
     def shortest(self, steps: list[Step], found: Violated) -> Violated:
         """The shortest history with the same kind of finding that leaving out steps and choosing smaller numbers leads to."""
-        wanted, left = found.kind, REPLAYS
+        wanted, left = found.kind, self.replays
         size = max(1, len(steps) // 2)
         while left > 0:
             simpler = (*_plainer(steps), *_smaller(steps)) if size == 1 else ()
@@ -137,13 +139,14 @@ class CampaignResult:
 
 def run_campaign(
     steps: int = BUDGET, seed: int = 0, stores: Stores | None = None, progress: Callable[[int], None] | None = None, *,
-    kernel: KernelFactory = Kernel, shrink: bool = True,
+    kernel: KernelFactory = Kernel, replays: int = REPLAYS, where: str | None = None,
 ) -> CampaignResult:
     """Run at least `steps` steps; stops at the first violation. `progress` is told the number of steps after each episode.
 
-    `kernel` makes the kernel under test; `shrink=False` keeps the history in which the violation was found as it was.
+    `kernel` makes the kernel under test. The history in which a violation was found is tried in shorter forms `replays`
+    times, or until nothing makes it shorter; the command that repeats it names the store by the options `where`.
     """
-    stage, tally = Stage(stores or MemoryStores(), kernel), Tally()
+    stage, tally = Stage(stores or MemoryStores(), kernel, replays), Tally()
     result = CampaignResult(seed, stage.stores.name)
     while tally.steps < steps:
         episode = drawn(seed + result.episodes)
@@ -151,9 +154,10 @@ def run_campaign(
         result.episodes += 1
         if violated is not None:
             result.violations, result.found_in = 1, tally.steps
-            shown = stage.shortest(episode, violated) if shrink else violated
+            shown = stage.shortest(episode, violated)
             result.story, result.open_under_terminated = shown.told(), shown.open_under_terminated
-            result.replay_command = f"kernel faults --store {result.store} --seed {seed + result.episodes - 1} --steps 1"
+            place = where or f"--store {result.store}"
+            result.replay_command = f"kernel faults {place} --seed {seed + result.episodes - 1} --steps 1"
             break
         if progress is not None:
             progress(tally.steps)

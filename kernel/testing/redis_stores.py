@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from collections.abc import Iterator
 
 from kernel.engine.ports import Store
 from kernel.stores.redis import RedisStore
@@ -15,9 +16,10 @@ class RedisStores:
 
     name = "redis"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, names: Iterator[str] | None = None) -> None:
+        """`names` are those of the namespaces; made up when not given."""
         self.url = f"{url}{'&' if '?' in url else '?'}namespace="
-        self._names = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
+        self._names = names or (f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
         self._urls: dict[str, str] = {}
 
     def open(self) -> Store:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,13 +105,17 @@ class PostgresServer:
         return done.returncode
 
 
-class PostgresStores:
+class Schemas:
     """PostgreSQL stores: schemas of one server, which are used again when they were emptied."""
 
     name = "postgres"
 
-    def __init__(self, server: PostgresServer, *, policy: Policy = POLICY) -> None:
-        self.server, self.policy = server, policy
+    def __init__(self, url: Callable[[str], str], connect: Callable[[], psycopg.Connection[Any]], *, policy: Policy = POLICY,
+                 prefix: str = "t") -> None:
+        """`url` gives that of a store, by its schema, whose name begins with `prefix`; `connect` a connection that may empty
+        what stores have written.
+        """
+        self.url, self.connect, self.policy, self.prefix = url, connect, policy, prefix
         self.clean: list[str] = []
         self.made = 0
         self.operator: psycopg.Connection[Any] | None = None
@@ -122,18 +126,22 @@ class PostgresStores:
         if self.clean:
             return self.clean.pop()
         self.made += 1
-        return f"t{self.made}"
+        return f"{self.prefix}{self.made}"
+
+    def connection(self) -> psycopg.Connection[Any]:
+        """A connection for what no store does."""
+        if self.operator is None or self.operator.closed:
+            self.operator = self.connect()
+        return self.operator
 
     def wipe(self, schema: str) -> None:
         """Empty every table; the store gets another id."""
-        if self.operator is None or self.operator.closed:
-            self.operator = self.server.connect()
-        tables = self.operator.execute(TABLES, (schema,)).fetchall()
+        tables = self.connection().execute(TABLES, (schema,)).fetchall()
         empty = [sql.SQL("DELETE FROM {}").format(sql.Identifier(schema, str(table))) for (table,) in tables]
         renamed = sql.SQL("UPDATE {} SET value = {} WHERE name = 'store'").format(
             sql.Identifier(schema, "meta"), sql.Literal(secrets.token_hex(8)))
         emptied = sql.SQL("; ").join([*empty, renamed])
-        self.operator.execute(emptied)
+        self.connection().execute(emptied)
         self.clean.append(schema)
 
     def close(self) -> None:
@@ -142,7 +150,7 @@ class PostgresStores:
             self.operator.close()
 
     def _open(self, schema: str) -> PostgresStore:
-        store = PostgresStore(self.server.url(schema), policy=self.policy)
+        store = PostgresStore(self.url(schema), policy=self.policy)
         self.schemas[id(store)] = schema
         return store
 
@@ -163,6 +171,14 @@ class PostgresStores:
         """Empty its schema."""
         store.close()
         self.wipe(self.schemas.pop(id(store)))
+
+
+class PostgresStores(Schemas):
+    """Those of a server of a test run."""
+
+    def __init__(self, server: PostgresServer, *, policy: Policy = POLICY) -> None:
+        super().__init__(server.url, server.connect, policy=policy)
+        self.server = server
 
 
 def _is_user(name: str) -> bool:

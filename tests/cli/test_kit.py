@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import kernel
 from kernel.cli import kit
 from kernel.testing import planted
 from kernel.testing.campaign import run_campaign
 from tests.cli.stand import Cli
+from tests.redis_server import server
 from tests.render.test_svg import needs_dot
 
 NAMES = {f"{name}.{kind}" for name in ("workflow", "task", "delivery", "cascade") for kind in ("dot", "mmd", "svg")}
@@ -66,6 +68,28 @@ def test_faults_on_sqlite(cli: Cli, tmp_path: Path) -> None:
     value = cli("faults", "--steps", 100, "--store", "sqlite", "--json").json
     assert (value["store"], value["violations"]) == ("sqlite", 0)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_faults_on_a_server(cli: Cli) -> None:
+    """A server is named by its URL, which is not repeated: it may hold a password. What is there already is not touched."""
+    url = server().new_url()
+    value = cli("faults", "--steps", 30, "--db", url, "--json").json
+    assert (value["store"], value["violations"], value["steps"] >= 30) == ("redis", 0, True)
+    with kernel.open(url) as k:
+        k.register(kernel.WorkflowDef("order", tasks=[kernel.TaskDef("pick")]))
+    ran = cli("faults", "--db", url)
+    assert (ran.code, "it holds workflows or definitions" in ran.err) == (5, True)
+    assert cli("faults", "--db", url, "--store", "sqlite").code == 2
+
+
+def test_a_violation_on_a_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that repeats it does not show the URL."""
+    monkeypatch.setattr(kit, "run_campaign", functools.partial(run_campaign, kernel=planted.ElevenStepKernel))
+    monkeypatch.setattr(kit, "FAR", 3)
+    ran = cli("faults", "--steps", 3000, "--db", server().url)
+    assert ran.code == 1
+    assert "again: kernel faults --db URL --seed " in ran.out
+    assert server().url not in ran.out + ran.err
 
 
 def test_a_fault_that_never_fired_fails_the_run(cli: Cli) -> None:

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from typing import Any
 
+import attrs
 import pytest
 
 from kernel.engine.kernel import Kernel
-from kernel.testing import campaign
 from kernel.testing.campaign import EPISODE, Stage, drawn, run_campaign
 from kernel.testing.driver import Driver
 from kernel.testing.planted import planted
@@ -66,14 +66,14 @@ def test_a_violation_stops_the_campaign() -> None:
 
 def test_a_history_stays_as_it_was_found_when_asked() -> None:
     """Without shortening the story is the whole episode."""
-    whole = run_campaign(20_000, 1, kernel=BUG.kernel, shrink=False)
+    whole = run_campaign(20_000, 1, kernel=BUG.kernel, replays=0)
     short = run_campaign(20_000, 1, kernel=BUG.kernel)
     assert whole.story is not None
     assert short.story is not None
     assert whole.story.count("\n") > short.story.count("\n")
 
 
-def test_shortening_keeps_to_the_same_finding_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shortening_keeps_to_the_same_finding_and_ends() -> None:
     """However few tries there are, what comes out is a finding of the same kind that was really played."""
     stage = Stage(MemoryStores(), BUG.kernel)
     seed = next(seed for seed in range(500) if stage.play(drawn(seed), Tally()) is not None)
@@ -81,8 +81,7 @@ def test_shortening_keeps_to_the_same_finding_and_ends(monkeypatch: pytest.Monke
     assert found is not None
     lengths = []
     for tries in (0, 5, 3000):
-        monkeypatch.setattr(campaign, "REPLAYS", tries)
-        shorter = stage.shortest(drawn(seed), found)
+        shorter = attrs.evolve(stage, replays=tries).shortest(drawn(seed), found)
         assert shorter.kind == found.kind
         lengths.append(len(shorter.story))
     assert lengths == sorted(lengths, reverse=True)
@@ -106,7 +105,7 @@ def test_stores_are_removed_whatever_happens() -> None:
         raise KeyboardInterrupt
 
     stores = Counting()
-    run_campaign(20_000, 7, stores, kernel=BUG.kernel, shrink=False)
+    run_campaign(20_000, 7, stores, kernel=BUG.kernel, replays=0)
     assert stores.opened == stores.removed > 0
     with pytest.raises(KeyboardInterrupt):
         run_campaign(1, 1, stores, kernel=interrupted)

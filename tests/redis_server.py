@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import os
 import shutil
 import socket
 import subprocess
@@ -18,8 +19,10 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-NEEDED = "needs the program redis-server: install Debian's redis-server"
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
+PROGRAM = os.environ.get("REDIS_SERVER", "redis-server")
+"""The server: another one, for example valkey-server, is tried with REDIS_SERVER=valkey-server make test."""
+NEEDED = f"needs the program {PROGRAM}: install Debian's redis-server"
+needs_redis = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=NEEDED)
 PATIENCE = 20.0
 """Seconds that a server has to answer."""
 _names = itertools.count()
@@ -43,7 +46,7 @@ class Server:
     def start(self) -> None:
         """Start it, with what is in its folder, and wait until it answers."""
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "",
+            [PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "",
              "--logfile", str(self.folder / "redis.log"), *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE
@@ -144,7 +147,7 @@ Shared = TypeVar("Shared", Server, Cluster)
 
 def _shared(make: Callable[[Path], Shared]) -> Shared:
     """What is started once, and stopped with this process."""
-    if shutil.which("redis-server") is None:
+    if shutil.which(PROGRAM) is None:
         pytest.skip(NEEDED)
     folder = Path(tempfile.mkdtemp(prefix="kernel-redis-"))
     found = make(folder)

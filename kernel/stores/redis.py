@@ -1,4 +1,4 @@
-"""The Redis store: one server, or a cluster; Redis from 7.0 on, and Valkey.
+"""The Redis store: one server, or a cluster; Redis from 7.0 on, or Valkey.
 
 One script per commit compares everything that the decision read, then writes everything or nothing. Where somebody was faster
 the decision is taken again. A tree lives in one partition, whose keys share a hash tag, and so a slot. The number of partitions

@@ -22,6 +22,9 @@ class Dialect(StrEnum):
 SPELLINGS = tuple((re.compile(pattern), spelled) for pattern, spelled in (
     (r" INDEXED BY \w+", ""),
     (r"CROSS JOIN", "JOIN"),
+    (r"COLLATE BINARY", 'COLLATE "C"'),
+    (r"\bmax\((?=:|paused_at)", "greatest("),
+    (r"(?<!value FROM )json_each\(:(\w+)\)", r"jsonb_array_elements(:\1::jsonb)"),
     (r"SELECT value FROM json_each\(:sources\)", "SELECT jsonb_array_elements_text(:sources::jsonb)"),
     (r"SELECT value FROM json_each\(:(\w+)\)", r"SELECT jsonb_array_elements(:\1::jsonb)::bigint"),
     (r"(?<!:):([a-z]+)", r"%(\1)s"),

@@ -49,30 +49,33 @@ SELECT p.id, p.run, NULL, 'its sub-workflow ' || w.id || ' is ' || w.state
 
 -- name: audit_INV-03_missing
 WITH told (definition, topic, state, since, until, own) AS MATERIALIZED (
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(:told))
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT),
+           CAST(value ->> 5 AS BIGINT) FROM json_each(:told))
 SELECT w.id, w.run, NULL, 'no delivery for topic ' || t.topic
   FROM workflow w JOIN told t ON t.definition = w.definition AND t.state = w.state
        AND w.changed >= t.since AND w.changed < t.until
   LEFT JOIN delivery d ON d.workflow = w.key AND d.topic = t.topic
- WHERE d.topic IS NULL AND (NOT t.own OR w.parent = '' OR (w.state <> 'TERMINATED' AND EXISTS (
+ WHERE d.topic IS NULL AND (t.own = 0 OR w.parent = '' OR (w.state <> 'TERMINATED' AND EXISTS (
        SELECT 1 FROM workflow p JOIN task k ON k.workflow = p.key
         WHERE p.id = w.parent AND p.run = w.run AND k.no = w.parent_no AND k.attempt = w.slot)))
 
 -- name: audit_INV-03_unasked
 WITH told (definition, topic, state, since, until, own) AS MATERIALIZED (
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(:told))
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT),
+           CAST(value ->> 5 AS BIGINT) FROM json_each(:told))
 SELECT w.id, w.run, NULL, 'a delivery for topic ' || d.topic || ' although it is ' || w.state || ', of which that is not told'
   FROM workflow w JOIN delivery d ON d.workflow = w.key AND d.version = 0
   LEFT JOIN told t ON t.definition = w.definition AND t.topic = d.topic AND t.state = w.state
        AND w.changed >= t.since AND w.changed < t.until
- WHERE t.topic IS NULL OR (t.own AND w.parent <> '' AND w.state <> 'TERMINATED' AND EXISTS (
+ WHERE t.topic IS NULL OR (t.own = 1 AND w.parent <> '' AND w.state <> 'TERMINATED' AND EXISTS (
        SELECT 1 FROM workflow p JOIN task k ON k.workflow = p.key
         WHERE p.id = w.parent AND p.run = w.run AND k.no = w.parent_no AND k.attempt <> w.slot))
 
 -- :subscribed is [definition, status]. Each line of history that brings a workflow to a status tells with which version it came.
 
 -- name: audit_INV-03_no_notice
-WITH subscribed (definition, status) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(:subscribed))
+WITH subscribed (definition, status) AS MATERIALIZED (
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1 FROM json_each(:subscribed))
 SELECT w.id, w.run, NULL, 'no notice that it came to ' || h.target || ' with version ' || h.version
   FROM history h JOIN workflow w ON w.id = h.workflow AND w.run = h.run
   JOIN subscribed s ON s.definition = w.definition AND s.status = h.target
@@ -80,7 +83,8 @@ SELECT w.id, w.run, NULL, 'no notice that it came to ' || h.target || ' with ver
  WHERE :subscribed <> '[]' AND h.kind = 'workflow' AND h.source <> h.target AND d.topic IS NULL
 
 -- name: audit_INV-03_false_notice
-WITH subscribed (definition, status) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(:subscribed)),
+WITH subscribed (definition, status) AS MATERIALIZED (
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1 FROM json_each(:subscribed)),
 came (workflow, run, version, status) AS MATERIALIZED (
     SELECT workflow, run, version, target FROM history WHERE kind = 'workflow' AND source <> target)
 SELECT w.id, w.run, NULL, 'a notice of ' || d.status || ' with version ' || d.version || ', of which that is not told'

@@ -79,17 +79,19 @@ SELECT DISTINCT w.definition FROM workflow w
 -- name: cascade_workflow_deliveries
 INSERT INTO delivery (workflow, topic, state, attempt, claims, due, expires, proof, error, changed, sends, lease, version, status,
        cause)
-SELECT w.key, told.value ->> 2, 'PENDING', 0, 0, told.value ->> 3, NULL, '', '', :now, :sends, :lease, told.value ->> 4,
-       told.value ->> 5, told.value ->> 7
-  FROM workflow w JOIN json_each(:told) told ON told.value ->> 0 = w.definition AND told.value ->> 6 IN ('', w.state)
+SELECT w.key, told.value ->> 2, 'PENDING', 0, 0, CAST(told.value ->> 3 AS BIGINT), NULL, '', '', :now, :sends, :lease,
+       CAST(told.value ->> 4 AS BIGINT), told.value ->> 5, told.value ->> 7
+  FROM workflow w JOIN json_each(:told) told
+       ON CAST(told.value ->> 0 AS BIGINT) = w.definition AND told.value ->> 6 IN ('', w.state)
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND w.state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR w.paused_by = :origin)
 
 -- name: cascade_workflow_delivery_history
 INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
        reason, command)
-SELECT :root, :line + row_number() OVER (ORDER BY w.id, told.value ->> 1), :version, :run, :now, 'delivery', w.id,
+SELECT :root, :line + row_number() OVER (ORDER BY w.id, (told.value ->> 1) COLLATE BINARY), :version, :run, :now, 'delivery', w.id,
        told.value ->> 1, 'CREATE', 'ABSENT', 'PENDING', 0, 1, 'CREATE', :actor, '', :command
-  FROM workflow w JOIN json_each(:told) told ON told.value ->> 0 = w.definition AND told.value ->> 6 IN ('', w.state)
+  FROM workflow w JOIN json_each(:told) told
+       ON CAST(told.value ->> 0 AS BIGINT) = w.definition AND told.value ->> 6 IN ('', w.state)
  WHERE w.id > :id || '/' AND w.id < :id || '0' AND w.run = :run AND (NOT :near OR w.parent = :id)
        AND w.state IN (SELECT value FROM json_each(:sources)) AND (:event <> 'RESUME' OR w.paused_by = :origin)

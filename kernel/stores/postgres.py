@@ -9,24 +9,22 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn
 
 import psycopg
-from psycopg import pq, sql
-from psycopg.adapt import AdaptersMap
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from psycopg.types.numeric import Int8Dumper
-from psycopg.types.string import StrDumper
+from psycopg.pq import TransactionStatus
 
 from kernel.core.records import Policy
 from kernel.errors import Conflict, NotFound, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
 from kernel.stores.postgres_errors import OPENING, ours
+from kernel.stores.postgres_link import Link
 from kernel.stores.postgres_span import PostgresSpan
 from kernel.stores.postgres_url import FSYNC, located
 from kernel.stores.sql_store import SqlStore
 from kernel.stores.statements import Dialect, migrations
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 OLDEST = 140_000
 SETTINGS = """SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
     current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
@@ -37,7 +35,7 @@ STALLED = "60s"
 """A process that stops in the middle of a commit holds its locks no longer than this."""
 
 
-class PostgresStore(SqlStore[Connection]):
+class PostgresStore(SqlStore[Link]):
     """Keeps trees in one schema. What it acknowledges survives the crash of any process, the server's included, and, as far as
     the server's disk keeps its promises, a power cut.
     """
@@ -54,10 +52,6 @@ class PostgresStore(SqlStore[Connection]):
         self.place, self.read_only = self._at.shown, self._at.read_only
         self.patience = patience
         self._free = threading.BoundedSemaphore(connections)
-        self._types = AdaptersMap(psycopg.adapters)
-        # One type for all numbers and one for all texts: otherwise a statement is prepared anew for each mixture of them.
-        self._types.register_dumper(int, Int8Dumper)
-        self._types.register_dumper(str, StrDumper)
         self.durability = DURABLE
         try:
             self._open()
@@ -77,7 +71,7 @@ class PostgresStore(SqlStore[Connection]):
             self.put_back(connection)
 
     # ---- connections ---------------------------------------------------------------------------------------------------
-    def take(self) -> Connection:
+    def take(self) -> Link:
         """A connection that nobody else uses, until it is put back. Raises StoreError, and Conflict when all are in use."""
         self.check_usable()
         if not self._free.acquire(timeout=self.patience):
@@ -91,23 +85,23 @@ class PostgresStore(SqlStore[Connection]):
                 raise ours(error, OPENING, self.place) from error
             raise
 
-    def put_back(self, connection: Connection) -> None:
+    def put_back(self, connection: Link) -> None:
         """Keep a clean connection for the next transaction; close any other."""
         super().put_back(connection)
         self._free.release()
 
-    def renewed(self, broken: Connection) -> Connection:
+    def renewed(self, broken: Link) -> Link:
         """Another connection in place of one that broke while nobody used it; the other idle ones are no better."""
         self._drop(broken)
         self._drop_idle()
         return self._connect()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> Link:
         options = (f"-c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
                    f" -c idle_in_transaction_session_timeout={STALLED}")
         server = {"connect_timeout": 10, "application_name": "kernel", **self._at.server, "client_encoding": "utf8"}
         server["options"] = f"{server.get('options') or ''} {options}"
-        connection = psycopg.connect(make_conninfo("", **server), autocommit=True, prepare_threshold=0, context=self._types)
+        connection = Link(psycopg.connect(make_conninfo("", **server), autocommit=True, prepare_threshold=None))
         try:
             self._check(*connection.execute(SETTINGS).fetchall()[0])
         except BaseException:
@@ -138,14 +132,14 @@ class PostgresStore(SqlStore[Connection]):
     def _refuse(self, why: str, hint: str) -> NoReturn:
         raise UnsafeStore(f"opening {quoted(self.place)}", why=why, hint=hint)
 
-    def _is_clean(self, connection: Connection) -> bool:
-        return not connection.closed and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+    def _is_clean(self, connection: Link) -> bool:
+        return not connection.closed and connection.status == TransactionStatus.IDLE
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: Link) -> None:
         connection.close()
 
     # ---- the schema ------------------------------------------------------------------------------------------------------
-    def _migrate(self, connection: Connection) -> None:
+    def _migrate(self, connection: Link) -> None:
         """Bring the schema up to date, each step and its record in one transaction."""
         known = migrations(Dialect.POSTGRES)
         version = self._version(connection)
@@ -161,17 +155,17 @@ class PostgresStore(SqlStore[Connection]):
                 raise SchemaMismatch(
                     f"opening {quoted(self.place)} read-only", stands=f"its schema is number {version}",
                     why=f"migration {number} is missing", hint="open it once for writing")
-            with connection.transaction():
+            with connection.connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (self._at.schema,))
                 if self._version(connection) < number:
                     self._make_schema(connection)
-                    connection.execute(script.encode(), prepare=False)
+                    connection.execute(script.encode())
                     connection.execute("INSERT INTO migration (no, name, at) VALUES (%s, %s, %s)",
                                        (number, name, time.time_ns() // 1000))
                     connection.execute("INSERT INTO meta (name, value) VALUES ('store', %s) ON CONFLICT DO NOTHING",
                                        (secrets.token_hex(8),))
 
-    def _version(self, connection: Connection) -> int:
+    def _version(self, connection: Link) -> int:
         """The number of the last migration; 0 where there is no store yet."""
         ((made, others),) = connection.execute(
             "SELECT to_regclass(%s) IS NOT NULL, EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace(%s)::oid)",
@@ -184,7 +178,7 @@ class PostgresStore(SqlStore[Connection]):
                                  hint="name another one with ?schema=NAME")
         return 0
 
-    def _make_schema(self, connection: Connection) -> None:
+    def _make_schema(self, connection: Link) -> None:
         """Make the schema, where it is not there yet: that takes a privilege which using it does not."""
         if not connection.execute("SELECT to_regnamespace(%s)", (self._at.schema,)).fetchall()[0][0]:
             statement = sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._at.schema))

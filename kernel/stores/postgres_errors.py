@@ -32,6 +32,9 @@ MEANINGS: tuple[tuple[tuple[str, ...], type[KernelError], str], ...] = (
 UNDECIDED = ("08", "57", "58", "XX")
 """SQLSTATEs after which nobody knows whether a COMMIT happened: the server went down, or lost its files or its mind."""
 
+OTHER_ROW = "KE001"
+"""What our functions on the server raise when a row is not the one that was read."""
+
 
 def ours(error: psycopg.Error, doing: str, place: str) -> KernelError:
     """The error of our tree that an error of the driver is, when nothing was applied."""

@@ -6,24 +6,25 @@ the lock of all that is in it. What a command locks stands in its row of the tab
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq.abc import PGresult
 
 from kernel.core.archive import ArchivePolicy
-from kernel.core.checks import canonical
 from kernel.core.plan import Plan, Subject, Tally
-from kernel.core.program import standard_program
 from kernel.core.records import Prepared, TaskRow, WorkflowRow, entry_of, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded
 from kernel.spec.language import Lock
 from kernel.stores.known import outlived
-from kernel.stores.postgres_errors import changed_meanwhile
+from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile
+from kernel.stores.postgres_link import FAILED, Link
 from kernel.stores.sql_snapshot import SqlSnapshot
 from kernel.stores.sql_transaction import SqlTransaction, columns, maybe
-from kernel.stores.statements import Dialect, migrations, statements
+from kernel.stores.statements import Dialect, migrations, places, statements
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
@@ -31,57 +32,97 @@ if TYPE_CHECKING:
 ONE_ROW = frozenset((
     "update_tree", "update_delivery", "insert_definition"))
 """Statements that write exactly one row, or the decision was on another one."""
-COUNTERS = {kind: tuple(counter.name for counter in standard_program().counters_of(kind)) for kind in ("workflow", "task")}
-WORKFLOW = ("key", "state", "deadline", "changed", "paused_by", "paused_at", "reason", "extension", *COUNTERS["workflow"])
-TASK = ("workflow", "no", "queue", "due", "state", "attempt", "handouts", "not_before", "expires", "attempt_ends", "total_ends",
-        "wakes", "signalled", "changed", "worker", "reason", *COUNTERS["task"], "was", "had", "ended", "presented")
-HISTORY = ("root", "seq", "version", "run", "at", "kind", "workflow", "subject", "event", "source", "target", "attempt",
-           "count", "by", "actor", "reason", "command")
+LOCKS = frozenset(("enter", "hold"))
+"""Statements that say which migration was the last."""
+AS_COLUMNS = {"insert_task": "insert_tasks", "insert_history": "insert_lines"}
+"""The statements that many rows are given to, column by column."""
+FEW = 8
+"""So many rows are given to the server one by one."""
 
 
 class PostgresTransaction(SqlTransaction):
     """The statements as PostgreSQL runs them."""
 
-    def __init__(self, store: PostgresStore, connection: psycopg.Connection[Any], write: bool) -> None:
+    def __init__(self, store: PostgresStore, link: Link, write: bool) -> None:
         super().__init__(store, statements(Dialect.POSTGRES))
-        self.place, self.connection, self.cursor, self.writes = store.place, connection, connection.cursor(), write
+        self.server, self.place, self.link, self.writes = store, store.place, link, write
         self.subject = "subject_held" if write else "subject"
+        self.waiting: list[tuple[str, Sequence[Any]]] = [("begin_writing" if write else "begin_reading", ())]
+        """Statements that nobody needs the result of yet; they go to the server with the next one."""
+        self.begun = False
+        self.count = 0
+        """How many rows the last statement wrote or gave."""
         self.held: set[str] = set()
         """The trees that this transaction has locked."""
         self.leases: dict[tuple[int, int], tuple[str | None, int | None, int | None]] = {}
         """Of each task that was read to be written: its state, hand-outs and end of lease."""
         self.led = self.entered = False
         """A lock was chosen: what is read from now on is under it. And: migrations are held off."""
-        self.due: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
-        """Workflows and tasks that the next lines of history tell of."""
 
     # ---- the driver --------------------------------------------------------------------------------------------------------
     def rows(self, name: str, values: Any = ()) -> list[Any]:
         """The rows that a statement gives."""
-        return self.cursor.execute(self.sql[name], values).fetchall()
+        self._wait(name, values)
+        return self.link.rows(self._send())
+
+    def _wait(self, name: str, values: Any = ()) -> None:
+        """Let a statement go to the server with the next one."""
+        names = places()[name]
+        self.waiting.append((name, [values[given] for given in names] if names else values))
+
+    def _send(self) -> PGresult:
+        """Send what waits, in one round trip; gives the last result. Raises the error of the first statement that fails."""
+        waiting, self.waiting = self.waiting, []
+        asked = [(self.sql[name], values) for name, values in waiting]
+        results = list[PGresult]()
+        try:
+            results = self.link.ask(asked)
+        except psycopg.OperationalError:
+            if self.begun:
+                raise
+        if self.link.closed and not self.begun:  # it broke while nobody used it: nothing is lost
+            self.link = self.server.renewed(self.link)
+            results = self.link.ask(asked)
+        self.begun = True
+        for (name, _), result in zip(waiting, results, strict=False):
+            if result.status == FAILED:
+                error = error_from_result(result)
+                if error.sqlstate == OTHER_ROW:
+                    changed_meanwhile(self.place)
+                raise error
+            if name in LOCKS and (version := int(result.get_value(0, 0) or 0)) != migrations(Dialect.POSTGRES)[-1][0]:
+                raise outlived(self.place, version)
+            if name in ONE_ROW and result.command_tuples != 1:
+                changed_meanwhile(self.place)
+        self.count = result.command_tuples or 0
+        return result
+
+    def commit(self) -> bytes | None:
+        """Send what waits, with COMMIT behind it; gives the server's answer to that."""
+        if not self.begun or any(name in ONE_ROW for name, _ in self.waiting):
+            self._send()
+        self._wait("commit")
+        return self._send().command_status
 
     def _run(self, name: str, values: Any) -> None:
         self.wrote = True
         if not self.entered:
             self.enter()
-        self.cursor.execute(self.sql[name], values)
-        if name in ONE_ROW and self.cursor.rowcount != 1:
-            changed_meanwhile(self.place)
+        self._wait(name, values)
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
-        """One statement. It takes rows as columns; lines of history, with the rows that they tell of, as JSON."""
-        if name != "insert_history":
-            self._run(name, list(map(list, zip(*rows, strict=True))))
-            return
-        lines = [dict(zip(HISTORY, row, strict=True)) for row in rows]
-        (workflows, tasks), self.due = self.due, ([], [])
-        if workflows or tasks or lines:
-            ((done,),) = self.rows("put_rows", (canonical(workflows), canonical(tasks), canonical(lines)))
-            if not done:
-                changed_meanwhile(self.place)
+        """Few rows one by one, in one round trip; many as columns."""
+        rows = list(rows)
+        if len(rows) > FEW:
+            self._run(AS_COLUMNS[name], list(map(list, zip(*rows, strict=True))))
+        else:
+            for row in rows:
+                self._run(name, row)
 
     def _changed(self) -> int:
-        return self.cursor.rowcount
+        if self.waiting:
+            self._send()
+        return self.count
 
     # ---- locks -------------------------------------------------------------------------------------------------------------
     def hold(self, name: str) -> None:
@@ -93,9 +134,7 @@ class PostgresTransaction(SqlTransaction):
 
     def enter(self, name: str = "enter", values: tuple[str, ...] = ()) -> None:
         """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
-        ((version,),) = self.rows(name, values)
-        if version != migrations(Dialect.POSTGRES)[-1][0]:
-            raise outlived(self.place, version)
+        self._wait(name, values)
         self.entered = True
 
     def _lead(self, root: str, command_id: str = "") -> None:
@@ -111,9 +150,9 @@ class PostgresTransaction(SqlTransaction):
             if lock is not Lock.TREE and not self.entered and (subject.topic is not None or lock is Lock.ROW):
                 self.enter()
             if lock is not Lock.TREE and subject.topic is not None:
-                self.rows("hold_delivery", (subject.workflow, subject.run, *entry_of(subject.topic)))
+                self._wait("hold_delivery", (subject.workflow, subject.run, *entry_of(subject.topic)))
             elif lock is Lock.ROW:
-                self.rows("hold_task", (subject.workflow, subject.no))
+                self._wait("hold_task", (subject.workflow, subject.no))
             else:
                 self.hold(root_of(subject.workflow))
         return super().snapshot(subject)
@@ -163,26 +202,28 @@ class PostgresTransaction(SqlTransaction):
         return super().write(plan)
 
     def _update_rows(self, plan: Plan) -> None:
-        """Each task only while its lease is the one that was read. They are written with their lines of history."""
+        """Each task only while its lease is the one that was read; who presents the lease may end it at any time."""
         presented, run = "handouts" in plan.command.given, plan.tree.run
-        self.known |= {(w.id, run): w.prepared for w in plan.workflows}
-        self.due = [dict(zip(WORKFLOW, (
-            self.keys[w.id, run], w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, w.extension,
-            *w.counts), strict=True)) for w in plan.workflows], []
+        for w in plan.workflows:
+            place = w.id, run
+            self.known[place] = w.prepared
+            self._run("put_workflow", (
+                self.keys[place], w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, w.extension,
+                *w.counts))
         for t in plan.tasks:
-            place = self.keys[t.workflow, run], t.no
-            was, had, ended = self.leases.get(place, (None, None, None))
-            self.due[1].append(dict(zip(TASK, (*place, *columns(t), was, had, ended, presented), strict=True)))
-            self.leases[place] = t.state, t.handouts, maybe(t.expires)
+            row = self.keys[t.workflow, run], t.no
+            was, had, ended = self.leases.get(row, (None, None, None))
+            self._run("put_task", (*row, *columns(t), was, had, ended, presented))
+            self.leases[row] = t.state, t.handouts, maybe(t.expires)
 
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition; one process at a time."""
         if not self.entered:
             self.enter()
-        self.cursor.execute(self.sql["hold_definitions"])
+        self._wait("hold_definitions")
         super().register(definition, at)
 
     def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
         """A policy for every definition, from a time on that no commit under way can be of: this waits for all of them."""
-        self.rows("hold_alone")
+        self._wait("hold_alone")
         super().set_archive_policy(policy, since)

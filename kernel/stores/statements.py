@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from itertools import count
 
 NAME = "-- name: "
 STATEMENTS = ("queries.sql", "outbox.sql", "waiting.sql", "moving.sql", "late.sql", "purge.sql", "audit.sql")
@@ -27,21 +28,44 @@ SPELLINGS = tuple((re.compile(pattern), spelled) for pattern, spelled in (
     (r"(?<!value FROM )json_each\(:(\w+)\)", r"jsonb_array_elements(:\1::jsonb)"),
     (r"SELECT value FROM json_each\(:sources\)", "SELECT jsonb_array_elements_text(:sources::jsonb)"),
     (r"SELECT value FROM json_each\(:(\w+)\)", r"SELECT jsonb_array_elements(:\1::jsonb)::bigint"),
-    (r"(?<!:):([a-z]+)", r"%(\1)s"),
-    (r"\?", "%s"),
 ))
-"""How PostgreSQL spells what both say: it chooses indexes and orders joins itself; lists and parameters look otherwise."""
+"""How PostgreSQL spells what both say: it chooses indexes and orders joins itself; lists look otherwise."""
+PARAMETER = re.compile(r"\?|(?<!:):([a-z]+)")
 
 
 @cache
 def statements(dialect: Dialect = Dialect.SQLITE) -> Mapping[str, str]:
-    """Every statement of the files in STATEMENTS under its name, without comments, as a dialect has it."""
+    """Every statement of the files in STATEMENTS under its name, without comments, as a dialect has it.
+
+    PostgreSQL's parameters are numbers: those with a name have the place that `places` gives it.
+    """
     if dialect is Dialect.SQLITE:
         return {name: sql for file in STATEMENTS for name, sql in _read(file).items()}
-    found = {**statements(), **_read(f"{dialect}.sql")}
+    return {name: _numbered(sql)[0] for name, sql in _spelled().items()}
+
+
+@cache
+def places() -> Mapping[str, tuple[str, ...]]:
+    """Of each statement of PostgreSQL the names of its parameters, in order; none where they have no names."""
+    return {name: _numbered(sql)[1] for name, sql in _spelled().items()}
+
+
+def _spelled() -> dict[str, str]:
+    found = {**statements(), **_read("postgres.sql")}
     for pattern, spelled in SPELLINGS:
         found = {name: pattern.sub(spelled, sql) for name, sql in found.items()}
     return found
+
+
+def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """A statement with numbers for parameters, and the names that these had."""
+    names: dict[str, int] = {}
+    plain = count()
+
+    def number(found: re.Match[str]) -> str:
+        return f"${names.setdefault(found[1], len(names)) + 1 if found[1] else next(plain) + 1}"
+
+    return PARAMETER.sub(number, sql), tuple(names)
 
 
 def _read(file: str) -> dict[str, str]:

@@ -143,7 +143,7 @@ def test_a_commit_that_the_server_rolls_back(direct: PostgresStore) -> None:
         with direct.transaction(write=True) as transaction:
             transaction.record("w", "c", Recorded("{}", "{}", 1))
             with suppress(psycopg.Error):
-                transaction.cursor.execute("SELECT 1/0")
+                transaction.rows("payload", ("no number", 0, "input"))
 
     with pytest.raises(StoreUnavailable, match="rolled the transaction back"):
         fails()

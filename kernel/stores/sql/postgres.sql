@@ -1,5 +1,16 @@
 -- What PostgreSQL says otherwise: a statement here takes the place of the one of the same name.
 
+-- ---- the transaction. A writer locks and then reads what is there; a reader sees one state of everything.
+
+-- name: begin_writing
+BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE
+
+-- name: begin_reading
+BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
+-- name: commit
+COMMIT
+
 -- ---- locks
 
 -- name: enter
@@ -68,15 +79,24 @@ SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id
        LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true
  WHERE t.root = ? FOR UPDATE OF k
 
--- name: insert_task
+-- name: insert_tasks
 INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, attempt_ends, total_ends,
        wakes, signalled, changed, worker, reason, after_not_passed)
 SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[],
        ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[],
        ?::bigint[])
 
--- name: put_rows
-SELECT put_rows(?::jsonb, ?::jsonb, ?::jsonb)
+-- name: insert_lines
+INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
+       reason, command)
+SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[],
+       ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[])
+
+-- name: put_workflow
+SELECT put_workflow(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: put_task
+SELECT put_task(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- ---- the audit
 

@@ -221,48 +221,37 @@ BEGIN
     RETURN last;
 END $$;
 
--- Write rows that were read, and what history tells of them, in one round trip. False when a row is not the one that was read: of
--- a task its state, its hand-outs and, unless who presents the lease may end it, its time; a new copy was not read.
-CREATE FUNCTION put_rows(workflows JSONB, tasks JSONB, lines JSONB) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
-DECLARE
-    n RECORD;
+-- Write a row that was read, or raise KE001: it is not the one that was read any more. Who asks has the lock of the tree.
+CREATE FUNCTION put_workflow(
+    its_key BIGINT, its_state TEXT, its_deadline BIGINT, its_changed BIGINT, its_paused_by TEXT, its_paused_at BIGINT,
+    its_reason TEXT, its_extension TEXT, n1 BIGINT, n2 BIGINT, n3 BIGINT, n4 BIGINT, n5 BIGINT, n6 BIGINT, n7 BIGINT, n8 BIGINT,
+    n9 BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    FOR n IN SELECT * FROM jsonb_to_recordset(workflows) AS r (
-        key BIGINT, state TEXT, deadline BIGINT, changed BIGINT, paused_by TEXT, paused_at BIGINT, reason TEXT,
-        extension TEXT, tasks_asks_completed INTEGER, tasks_asks_failed INTEGER, tasks_asks_terminated INTEGER, tasks_failed INTEGER,
-        tasks_timed_out INTEGER, tasks_canceled INTEGER, tasks_not_closed INTEGER, tasks_closed_badly INTEGER,
-        tasks_not_closed_well INTEGER)
-    LOOP
-        UPDATE workflow w SET state = n.state, deadline = n.deadline, changed = n.changed, paused_by = n.paused_by,
-               paused_at = n.paused_at, reason = n.reason, extension = n.extension, tasks_asks_completed = n.tasks_asks_completed,
-               tasks_asks_failed = n.tasks_asks_failed, tasks_asks_terminated = n.tasks_asks_terminated,
-               tasks_failed = n.tasks_failed, tasks_timed_out = n.tasks_timed_out, tasks_canceled = n.tasks_canceled,
-               tasks_not_closed = n.tasks_not_closed, tasks_closed_badly = n.tasks_closed_badly,
-               tasks_not_closed_well = n.tasks_not_closed_well
-         WHERE w.key = n.key;
-        IF NOT FOUND THEN
-            RETURN false;
-        END IF;
-    END LOOP;
-    FOR n IN SELECT * FROM jsonb_to_recordset(tasks) AS r (
-        workflow BIGINT, no INTEGER, queue TEXT, due BIGINT, state TEXT, attempt INTEGER, handouts INTEGER, not_before BIGINT,
-        expires BIGINT, attempt_ends BIGINT, total_ends BIGINT, wakes BIGINT, signalled INTEGER, changed BIGINT, worker TEXT,
-        reason TEXT, after_not_passed INTEGER, was TEXT, had INTEGER, ended BIGINT, presented BOOLEAN)
-    LOOP
-        UPDATE task t SET queue = n.queue, due = n.due, state = n.state, attempt = n.attempt, handouts = n.handouts,
-               not_before = n.not_before, expires = n.expires, attempt_ends = n.attempt_ends, total_ends = n.total_ends,
-               wakes = n.wakes, signalled = n.signalled, changed = n.changed, worker = n.worker, reason = n.reason,
-               after_not_passed = n.after_not_passed
-         WHERE t.workflow = n.workflow AND t.no = n.no AND (n.was IS NULL OR (
-               t.state = n.was AND t.handouts = n.had AND (n.presented OR t.expires IS NOT DISTINCT FROM n.ended)));
-        IF NOT FOUND THEN
-            RETURN false;
-        END IF;
-    END LOOP;
-    INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event, source, target, attempt, count, by, actor,
-           reason, command)
-    SELECT * FROM jsonb_to_recordset(lines) AS r (
-        root TEXT, seq BIGINT, version INTEGER, run INTEGER, at BIGINT, kind TEXT, workflow TEXT, subject TEXT, event TEXT,
-        source TEXT, target TEXT, attempt INTEGER, count INTEGER, by TEXT, actor TEXT, reason TEXT, command TEXT);
-    RETURN true;
+    UPDATE workflow SET state = its_state, deadline = its_deadline, changed = its_changed, paused_by = its_paused_by,
+           paused_at = its_paused_at, reason = its_reason, extension = its_extension, tasks_asks_completed = n1,
+           tasks_asks_failed = n2, tasks_asks_terminated = n3, tasks_failed = n4, tasks_timed_out = n5, tasks_canceled = n6,
+           tasks_not_closed = n7, tasks_closed_badly = n8, tasks_not_closed_well = n9
+     WHERE key = its_key;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'KE001';
+    END IF;
+END $$;
+
+-- Of a task its state and hand-outs are compared and, unless who presents the lease may end it, its time; nothing of a new copy,
+-- which was not read.
+CREATE FUNCTION put_task(
+    its_workflow BIGINT, its_no BIGINT, its_queue TEXT, its_due BIGINT, its_state TEXT, its_attempt BIGINT, its_handouts BIGINT,
+    its_not_before BIGINT, its_expires BIGINT, its_attempt_ends BIGINT, its_total_ends BIGINT, its_wakes BIGINT,
+    its_signalled BIGINT, its_changed BIGINT, its_worker TEXT, its_reason TEXT, n1 BIGINT, was TEXT, had BIGINT, ended BIGINT,
+    presented BOOLEAN) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE task SET queue = its_queue, due = its_due, state = its_state, attempt = its_attempt, handouts = its_handouts,
+           not_before = its_not_before, expires = its_expires, attempt_ends = its_attempt_ends, total_ends = its_total_ends,
+           wakes = its_wakes, signalled = its_signalled, changed = its_changed, worker = its_worker, reason = its_reason,
+           after_not_passed = n1
+     WHERE workflow = its_workflow AND no = its_no AND (was IS NULL OR (
+           state = was AND handouts = had AND (presented OR expires IS NOT DISTINCT FROM ended)));
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'KE001';
+    END IF;
 END $$;

@@ -1,0 +1,128 @@
+"""One connection to PostgreSQL: statements that are prepared once, and as many of them in one round trip as are known.
+
+Parameters are bound, never part of the text. The driver's own cursors take several times as long for a statement, a round trip
+for each, and forget at every ROLLBACK what they prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from select import POLLIN, POLLOUT, poll
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import QueryNoTemplate
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq.abc import PGresult
+from psycopg.types.numeric import Int8Dumper
+from psycopg.types.string import StrDumper
+
+Asked = tuple[str, Sequence[Any]]
+"""A statement, with its parameters as $1, $2 ..., and their values."""
+Prepared = tuple[str, tuple[int, ...]]
+"""A statement and the types of its parameters."""
+TEXTS = [PyFormat.TEXT] * 64
+"""The format of each parameter."""
+FAILED = pq.ExecStatus.FATAL_ERROR
+ENDED = pq.ExecStatus.PIPELINE_SYNC
+
+
+class Link:
+    """A connection of the driver's, and what it prepared. Used by one thread at a time."""
+
+    __slots__ = ("_answer", "_either", "_known", "_numbers", "_values", "connection")
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        # One type for all numbers and one for all texts: otherwise a statement is prepared anew for each mixture of them.
+        connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_dumper(str, StrDumper)
+        self.connection, self._values = connection, Transformer(connection)
+        self._known: dict[Prepared, bytes] = {}
+        self._numbers = count()
+        self._answer, self._either = poll(), poll()
+        self._answer.register(connection.pgconn.socket, POLLIN)
+        self._either.register(connection.pgconn.socket, POLLIN | POLLOUT)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or broke."""
+        return self.connection.closed
+
+    @property
+    def status(self) -> int:
+        """How the transaction stands: a TransactionStatus."""
+        return self.connection.pgconn.transaction_status
+
+    def close(self) -> None:
+        """Close it, whatever state it is in."""
+        self.connection.close()
+
+    def execute(self, query: QueryNoTemplate, values: Sequence[Any] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
+        """A statement that is needed once, the driver's way."""
+        return self.connection.execute(query, values)
+
+    def ask(self, asked: Iterable[Asked]) -> list[PGresult]:
+        """Send statements at once and wait for their results, one for each: the first that fails is the last.
+
+        Raises psycopg.Error when the connection breaks. It is closed then, as it is by whatever else ends the waiting.
+        """
+        pgconn = self.connection.pgconn
+        try:
+            pgconn.enter_pipeline_mode()
+            sent, fresh = list[Prepared | None](), dict[Prepared, bytes]()
+            for text, values in asked:
+                bound = self._values.dump_sequence(values, TEXTS[:len(values)])
+                statement = text, self._values.types or ()
+                name = self._known.get(statement) or fresh.get(statement)
+                if name is None:
+                    name = fresh[statement] = f"k{next(self._numbers)}".encode()
+                    pgconn.send_prepare(name, text.encode(), statement[1])
+                    sent.append(statement)
+                pgconn.send_query_prepared(name, bound)
+                sent.append(None)
+            pgconn.pipeline_sync()
+            found = self._results(sent, fresh)
+            if not self.closed:
+                pgconn.exit_pipeline_mode()
+        except BaseException:
+            self.close()
+            raise
+        return found
+
+    def _results(self, sent: list[Prepared | None], fresh: dict[Prepared, bytes]) -> list[PGresult]:
+        """What comes back, without what says that a statement was prepared."""
+        pgconn, found, order = self.connection.pgconn, list[PGresult](), iter(sent)
+        while pgconn.flush():  # there is more than the socket takes: the server may want to be heard first
+            if self._either.poll()[0][1] & ~POLLOUT:
+                pgconn.consume_input()
+        while True:
+            while pgconn.is_busy():
+                self._answer.poll()
+                try:
+                    pgconn.consume_input()
+                except psycopg.OperationalError:
+                    if found and found[-1].status == FAILED:
+                        self.close()  # the server has said why
+                        return found
+                    raise
+            result = pgconn.get_result()
+            if result is None:
+                if self.closed:
+                    raise psycopg.OperationalError(pgconn.get_error_message())
+                continue
+            if result.status == ENDED:
+                return found
+            if found and found[-1].status == FAILED:
+                continue
+            statement = next(order)
+            if statement is None or result.status == FAILED:
+                found.append(result)
+            else:
+                self._known[statement] = fresh[statement]
+
+    def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
+        """The rows of a result."""
+        self._values.set_pgresult(result)
+        return self._values.load_rows(0, result.ntuples, tuple)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from kernel.engine.ports import Store
 from kernel.errors import InvalidInput, quoted
@@ -72,10 +72,13 @@ def _postgres(url: str) -> Iterator[Stores]:
             insist_on_empty(store, f"schema {quoted(named)}")
         stores.clean.append(named)
     with closing(stores):
-        yield stores
-        for schema in {*stores.clean, *stores.schemas.values()} - {named}:
-            statement = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))
-            stores.connection().execute(statement)
+        try:
+            yield stores
+        finally:
+            with suppress(psycopg.Error):  # of what came before there is an error already
+                for schema in {*stores.clean, *stores.schemas.values()} - {named}:
+                    statement = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))
+                    stores.connection().execute(statement)
 
 
 def _redis(url: str) -> Stores:

@@ -97,6 +97,14 @@ def example(code: str, folder: Path) -> str:
     return done.stdout + (f"kernel.errors.{error}" if frames else "")
 
 
+def first_example(url: str, folder: Path) -> str:
+    """What the first example prints, and the error that it ends with, on the store of a URL."""
+    code, file = text().partition("```python\n")[2].partition("```")[0], "sqlite:///orders.db"
+    assert code.count(file) == 1
+    folder.mkdir()
+    return example(code.replace(file, url), folder)
+
+
 def executed(page: str, folder: Path) -> Iterator[tuple[re.Match[str], str]]:
     """Every block with what it should hold: commands and their outputs, examples, and what the example before printed."""
     (folder / "tests").symlink_to(ROOT / "tests")

@@ -11,7 +11,7 @@ from kernel.testing.stores import Stores
 from kernel.testing.world import KernelFactory, Tally
 
 SEEDS = (1, 2, 3, 4, 5)
-EXAMPLES = {"memory": 200, "sqlite": 120, "postgres": 4}
+EXAMPLES = {"memory": 200, "sqlite": 120, "postgres": 4, "redis": 4}
 """Histories, by store; each planted bug was found within 100 with each of some twenty seeds. Of a server's rows each look costs
 more, and most that can go wrong is shared.
 """

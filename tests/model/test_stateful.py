@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,10 @@ from kernel.testing.stores import Stores
 from kernel.testing.taken import Entry, report
 from kernel.testing.world import KINDS
 from tests.model.budget import EXAMPLES, SEEDS, STEPS, run_machine
-from tests.stores.servers import RUN
+from tests.stores.servers import stores_of
+from tests.stores.stand import EMBEDDED, STORES
+
+SERVERS = [kind for kind in STORES if kind not in EMBEDDED]
 
 
 @pytest.mark.slow
@@ -57,10 +61,11 @@ def test_a_campaign_breaks_no_promise(stores: Stores) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_keeps_the_same_promises() -> None:
-    """The same on PostgreSQL, in short: histories of Hypothesis, and a campaign with faults."""
-    stores = RUN.postgres()
-    assert run_machine(stores, SEEDS[1]).steps > EXAMPLES["postgres"] * STEPS
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_keeps_the_same_promises(kind: str, tmp_path: Path) -> None:
+    """The same on PostgreSQL and on Redis, in short: histories of Hypothesis, and a campaign with faults."""
+    stores = stores_of(kind, tmp_path)
+    assert run_machine(stores, SEEDS[1]).steps > EXAMPLES[kind] * STEPS
     result = run_campaign(BUDGET // 80, 5, stores)
     assert (result.story, result.open_under_terminated) == (None, 0)
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,18 +19,20 @@ from kernel.stores.redis import RedisStore
 from kernel.testing import conformance
 from kernel.testing.conformance import Check
 from kernel.testing.redis_stores import RedisStores
+from tests.drift.test_readme import first_example
+from tests.model.budget import EXAMPLES, SEEDS, STEPS, run_machine
 from tests.redis_server import Server, cluster, needs_redis
+from tests.zoo.house import EXHIBITS
+from tests.zoo.stand import on_stage
 
 pytestmark = [pytest.mark.slow, needs_redis]
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part"), kernel.TaskDef("ship", after=["pick"])])
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
 TYPES = ("pick", "make", "ship")
-PROMISED = (
-    conformance.every_question_has_one_answer, conformance.an_exception_undoes_every_write,
-    conformance.the_same_id_applies_once, conformance.of_many_callers_one_applies,
-    conformance.pages_make_a_whole, conformance.large_trees_end_in_one_commit,
-    conformance.odd_texts_come_back_as_they_went, conformance.what_was_committed_is_there_afterwards)
+LONG = conformance.commands_that_meet_are_as_if_in_turn
+"""Three hundred stores, one after the other: that is done on a single server, which runs the same scripts on one slot."""
+PROMISED = [check for check in conformance.CHECKS if check is not LONG]
 
 
 @pytest.fixture
@@ -60,6 +63,25 @@ def told(node: Server, *command: Any) -> Any:
 def test_the_store_conforms(check: Check) -> None:
     """What every store is held to, in one partition: memory is compared with."""
     check(RedisStores(f"{cluster().url}?partitions=1"))
+
+
+def test_histories_with_faults_break_no_promise() -> None:
+    """The stateful machine, in one partition: of a cluster's partitions a poll asks one after the other."""
+    stores = RedisStores(f"{cluster().url}?partitions=1")
+    assert run_machine(stores, SEEDS[2]).steps > EXAMPLES["redis"] * STEPS
+
+
+def test_the_zoo_is_safe_here() -> None:
+    """No real bug of a real engine, with the trees of each spread over several slots."""
+    for exhibit in EXHIBITS:
+        with on_stage(RedisStores(f"{cluster().url}?partitions=4")) as stage:
+            exhibit.scenario(stage)
+
+
+def test_the_example_of_the_readme(tmp_path: Path) -> None:
+    """The first example prints the same on a cluster."""
+    url = f"{cluster().url}?namespace=example"
+    assert first_example(url, tmp_path / "cluster") == first_example("sqlite:///orders.db", tmp_path / "file")
 
 
 def test_trees_are_spread(store: RedisStore) -> None:

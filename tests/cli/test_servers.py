@@ -10,23 +10,26 @@ import pytest
 
 from kernel.stores.postgres import PostgresStore
 from tests.cli.stand import Cli
-from tests.drift.test_readme import example, text
+from tests.drift.test_readme import first_example
+from tests.redis_server import server
 from tests.stores.servers import RUN
 
 
-@pytest.fixture
-def schema() -> Iterator[str]:
-    """An empty schema, which is there."""
+@pytest.fixture(params=["postgres", "redis"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty store on each kind of server."""
+    if request.param == "redis":
+        yield server().new_url()
+        return
     stores = RUN.postgres()
     name = stores.schema()
     with closing(PostgresStore(stores.server.url(name))):
-        yield name
+        yield stores.server.url(name)
     stores.wipe(name)
 
 
-def test_a_story_on_a_server(cli: Cli, orders: str, schema: str) -> None:
+def test_a_story_on_a_server(cli: Cli, orders: str, url: str) -> None:
     """Start, show, terminate, audit: as on a file."""
-    url = RUN.postgres().server.url(schema)
     assert cli("start", "order", "--file", orders, "--id", "order-7", "--db", url).code == 0
     assert "RUNNING" in cli("show", "order-7", "--db", url).out
     assert cli("terminate", "order-7", "--db", url).code == 0
@@ -45,18 +48,13 @@ def test_only_start_makes_a_store(cli: Cli) -> None:
 
 def test_a_password_is_in_no_message(cli: Cli) -> None:
     """Nobody answers, or the URL is wrong: the password is nowhere."""
-    for url in ("postgresql://ada:hunter2@127.0.0.1:1/orders", "postgresql://ada:hunter2@h/d?mode=no", "mysql://ada:hunter2@h"):
+    for url in ("postgresql://ada:hunter2@127.0.0.1:1/orders", "postgresql://ada:hunter2@h/d?mode=no", "mysql://ada:hunter2@h",
+                "redis://ada:hunter2@127.0.0.1:1/0", "redis://ada:hunter2@h?partitions=0"):
         told = cli("list", "--db", url)
         assert told.code != 0
         assert "hunter2" not in told.out + told.err
 
 
-def test_the_example_of_the_readme(tmp_path: Path, schema: str) -> None:
+def test_the_example_of_the_readme(tmp_path: Path, url: str) -> None:
     """The first example prints the same on a server."""
-    code = text().partition("```python\n")[2].partition("```")[0]
-    assert "sqlite:///orders.db" in code
-    printed = []
-    for name, url in (("file", "sqlite:///orders.db"), ("server", RUN.postgres().server.url(schema))):
-        (tmp_path / name).mkdir()
-        printed.append(example(code.replace("sqlite:///orders.db", url), tmp_path / name))
-    assert printed[0] == printed[1]
+    assert first_example(url, tmp_path / "server") == first_example("sqlite:///orders.db", tmp_path / "file")

@@ -260,6 +260,24 @@ def test_a_lease_of_what_stayed_behind_is_fenced(failed: Kernel) -> None:
     sound(failed)
 
 
+def test_what_stayed_behind_is_found_where_it_is(failed: Kernel) -> None:
+    """Its history and late results as ever; who asks for it in another run is told which run has it."""
+    before = failed.history("o/s")
+    failed.restart("o")
+    aside = failed.history("o/s")
+    assert (aside[:len(before)], {line.event for line in aside[len(before):]}) == (before, {"SET_ASIDE"})
+    assert failed.late("o/s") == []
+    for ask, run in ((lambda: failed.get("o/s"), 2), (lambda: failed.tasks("o/s", run=3), 3), (lambda: failed.pause("o/s"), 0)):
+        with pytest.raises(NotFound) as caught:
+            ask()
+        if run:
+            assert caught.value.why == f"it is not part of run {run} of its tree"
+            assert caught.value.hint == "kernel show o/s --run 1"
+    for ask in (lambda: failed.history("o/t"), lambda: failed.late("o/t"), lambda: failed.get("o/t", run=1)):
+        with pytest.raises(NotFound, match="there is none in this store"):
+            ask()
+
+
 def test_the_deadline_starts_anew(failed: Kernel, clock: ManualClock) -> None:
     """A run has the whole time that the definition gives."""
     clock.advance(90)

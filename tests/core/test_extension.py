@@ -79,8 +79,8 @@ def test_positions_may_have_holes() -> None:
 
 
 @pytest.mark.parametrize(("spawn", "why"), [
-    (Spawn((TaskDef("b"),)), "have the same reference"),
-    (Spawn((ONE, ONE)), "have the same reference"),
+    (Spawn((TaskDef("b"),)), "another task of the same reference"),
+    (Spawn((ONE, ONE)), "another task of the same reference"),
     (Spawn((TaskDef("x", after=["nobody"]),)), "it names 'nobody'"),
     (Spawn((TaskDef("x", after=["y"]), TaskDef("y", after=["x"]))), "tasks wait for each other: 'x' -> 'y' -> 'x'"),
     (Spawn((TaskDef("x", after=["join"]),), ("join",)), "tasks wait for each other"),

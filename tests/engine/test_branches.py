@@ -258,9 +258,9 @@ def test_a_dynamic_fork_may_make_nothing(k: Kernel) -> None:
 
 @pytest.mark.parametrize(("made", "why"), [
     (None, "its input 'tasks' must be a list, not None"),
-    ([{"ref": "plan"}], "tasks 1 and 5 of the definition have the same reference"),
+    ([{"ref": "plan"}], "the workflow has another task of the same reference"),
     ([{"ref": "a"}, {"ref": "a"}], "same reference"),
-    ([{"ref": "a", "after": ["nobody"]}], "the definition has no such task"),
+    ([{"ref": "a", "after": ["nobody"]}], "there is no such task"),
     ([{"ref": "a", "after": ["end"]}], "tasks wait for each other"),
     ([{"ref": "a", "when": ["fan", "x"]}], "stands in no branch"),
     ([{"ref": "a", "input": {"x": "${end.output}"}}], "need not be there yet"),

@@ -28,9 +28,13 @@ from kernel.stores.statements import Dialect, migrations
 OLDEST = 140_000
 SETTINGS = """SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
     current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
-    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"""
+    current_setting('synchronous_standby_names'), pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"""
 DURABLE = "a crash of any process and of the server, and a power cut where the server's disk does what fsync says"
 FRAGILE = "a crash of any process and of the server; a power cut may destroy the database"
+FOLLOWED = "; a failover, to a standby that commits wait for"
+ALONE = "; a failover may take commits that the standby had not got yet"
+WAITING = ("on", "remote_apply")
+"""Settings of synchronous_commit with which a commit waits for the disk of a standby, where one is named."""
 STALLED = "60s"
 """A process that stops in the middle of a commit holds its locks no longer than this."""
 
@@ -52,7 +56,7 @@ class PostgresStore(SqlStore[Link]):
         self.place, self.read_only = self._at.shown, self._at.read_only
         self.patience = patience
         self._free = threading.BoundedSemaphore(connections)
-        self.durability = DURABLE
+        self.durability = ""
         try:
             self._open()
             with self.transaction(write=False) as transaction:
@@ -109,8 +113,8 @@ class PostgresStore(SqlStore[Link]):
             raise
         return connection
 
-    def _check(self, version: int, encoding: str, commit: str, fsync: str, pages: str, reads: bool) -> None:
-        """Refuse a server on which the promises would not hold."""
+    def _check(self, version: int, encoding: str, commit: str, fsync: str, pages: str, standbys: str, reads: bool) -> None:
+        """Refuse a server on which the promises would not hold; learn what survives on it."""
         if version < OLDEST:
             raise SchemaMismatch(f"opening {quoted(self.place)}", stands=f"its server is PostgreSQL {version // 10_000}",
                                  why=f"PostgreSQL {OLDEST // 10_000} is the oldest that this program knows",
@@ -123,8 +127,8 @@ class PostgresStore(SqlStore[Link]):
         if "off" in (fsync, pages) and self._at.unsafe != FSYNC:
             self._refuse(f"fsync is {fsync} and full_page_writes is {pages}: a power cut could destroy the database",
                          f"switch both on; or accept it by name, with unsafe={FSYNC} in the URL")
-        if "off" in (fsync, pages):
-            self.durability = FRAGILE
+        followed = bool(standbys) and commit in WAITING
+        self.durability = (FRAGILE if "off" in (fsync, pages) else DURABLE) + (FOLLOWED if followed else ALONE)
         if reads and not self.read_only:
             raise StoreReadOnly(f"opening {quoted(self.place)}", why="its server is a replica, or its database only reads",
                                 hint="name the primary; or open it with ?mode=ro, to read")

@@ -39,7 +39,7 @@ BLOCK = 64
 OLDEST = (7, 0)
 FORCES = {
     "always": "a crash of the process or of the server, and a power cut where the disk does what fsync says",
-    "everysec": "a crash of the process or of the server; a power cut may take the last two seconds",
+    "everysec": "a crash of the process; a crash of the server or a power cut may take the last two seconds",
     "no": "a crash of the process; a power cut may take what the system had not written yet",
     "": "nothing but the process: the server keeps no log, and was accepted so",
 }
@@ -144,9 +144,10 @@ class RedisStore(Known):
     def _force(self, client: Any) -> str:
         """When the log is forced to the disk; where nobody may ask, the weakest that it can be."""
         try:
-            return str(client.config_get("appendfsync").get("appendfsync", "no"))
+            found = client.config_get("*appendfsync*")
         except RedisError:
             return "no"
+        return "no" if found.get("no-appendfsync-on-rewrite") == "yes" else str(found.get("appendfsync", "no"))
 
     def _check_server(self, found: dict[str, Any]) -> None:
         asked, version = f"opening {quoted(self.place)}", str(found.get("redis_version", "0"))

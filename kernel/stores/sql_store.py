@@ -66,9 +66,13 @@ class SqlStore(Known, ABC, Generic[Connection]):
             self._drop(connection)
 
     def close(self) -> None:
-        """Close every connection that is not in use; those in use are closed when their transaction ends."""
+        """Close every connection that is not in use; those in use are closed when their transaction ends.
+
+        After a fork they are the parent's, who goes on with them.
+        """
         self.closed = True
-        self._drop_idle()
+        if os.getpid() == self._process:
+            self._drop_idle()
 
     def _drop_idle(self) -> None:
         while self._idle:

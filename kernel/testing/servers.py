@@ -48,8 +48,11 @@ def postgres_programs() -> Path | None:
 class PostgresServer:
     """One PostgreSQL server for one test run. `stop` and `start` make it go away and come back with what it kept."""
 
-    def __init__(self, folder: Path, *, settings: tuple[str, ...] = QUICK) -> None:
-        """Make a cluster in `folder` and start it. Raises StoreUnavailable where PostgreSQL is not installed."""
+    def __init__(self, folder: Path, *, settings: tuple[str, ...] = QUICK, of: PostgresServer | None = None) -> None:
+        """Make a cluster in `folder` and start it: an empty one, or a standby that follows the server `of`.
+
+        Raises StoreUnavailable where PostgreSQL is not installed.
+        """
         programs = postgres_programs()
         if programs is None:
             raise StoreUnavailable("starting a PostgreSQL server", why="PostgreSQL is not installed",
@@ -59,9 +62,12 @@ class PostgresServer:
         self.user = next((name for name in NOBODY if os.getuid() == 0 and _is_user(name)), None)
         if self.user is not None:
             shutil.chown(folder, self.user)
-        # Texts of another language than C: what depends on the order of a locale is seen.
-        self._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N",
-                  "--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "--no-instructions")
+        if of is None:  # Texts of another language than C: what depends on the order of a locale is seen.
+            self._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N",
+                      "--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "--no-instructions")
+        else:
+            self._run("pg_basebackup", "-D", str(folder / "data"), "-h", str(of.folder), "-U", "postgres", "-R", "-N",
+                      "--checkpoint=fast")
         self.start()
 
     def url(self, schema: str = "kernel", *, options: str = "&unsafe=fsync", user: str = "postgres", port: int = 0) -> str:
@@ -93,6 +99,11 @@ class PostgresServer:
                 self.process.send_signal(signal.SIGQUIT if kill else signal.SIGINT)
             self.process.wait(30)
             self.process = None
+
+    def promote(self) -> None:
+        """From now on this standby is a server that takes writes."""
+        with self.connect() as operator:
+            operator.execute("SELECT pg_promote()")
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection of the operator's."""
@@ -190,11 +201,12 @@ def _is_user(name: str) -> bool:
 
 
 @contextmanager
-def postgres_server(*, settings: tuple[str, ...] = QUICK, place: str | None = None) -> Iterator[PostgresServer]:
+def postgres_server(*, settings: tuple[str, ...] = QUICK, place: str | None = None, of: PostgresServer | None = None
+                    ) -> Iterator[PostgresServer]:
     """A server in a temporary folder in `place`, as long as the context is entered."""
     with TemporaryDirectory(prefix="kernel-postgres-", dir=place) as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - the server's own user has to come in; its data are in a folder of its own
-        server = PostgresServer(Path(folder), settings=settings)
+        server = PostgresServer(Path(folder), settings=settings, of=of)
         try:
             yield server
         finally:

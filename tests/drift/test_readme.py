@@ -23,7 +23,7 @@ from kernel.core.judge import DEPTH_MAX, TREE_TASKS_MAX
 from kernel.core.records import Policy
 from kernel.engine.loading import LARGEST_FILE
 from kernel.stores.memory import MemoryStore
-from kernel.stores.postgres import DURABLE, FRAGILE
+from kernel.stores.postgres import ALONE, DURABLE, FOLLOWED, FRAGILE
 from kernel.stores.redis import FAILOVER, FORCES, LARGEST_TREE
 from kernel.stores.sqlite import SqliteStore
 
@@ -213,9 +213,9 @@ def test_durability_is_what_the_stores_say() -> None:
     """The words of the stores."""
     assert SqliteStore.durability in text()
     assert MemoryStore.durability in text()
-    assert DURABLE in text()
-    assert FRAGILE in text()
-    assert all(f"{words}{FAILOVER if force else ''}" in text() for force, words in FORCES.items() if force != "no")
+    assert all(f"| {words}{failover} |" in text() for words in (DURABLE, FRAGILE) for failover in (ALONE, FOLLOWED)
+               if (words, failover) != (FRAGILE, FOLLOWED))
+    assert all(f"{words}{FAILOVER if force else ''}" in text() for force, words in FORCES.items())
     assert f"{LARGEST_TREE:,} tasks" in text()
 
 

@@ -27,7 +27,7 @@ from kernel.errors import (
     UnsafeStore,
 )
 from kernel.stores import postgres
-from kernel.stores.postgres import FRAGILE, PostgresStore
+from kernel.stores.postgres import ALONE, FRAGILE, PostgresStore
 from kernel.stores.postgres_url import located
 from kernel.stores.statements import Dialect, migrations, statements
 from kernel.testing.servers import PostgresServer, PostgresStores
@@ -139,15 +139,15 @@ def test_a_server_without_fsync_is_accepted_by_name_only(stores: PostgresStores,
     """As that of the tests is; the store says what it does not survive then."""
     with pytest.raises(UnsafeStore, match="fsync is off and full_page_writes is off"):
         kernel.open(stores.server.url("never", options=""))
-    assert k.store.durability == FRAGILE
+    assert k.store.durability == FRAGILE + ALONE
 
 
 @pytest.mark.parametrize(("found", "why"), [
-    ((130_012, "UTF8", "on", "on", "on", False), "PostgreSQL 13"),
-    ((160_001, "SQL_ASCII", "on", "on", "on", False), "SQL_ASCII"),
-    ((160_001, "UTF8", "on", "on", "off", False), "full_page_writes is off"),
-    ((160_001, "UTF8", "on", "on", "on", True), "a replica")])
-def test_a_server_of_another_kind(k: Kernel, found: tuple[int, str, str, str, str, bool], why: str) -> None:
+    ((130_012, "UTF8", "on", "on", "on", "", False), "PostgreSQL 13"),
+    ((160_001, "SQL_ASCII", "on", "on", "on", "", False), "SQL_ASCII"),
+    ((160_001, "UTF8", "on", "on", "off", "", False), "full_page_writes is off"),
+    ((160_001, "UTF8", "on", "on", "on", "", True), "a replica")])
+def test_a_server_of_another_kind(k: Kernel, found: tuple[int, str, str, str, str, str, bool], why: str) -> None:
     """Too old, with texts of no known encoding, unsafe, or a replica."""
     store = k.store
     assert isinstance(store, PostgresStore)

@@ -25,7 +25,7 @@ from kernel.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from kernel.stores.postgres import DURABLE, PostgresStore
+from kernel.stores.postgres import ALONE, DURABLE, PostgresStore
 from kernel.stores.postgres_errors import OPENING, is_undecided, ours
 from kernel.testing.clock import ManualClock
 from kernel.testing.servers import PostgresStores, postgres_server
@@ -247,7 +247,7 @@ def test_what_was_acknowledged_survives_the_servers_crash() -> None:
     with postgres_server(settings=()) as server:
         url = server.url(options="")
         with kernel.open(url) as k:
-            assert k.store.durability == DURABLE
+            assert k.store.durability == DURABLE + ALONE
             k.register(LEAF, ROOT)
             k.start("root", workflow_id="w")
 

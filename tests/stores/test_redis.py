@@ -104,6 +104,7 @@ def test_no_password_is_told(own: Server) -> None:
 @pytest.mark.parametrize(("settings", "query", "said"), [
     ({"appendfsync": "always"}, "", "a power cut where the disk does what fsync says"),
     ({"appendfsync": "everysec"}, "", "the last two seconds"), ({"appendfsync": "no"}, "", "what the system had not written"),
+    ({"appendfsync": "always", "no-appendfsync-on-rewrite": "yes"}, "", "what the system had not written"),
     ({"appendonly": "no"}, "?accept=no-aof", "nothing but the process"),
 ])
 def test_what_survives_is_said(own: Server, settings: dict[str, str], query: str, said: str) -> None:

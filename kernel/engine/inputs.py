@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from kernel.core.archive import ArchivePolicy
-from kernel.core.checks import LIMITS, check_json
+from kernel.core.checks import LIMITS, check_json, check_name
 from kernel.core.definitions import WorkflowDef
 from kernel.engine.entities import Lease
 from kernel.engine.zones import offsets
@@ -58,6 +58,11 @@ def name(value: object, what: str) -> str:
 def workflow(value: object) -> str:
     """The id of a workflow that may exist."""
     return name(value, "the workflow id")
+
+
+def new_id(value: object) -> str:
+    """The id of a workflow that is to start."""
+    return check_name(value, what="the workflow id", error=InvalidInput)
 
 
 def state(value: object, states: type[StrEnum]) -> str | None:

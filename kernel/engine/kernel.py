@@ -9,7 +9,6 @@ from typing import Any, TypedDict, Unpack
 import attrs
 
 from kernel.core.archive import ArchivePolicy
-from kernel.core.checks import check_name
 from kernel.core.content import task_content
 from kernel.core.decide import decide
 from kernel.core.definitions import TaskDef, WorkflowDef
@@ -31,7 +30,6 @@ from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
 from kernel.engine.timers import Ticked, tick
-from kernel.errors import InvalidInput
 from kernel.spec.vocabulary import ENDED
 
 
@@ -151,22 +149,24 @@ class Kernel(Reader):
                 inputs.other_workflows(definition.source)
                 transaction.register(definition, self.clock.now())
 
-    @again
     def start(
         self, name: str, *, version: int | None = None, input: Mapping[str, Any] | None = None,
         workflow_id: str | None = None, command_id: str | None = None, reason: str = "", actor: str | None = None,
     ) -> Workflow:
         """Start a workflow. The same id with the same definition and input gives the workflow that exists."""
         name, version = inputs.name(name, "the definition's name"), inputs.number(version, "the version")
-        workflow_id = check_name(self._new_id(command_id) if workflow_id is None else workflow_id, what="the workflow id",
-                                 error=InvalidInput)
+        workflow_id = outcomes.new_workflow(self.chance, command_id) if workflow_id is None else inputs.new_id(workflow_id)
         text = inputs.workflow_input(input)
         command = self.command(
             "START", Subject(workflow_id), command_id=command_id, reason=reason, actor=actor,
             input=None if text == "{}" else text, asked={"definition": name, "version": version})
+        return self._begin(command, name, version)
+
+    @again
+    def _begin(self, command: Command, name: str, version: int | None) -> Workflow:
         with self.store.transaction(write=True) as transaction:
-            plan = self._start(transaction, command, name, version)
-            tree, row = (plan.tree, plan.created_workflows[0]) if plan else reading.workflow_row(transaction, workflow_id)
+            plan, on = self._start(transaction, command, name, version), command.subject.workflow
+            tree, row = (plan.tree, plan.created_workflows[0]) if plan else reading.workflow_row(transaction, on)
             found = reading.workflow(transaction, row, tree.version)
             if plan:
                 self.faults(FaultPoint.BEFORE_COMMIT, "START")
@@ -193,12 +193,6 @@ class Kernel(Reader):
                 same = Applied(command.id, stands.version, no_op=True, why="it exists, started from the same content")
                 transaction.record(workflow_id, command.id, outcomes.recorded(command, same, self.clock.now()))
         return None
-
-    def _new_id(self, command_id: str | None) -> str:
-        """An id for a workflow: by chance, or from the command's, so that the same command starts the same workflow."""
-        if command_id is None:
-            return f"wf-{self.chance.getrandbits(96):024x}"
-        return outcomes.started_by(outcomes.named(command_id))
 
     # ---- operators -------------------------------------------------------------------------------------------------------
     def _on_workflow(self, name: str, workflow_id: str, options: Options) -> Applied:
@@ -292,7 +286,6 @@ class Kernel(Reader):
             return Subject(workflow_id, reading.position(reading.workflow_row(transaction, workflow_id)[1], task))
 
     # ---- workers ---------------------------------------------------------------------------------------------------------
-    @again
     def poll(self, type: str, *, worker: str = "", limit: int = 1, **options: Unpack[Options]) -> list[Lease]:
         """Take up to `limit` tasks of a type, each with a lease, in one commit. The same command id again gives the same
         leases, as far as they still hold; a poll that found nothing is not remembered.
@@ -301,6 +294,10 @@ class Kernel(Reader):
         limit = inputs.limit(limit)
         command = self.command("POLL", Subject(outcomes.NO_TREE), worker=worker, **options,
                                asked={"type": type, "worker": worker, "limit": limit})
+        return self._poll(command, type, worker, limit)
+
+    @again
+    def _poll(self, command: Command, type: str, worker: str, limit: int) -> list[Lease]:
         leases: list[Lease] = []
         with self.store.transaction(write=True) as transaction:
             now, known = self.clock.now(), outcomes.known(transaction, command) if command.request else None
@@ -350,10 +347,12 @@ class Kernel(Reader):
         delay = microseconds(inputs.seconds(seconds, "the delay"))
         return self.commit(self._on_lease("POSTPONE", lease, options, output=output, delay=delay))
 
-    @again
     def heartbeat(self, lease: Lease) -> Lease:
         """Hold the task for another lease time. A stale lease raises Fenced: stop working."""
-        command = self._on_lease("HEARTBEAT", lease, {})
+        return self._heartbeat(self._on_lease("HEARTBEAT", lease, {}))
+
+    @again
+    def _heartbeat(self, command: Command) -> Lease:
         with self.store.transaction(write=True) as transaction:
             plan = self.apply(transaction, command)[1]
             found = reading.lease(transaction, plan.tasks[0])

@@ -69,6 +69,11 @@ def named(command_id: object) -> str:
     return check_name(command_id, what="the command id", error=InvalidInput)
 
 
+def new_workflow(chance: Chance, command_id: str | None) -> str:
+    """An id for a workflow: by chance, or from the command's, so that the same command starts the same workflow."""
+    return f"wf-{chance.getrandbits(96):024x}" if command_id is None else started_by(named(command_id))
+
+
 def started_by(command_id: str) -> str:
     """The id of the workflow that a START without one starts under a command id: always the same."""
     return f"wf-{hashlib.sha256(command_id.encode()).hexdigest()[:24]}"

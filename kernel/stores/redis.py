@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from kernel.core.records import Policy, Prepared
 from kernel.errors import InvalidInput, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
 from kernel.stores.known import Known
+from kernel.stores.redis_lately import Lately
 from kernel.stores.redis_link import Link
 from kernel.stores.redis_span import Span
 
@@ -115,6 +116,7 @@ class RedisStore(Known):
         self.patience = patience
         self.crowd = 0
         """For how many polls more tasks are held for who is about to take them, since somebody was overtaken."""
+        self.lately = Lately()
         self._serials: dict[int, list[int]] = {}
         self._lock = threading.Lock()
         self.link = Link(self.address.url, cluster=self.address.cluster, place=self.place, patience=patience)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.extension import WHAT
 from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject, Tombstone
@@ -16,6 +15,7 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
+from kernel.stores.redis_held import RedisHeld, pairs
 from kernel.stores.redis_rows import (
     Placed,
     delivery_of,
@@ -28,9 +28,6 @@ from kernel.stores.redis_rows import (
     workflow_of,
 )
 
-if TYPE_CHECKING:
-    from kernel.stores.redis import RedisStore
-
 WHOLE = 256
 """Tasks and deliveries of a workflow that are read together with it; of a larger one each is read when it is asked for."""
 SMALL = 200
@@ -40,72 +37,8 @@ FEW = 16
 PAGE = 1000
 
 
-class RedisReader:
+class RedisReader(RedisHeld):
     """The reading half of a transaction, as far as trees go."""
-
-    def __init__(self, store: RedisStore, *, write: bool) -> None:
-        self.store, self.link, self.write_too = store, store.link, write
-        self.held: dict[str, dict[str, str | None]] = {}
-        """What is known of each hash, with what this transaction has done to it."""
-        self.whole: set[str] = set()
-        """The hashes of which everything is known."""
-        self.seen: dict[str, dict[str, str | None]] = {}
-        """What a decision has read, as it was: the commit compares it."""
-        self.own: dict[str, set[str]] = {}
-        """What this transaction has written: it reads its own."""
-        self.strict: set[str] = set()
-        """The trees of which whole sets were read: nothing of them may have happened meanwhile."""
-        self.trees: dict[str, tuple[int, int, int, int, int]] = {}
-        """Of each tree that was read: run, version, clock, tasks, lines of history."""
-        self.original: dict[str, tuple[int, int, int, int, int]] = {}
-        """The same, as the server gave it."""
-        self.columns: dict[tuple[str, int], list[Any]] = {}
-        self.counts: dict[tuple[str, int], list[int]] = {}
-        self.read: dict[tuple[str, int], str] = {}
-        """The counters of each workflow that was read, as they were."""
-        self.looks = 0
-        """How often the server was asked for rows."""
-        self.absent: set[str] = set()
-        """The trees that are not there."""
-        self.taking: list[tuple[int, str]] = []
-        """The entries of tasks that it is about to hand out, each with its partition, past which others look."""
-        self.polled = False
-        """Whether it looked for tasks to hand out, and found some."""
-
-    def key(self, root: str, kind: str, rest: str | None = None) -> str:
-        """The key of something of a tree."""
-        return f"{self.store.prefixes[self.store.partition(root)]}{kind}:{root if rest is None else rest}"
-
-    def head(self, partition: int, name: str) -> str:
-        """A key of a partition."""
-        return f"{self.store.prefixes[partition]}{name}"
-
-    # ---- fields, remembered ----------------------------------------------------------------------------------------------
-    def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:
-        """Fields of a hash; `compare`: the decision depends on them."""
-        held = self.held.setdefault(key, {})
-        missing = [] if key in self.whole else [name for name in names if name not in held]
-        if missing:
-            self.looks += 1
-            held.update(zip(missing, self.link.call(key, "HMGET", key, *missing), strict=True))
-        found = [held.get(name) for name in names]
-        if compare:
-            seen, own = self.seen.setdefault(key, {}), self.own.get(key, ())
-            for name, value in zip(names, found, strict=True):
-                if name not in own:
-                    seen.setdefault(name, value)
-        return found
-
-    def everything(self, key: str) -> dict[str, str]:
-        """All fields of a hash."""
-        held = self.held.setdefault(key, {})
-        if key not in self.whole:
-            self.looks += 1
-            flat = self.link.call(key, "HGETALL", key)
-            for name, value in _pairs(flat):
-                held.setdefault(name, value)
-            self.whole.add(key)
-        return {name: value for name, value in held.items() if value is not None}
 
     # ---- rows ------------------------------------------------------------------------------------------------------------
     def read_ahead(self, subject: Subject) -> TreeRow | None:
@@ -114,13 +47,13 @@ class RedisReader:
         if root in self.trees or root in self.absent or not root:
             return None if root in self.absent or not root else self.tree(root)
         prefix = self.store.prefixes[self.store.partition(root)]
+        if self.write_too and (tree := self._recall(prefix, root, subject)) is not None:
+            return tree
         self.looks += 1
         found = self.link.run("load", prefix, root, subject.workflow, "" if subject.no is None else subject.no, WHOLE,
                               keys=[f"{prefix}{kind}:{root}" for kind in "tfnh"])
         if len(found) < 2:
-            self.absent.add(root)
-            self.held.setdefault(f"{prefix}graves", {})[root] = found[0]
-            self.whole |= {f"{prefix}{kind}:{root}" for kind in "tfn"}
+            self._is_absent(prefix, root, found[0])
             return None
         run, version, clock, tasks, lines = map(int, found[:5])
         self.trees[root] = self.original[root] = run, version, clock, tasks, lines
@@ -131,10 +64,38 @@ class RedisReader:
             family.update({field_of(subject.workflow, each): None for each in range(int(kept) + 1, run + 1)})
             family[place] = fixed
             self.held.setdefault(f"{prefix}n:{root}", {})[place] = counts
-            self.held.setdefault(rows, {}).update(_pairs(flat))
+            self.held.setdefault(rows, {}).update(pairs(flat))
             if whole:
                 self.whole.add(rows)
         return TreeRow(root, run, version, clock, tasks)
+
+    def _recall(self, prefix: str, root: str, subject: Subject) -> TreeRow | None:
+        """A tree as this process left it, if that tells of the workflow and of the task; the commit compares it."""
+        left = self.store.lately.take(root)
+        if left is None:
+            return None
+        run, version, clock, tasks, _ = left.counted
+        rows = f"{prefix}w:{run}:{subject.workflow}"
+        if field_of(subject.workflow, run) not in left.held[f"{prefix}f:{root}"] or (
+                subject.no is not None and str(subject.no) not in left.held.get(rows, ())):
+            return None
+        self.recalled.add(self.store.partition(root))
+        self.trees[root] = self.original[root] = left.counted
+        self.held |= {key: {**fields, **self.held.get(key, {})} for key, fields in left.held.items()}
+        self.whole |= left.whole
+        return TreeRow(root, run, version, clock, tasks)
+
+    def _guess(self, root: str) -> None:
+        """Take a tree for new; the commit compares it."""
+        prefix = self.store.prefixes[self.store.partition(root)]
+        self.recalled.add(self.store.partition(root))
+        self.guessed.add(root)
+        self._is_absent(prefix, root, None)
+
+    def _is_absent(self, prefix: str, root: str, grave: str | None) -> None:
+        self.absent.add(root)
+        self.held.setdefault(f"{prefix}graves", {})[root] = grave
+        self.whole |= {f"{prefix}{kind}:{root}" for kind in "tfn"}
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
@@ -162,7 +123,7 @@ class RedisReader:
             found[f"{prefix}w:{run}:{workflow_id}"] = flat
         for key, flat in found.items():
             held = self.held.setdefault(key, {})
-            for name, value in _pairs(flat):
+            for name, value in pairs(flat):
                 held.setdefault(name, value)
             self.whole.add(key)
 
@@ -198,7 +159,9 @@ class RedisReader:
         if run < 1:
             return None
         root = root_of(workflow_id)
-        if self.write_too:
+        if self.write_too and not (self.trees or self.absent) and workflow_id == root and self.store.lately.is_new(root):
+            self._guess(root)  # who asks for a workflow before anything else is about to start it
+        elif self.write_too:
             self.read_ahead(Subject(workflow_id))
         else:
             self.tree(root)  # all of it at once, unless it is large
@@ -317,41 +280,7 @@ class RedisReader:
                  for name, text in self.everything(self.key(root_of(workflow_id), "l")).items()]
         return sorted((each for each in found if each.workflow == workflow_id), key=lambda each: (each.at, each[1:5]))
 
-    # ---- what holds for every tree -----------------------------------------------------------------------------------------
-    def policies(self, partition: int) -> list[tuple[int, str]]:
-        """The archive policies of the store as a partition has them, each with the time from which it is in force."""
-        (text,) = self.fields(self.head(partition, "head"), "policies")
-        return [(int(since), content) for since, content in json.loads(text or "[]")]
-
-    def archiving(self, root: str, now: int) -> Hearing | None:
-        """What the store itself says of archives at this time."""
-        past = [content for since, content in self.policies(self.store.partition(root)) if since <= now]
-        return self.store.hearing(past[-1])[1] if past else None
-
-    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
-        """The store's own archive policies, each with the time from which it is in force."""
-        return [(since, self.store.hearing(content)[0]) for since, content in self.policies(0)]
-
-    def definition(self, name: str, version: int | None) -> Prepared | None:
-        """A registered definition; the latest one when no version is asked for."""
-        if version is None:
-            versions = self.names().get(name)
-            return None if versions is None else self.definition(name, versions[-1])
-        (number,) = self.fields(self.head(0, "names"), field_of(name, version), compare=False)
-        return None if number is None else self.store.prepared(int(number))
-
-    def names(self) -> dict[str, tuple[int, ...]]:
-        """The registered definitions: name and versions."""
-        found: dict[str, tuple[int, ...]] = {}
-        for name, version in sorted(place_of(field) for field in self.everything(self.head(0, "names"))):
-            found[name] = (*found.get(name, ()), version)
-        return found
-
 
 def is_present(columns: list[Any]) -> bool:
     """Whether a workflow is part of its tree's present run."""
     return time_of(columns[2]) >= NEVER
-
-
-def _pairs(flat: list[str]) -> Iterable[tuple[str, str]]:
-    return zip(flat[::2], flat[1::2], strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.core.plan import Tally
 from kernel.engine.contention import Overtaken
@@ -35,6 +35,7 @@ class Span:
         transaction = self.transaction
         try:
             if error is None and self.write:
+                self._check_recalled()
                 for partition in sorted(transaction.parts):
                     self._commit(partition)
             elif isinstance(error, KernelError) and not isinstance(error, Conflict | StoreUnavailable):
@@ -62,18 +63,32 @@ class Span:
             store.crowd = CROWD if told == "stopped" else max(store.crowd - 1, 0)
         if told == "stopped":
             self._stopped(partition, str(rest[0]))
-        for plan, (version, reached) in zip(transaction.parts[partition].plans, rest, strict=True):
+        for plan, (version, reached, lines) in zip(transaction.parts[partition].plans, rest, strict=True):
             plan.tree.version = int(version)
             plan.reached = Tally(*map(int, reached))
+            root = plan.tree.root
+            store.lately.take(root)
+            if transaction.latest[root] is plan and (left := transaction.left(plan, int(version), int(lines))) is not None:
+                store.lately.keep(root, left)
+
+    def _check_recalled(self) -> None:
+        """Who decided on what was remembered, and writes nothing there, learns whether it still stands."""
+        for partition, compared in self.transaction.comparisons() if self.transaction.recalled else ():
+            if partition in self.transaction.recalled - self.transaction.parts.keys():
+                self._compare(partition, compared, "writing nothing")
 
     def _doubt(self, error: KernelError) -> None:
         """What led to an error was read in several looks: where it was changed meanwhile, it may never have been so."""
-        transaction, store = self.transaction, self.store
-        for partition, compared in transaction.comparisons():
-            told, *rest = store.link.run("commit", store.prefixes[partition], *compared, reading=True)
-            if told == "stopped":
-                raise Overtaken(error.asked, stands="nothing was applied", hint="try again",
-                                why=f"somebody changed {quoted(rest[0])} meanwhile") from error
+        for partition, compared in self.transaction.comparisons():
+            self._compare(partition, compared, error.asked, error)
+
+    def _compare(self, partition: int, compared: list[Any], asked: str, error: KernelError | None = None) -> None:
+        """Raises Overtaken where something is not as it was read."""
+        told, *rest = self.store.link.run("commit", self.store.prefixes[partition], *compared, reading=True)
+        if told == "stopped":
+            self.store.lately.forget(self.transaction.guessed)
+            raise Overtaken(asked, stands="nothing was applied", hint="try again",
+                            why=f"somebody changed {quoted(rest[0])} meanwhile") from error
 
     def _stopped(self, partition: int, why: str) -> None:
         """Nothing was written: something is not as it was read."""
@@ -84,5 +99,6 @@ class Span:
                 why="the store is gone, or another version of the program made it")
         if why.startswith(UNKNOWN):
             store.prepared(int(why.removeprefix(UNKNOWN)))
+        store.lately.forget(self.transaction.guessed)
         raise Overtaken(f"writing {quoted(store.place)}", stands="nothing was applied",
                         why=f"somebody changed {quoted(why)} meanwhile", hint="try again")

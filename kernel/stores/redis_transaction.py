@@ -20,6 +20,7 @@ from kernel.engine.reading import registered_otherwise
 from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
+from kernel.stores.redis_lately import Left
 from kernel.stores.redis_rows import field_of, packed_line, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import Part, RedisWriter
@@ -123,6 +124,7 @@ class RedisTransaction(RedisWriter):
             part.do("V", tree.version)
         if plan.purged is not None:
             self.strict.add(root)
+            self.moved.add(root)
             part.do("P", root, canonical(plan.purged))
             return Tally()
         self._write_tree(part, plan, stands)
@@ -147,8 +149,8 @@ class RedisTransaction(RedisWriter):
         if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
             self.put(part, key, {"run": str(tree.run), "tasks": str(tree.tasks)})
         self.absent.discard(tree.root)
-        _, version, clock, _, lines = stands or (0, 0, tree.clock, 0, 0)
-        self.trees[tree.root] = tree.run, version + int(plan.raises), clock, tree.tasks, lines
+        _, version, _, _, lines = stands or (0, 0, 0, 0, 0)
+        self.trees[tree.root] = tree.run, version + int(plan.raises), tree.clock, tree.tasks, lines + len(plan.changes)
 
     def _write_lines(self, part: Part, changes: Sequence[Change], plan: Plan) -> None:
         run, actor, name = plan.tree.run, plan.command.actor, plan.command.id
@@ -174,6 +176,7 @@ class RedisTransaction(RedisWriter):
         """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one."""
         run, aside = plan.tree.run, []
         self.strict.add(plan.tree.root)
+        self.moved.add(plan.tree.root)
         for row in sorted(plan.aside, key=attrgetter("id")):
             aside.append([row.id, str(row.run), row.state, len(row.prepared.facts)])
             self.leave(part, row.id, row.run, run - 1)
@@ -207,6 +210,7 @@ class RedisTransaction(RedisWriter):
         if cascade.emits:
             content["told"] = self._told(cascade, plan)
         part.do("X", canonical(content))
+        self.moved.add(plan.tree.root)
 
     def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[Told]]:
         """Who is told of the workflows that a cascade moves, for each definition that is known."""
@@ -224,7 +228,7 @@ class RedisTransaction(RedisWriter):
 
     def comparisons(self) -> Iterator[tuple[int, list[Any]]]:
         """For each partition, what would show that something of what was read has changed; nothing after a single look."""
-        if self.looks < 2:
+        if self.looks < 2 and not self.recalled:
             return
         for partition, prefix in enumerate(self.store.prefixes):
             compared: list[Any] = []
@@ -234,6 +238,17 @@ class RedisTransaction(RedisWriter):
             compared += self._fields_compared(prefix)
             if compared:
                 yield partition, compared
+
+    def left(self, plan: Plan, version: int, lines: int) -> Left | None:
+        """What a commit left of a tree, as far as is known: nothing where others came before it, or the script did more."""
+        root = plan.tree.root
+        counted, prefix = self.trees[root], self.store.prefixes[self.store.partition(root)]
+        if root in self.moved or (counted[1], counted[4]) != (version, lines):
+            return None
+        keys = [f"{prefix}f:{root}", f"{prefix}n:{root}", *(
+            f"{prefix}w:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root)]
+        held = {key: self.held[key] for key in keys if key in self.held}
+        return Left(counted, held, frozenset(self.whole.intersection(held)))
 
     # ---- what the script is told -----------------------------------------------------------------------------------------
     def operations(self, partition: int) -> list[Any]:

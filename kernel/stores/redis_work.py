@@ -12,6 +12,7 @@ from kernel.engine.ports import Timer, Violation, Waiting
 from kernel.errors import StoreFull, StoreReadOnly
 from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
 from kernel.stores.redis_audit import violations
+from kernel.stores.redis_held import pairs
 from kernel.stores.redis_reader import PAGE, RedisReader
 from kernel.stores.redis_rows import STATES, delivery_at, delivery_of, delivery_place, field_of, place_of
 
@@ -56,7 +57,7 @@ class RedisWork(RedisReader):
         asked = {number: self._ask(number, f"q:{type}", now, limit, hold=hold) for number in range(self.store.partitions)}
         chosen = min((number for number, each in asked.items() if each), key=lambda number: int(asked[number][0][4]), default=0)
         if any(hold):
-            self.taking = [(number, each[13]) for number, found in asked.items() for each in found]
+            self.taking = [(number, each[15]) for number, found in asked.items() for each in found]
             self.let_go(number for number in asked if number != chosen)
             self.taking = [each for each in self.taking if each[0] == chosen]
         self.polled = bool(asked[chosen])
@@ -75,10 +76,14 @@ class RedisWork(RedisReader):
         root = root_of(workflow)
         if root not in self.trees:
             self.trees[root] = self.original[root] = tuple(map(int, rows[:5]))  # type: ignore[assignment]
-        for kind, rest, field, text in (("f", root, field_of(workflow, int(run)), rows[5]),
-                                        ("n", root, field_of(workflow, int(run)), rows[6]),
-                                        ("w", f"{run}:{workflow}", no, rows[7])):
-            self.held.setdefault(self.key(root, kind, rest), {}).setdefault(field, text)
+        place, own, payloads = field_of(workflow, int(run)), f"{run}:{workflow}", f"{no}:input"
+        for kind, rest, told in (("f", root, [place, rows[5]]), ("n", root, [place, rows[6]]), ("w", own, rows[8]),
+                                 ("v", own, [payloads, rows[9]])):
+            held = self.held.setdefault(self.key(root, kind, rest), {})
+            for field, text in pairs(told):
+                held.setdefault(field, text)
+        if rows[7]:
+            self.whole.add(self.key(root, "w", own))
         return Subject(workflow, int(no))
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:

@@ -64,6 +64,8 @@ class RedisWriter(RedisWork):
         self.command_id = self.workflow_id = ""
         self.latest: dict[str, Plan] = {}
         """Of each tree that is written: the last plan."""
+        self.moved: set[str] = set()
+        """The trees of which the script moves rows that were not read."""
         self.made: set[tuple[str, int]] = set()
         """The workflows that begin to exist."""
 
@@ -161,6 +163,8 @@ class RedisWriter(RedisWork):
         """Write a task that was read, and where it is looked for."""
         key, name = self.key(tree.root, "w", f"{task.run}:{task.workflow}"), str(task.no)
         text = self.held.get(key, {}).get(name)
+        if name not in self.own.get(key, ()):
+            self.seen.setdefault(key, {}).setdefault(name, text)  # what is written over is what was read
         before = () if text is None else looked_for(task_of(text, task.workflow, task.run, task.no, task.wf.prepared.facts))
         self.put(part, key, {name: packed_task(task)})
         self._look_for(part, task, before)

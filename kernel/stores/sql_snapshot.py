@@ -25,7 +25,8 @@ class SqlSnapshot(ReaderSnapshot["SqlTransaction"]):
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
-        return self.transaction.several(workflow_id, self.run, nos)
+        found = (self.transaction.task(workflow_id, self.run, no) for no in nos)
+        return [row for row in found if row is not None]
 
     def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
         """The sub-workflows of every attempt of these tasks, and all below them."""

@@ -6,7 +6,7 @@ write['G'] = function()
   plan = {root = take(), now = take(), actor = take(), command = take()}
   plan.version = tonumber(get(P .. 't:' .. plan.root, 'version') or '0') + tonumber(take())
   tally = {0, 0, 0}
-  plans[#plans + 1] = {plan.version, tally}
+  plans[#plans + 1] = {plan.version, tally, P .. 'h:' .. plan.root}
   if tonumber(plan.now) > tonumber(get(P .. 'head', 'latest') or '0') then put(P .. 'head', 'latest', plan.now) end
 end
 
@@ -173,7 +173,9 @@ local wrong = checked(hashes, 'hash') or checked(zsets, 'zset') or checked(lists
 if wrong then return wrong end
 
 local function in_parts(name, key, values)
-  for first = 1, #values, 4000 do redis.call(name, key, unpack(values, first, math.min(first + 3999, #values))) end
+  local answer
+  for first = 1, #values, 4000 do answer = redis.call(name, key, unpack(values, first, math.min(first + 3999, #values))) end
+  return answer
 end
 
 for _, key in ipairs(gone) do redis.call('DEL', key) end
@@ -203,5 +205,6 @@ for key, members in pairs(zsets) do
   in_parts('ZADD', key, puts)
   in_parts('ZREM', key, drops)
 end
-for key, values in pairs(lists) do in_parts('RPUSH', key, values) end
+for key, values in pairs(lists) do lists[key] = in_parts('RPUSH', key, values) end
+for _, each in ipairs(plans) do each[3] = lists[each[3]] or 0 end  -- how long its history is now
 return {'done', unpack(plans)}

@@ -92,16 +92,21 @@ local function asked(entry, due)
   return delivery('LEASED', 5, run, owner, topic, due), owner, run, topic
 end
 
--- What a worker is about to take is told with its rows, as they stand now: the commit compares them.
+-- What a worker is about to take is told with its rows, as they stand now, and with all tasks of its workflow where these are few:
+-- the commit compares them, and the result of the task leads to the next.
+local FEW = 16
+
 local function look(entry, name)
   local id, run, no, root = entry[2], entry[3], entry[4], root_of(entry[2])
-  local tree = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks')
+  local tree, key = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks'), P .. 'w:' .. run .. ':' .. id
   for i = 1, 4 do entry[5 + i] = tree[i] end
   entry[10] = redis.call('LLEN', P .. 'h:' .. root)
   entry[11] = redis.call('HGET', P .. 'f:' .. root, id .. '\0' .. run)
   entry[12] = redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
-  entry[13] = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, no)
-  entry[14] = name
+  entry[13] = redis.call('HLEN', key) <= FEW and 1 or 0
+  entry[14] = entry[13] == 1 and redis.call('HGETALL', key) or {no, redis.call('HGET', key, no)}
+  entry[15] = redis.call('HGET', P .. 'v:' .. run .. ':' .. id, no .. ':input')
+  entry[16] = name
 end
 
 -- A row that is not here may be on its way to another node with the rest of its slot; what was purged is known to be gone.

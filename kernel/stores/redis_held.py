@@ -1,0 +1,141 @@
+"""What a transaction knows of the hashes of a Redis store: read once, remembered, written; and what holds for every tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from kernel.core.archive import ArchivePolicy, Hearing
+from kernel.core.records import Prepared
+from kernel.stores.redis_lately import Counted, Names
+from kernel.stores.redis_rows import place_of
+
+if TYPE_CHECKING:
+    from kernel.stores.redis import RedisStore
+
+
+class RedisHeld:
+    """What was read, what was decided on, and what was written, hash by hash."""
+
+    def __init__(self, store: RedisStore, *, write: bool) -> None:
+        self.store, self.link, self.write_too = store, store.link, write
+        self.held: dict[str, dict[str, str | None]] = {}
+        """What is known of each hash, with what this transaction has done to it."""
+        self.whole: set[str] = set()
+        """The hashes of which everything is known."""
+        self.seen: dict[str, dict[str, str | None]] = {}
+        """What a decision has read, as it was: the commit compares it."""
+        self.own: dict[str, set[str]] = {}
+        """What this transaction has written: it reads its own."""
+        self.strict: set[str] = set()
+        """The trees of which whole sets were read: nothing of them may have happened meanwhile."""
+        self.trees: dict[str, Counted] = {}
+        """Of each tree that was read: run, version, clock, tasks, lines of history."""
+        self.original: dict[str, Counted] = {}
+        """The same, as the server gave it."""
+        self.columns: dict[tuple[str, int], list[Any]] = {}
+        self.counts: dict[tuple[str, int], list[int]] = {}
+        self.read: dict[tuple[str, int], str] = {}
+        """The counters of each workflow that was read, as they were."""
+        self.looks = 0
+        """How often the server was asked for rows."""
+        self.recalled: set[int] = set()
+        """The partitions of which something is remembered, not read."""
+        self.guessed: set[str] = set()
+        """The trees that were taken for new."""
+        self.absent: set[str] = set()
+        """The trees that are not there."""
+        self.taking: list[tuple[int, str]] = []
+        """The entries of tasks that it is about to hand out, each with its partition, past which others look."""
+        self.polled = False
+        """Whether it looked for tasks to hand out, and found some."""
+
+    def key(self, root: str, kind: str, rest: str | None = None) -> str:
+        """The key of something of a tree."""
+        return f"{self.store.prefixes[self.store.partition(root)]}{kind}:{root if rest is None else rest}"
+
+    def head(self, partition: int, name: str) -> str:
+        """A key of a partition."""
+        return f"{self.store.prefixes[partition]}{name}"
+
+    # ---- fields, remembered ----------------------------------------------------------------------------------------------
+    def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:
+        """Fields of a hash; `compare`: the decision depends on them."""
+        held = self.held.setdefault(key, {})
+        missing = [] if key in self.whole else [name for name in names if name not in held]
+        if missing:
+            self.looks += 1
+            held.update(zip(missing, self.link.call(key, "HMGET", key, *missing), strict=True))
+        found = [held.get(name) for name in names]
+        if compare:
+            seen, own = self.seen.setdefault(key, {}), self.own.get(key, ())
+            for name, value in zip(names, found, strict=True):
+                if name not in own:
+                    seen.setdefault(name, value)
+        return found
+
+    def everything(self, key: str) -> dict[str, str]:
+        """All fields of a hash."""
+        held = self.held.setdefault(key, {})
+        if key not in self.whole:
+            self.looks += 1
+            flat = self.link.call(key, "HGETALL", key)
+            for name, value in pairs(flat):
+                held.setdefault(name, value)
+            self.whole.add(key)
+        return {name: value for name, value in held.items() if value is not None}
+
+    # ---- what holds for every tree -----------------------------------------------------------------------------------------
+    def policies(self, partition: int) -> list[tuple[int, str]]:
+        """The archive policies of the store as a partition has them, each with the time from which it is in force."""
+        head, known = self.head(partition, "head"), self.store.lately.policies
+        if self.write_too and head in known:
+            self.held.setdefault(head, {}).setdefault("policies", known[head])
+            self.recalled.add(partition)
+        (text,) = self.fields(head, "policies")
+        if "policies" not in self.own.get(head, ()):
+            known[head] = text
+        return [(int(since), content) for since, content in json.loads(text or "[]")]
+
+    def archiving(self, root: str, now: int) -> Hearing | None:
+        """What the store itself says of archives at this time."""
+        past = [content for since, content in self.policies(self.store.partition(root)) if since <= now]
+        return self.store.hearing(past[-1])[1] if past else None
+
+    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
+        """The store's own archive policies, each with the time from which it is in force."""
+        return [(since, self.store.hearing(content)[0]) for since, content in self.policies(0)]
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition; the latest one when no version is asked for."""
+        number = self.store.lately.names.get(name, {}).get(version or 0)
+        if number is None:
+            versions = self._registered().get(name, {})
+            number = versions.get(max(versions, default=0) if version is None else version)
+        return None if number is None else self.store.prepared(number)
+
+    def names(self) -> dict[str, tuple[int, ...]]:
+        """The registered definitions: name and versions."""
+        return {name: tuple(versions) for name, versions in self._registered().items()}
+
+    def _registered(self) -> Names:
+        """The number of each definition. That there is none more than is remembered, the commit compares where it can."""
+        names, known = self.head(0, "names"), self.store.lately.names
+        if known and self.write_too and self.store.partitions == 1 and names not in self.held:
+            self.recalled.add(0)
+            place, more = self.head(0, "definitions"), str(sum(map(len, known.values())) + 1)
+            self.held.setdefault(place, {}).setdefault(more, None)
+            self.fields(place, more)
+            return known
+        found: Names = {}
+        for (name, version), number in sorted((place_of(field), number) for field, number in self.everything(names).items()):
+            found.setdefault(name, {})[version] = int(number)
+        if names not in self.own:
+            self.store.lately.names = found
+        return found
+
+
+def pairs(flat: list[str]) -> Iterable[tuple[str, str]]:
+    """The fields of a hash, as the server lists them."""
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -1,0 +1,162 @@
+"""What a process remembers of its latest commits saves questions, and never decides: whatever others did meanwhile counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import kernel
+from kernel.engine.faults import FaultPoint
+from kernel.engine.kernel import Kernel
+from kernel.stores.redis_lately import MOST_FIELDS, MOST_TREES, Lately, Left
+from kernel.testing.clock import ManualClock
+from kernel.testing.redis_stores import RedisStores
+from tests.redis_server import needs_redis, server
+
+pytestmark = needs_redis
+CHAIN = kernel.WorkflowDef("chain", topics=("archive",), tasks=[
+    kernel.TaskDef("a", type="t"), kernel.TaskDef("b", type="t", after=["a"]), kernel.TaskDef("c", type="u", after=["b"])])
+Pair = tuple[Kernel, Kernel]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Two processes, as it were, on one store."""
+    stores, clock = RedisStores(server().url), ManualClock()
+    first = stores.open()
+    second = stores.beside(first)
+    ours = Kernel(first, clock=clock), Kernel(second, clock=clock)
+    ours[0].register(CHAIN)
+    yield ours
+    second.close()
+    stores.remove(first)
+
+
+def asked(k: Kernel, act: Callable[[], Any]) -> list[str]:
+    """The scripts that the server is given, and the commands, while something is done."""
+    link, found = k.store.link, []  # type: ignore[attr-defined]
+    exchange = link._exchange
+
+    def listen(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
+        found.append(command[0])
+        return exchange(key, command, *rest)
+
+    link._exchange = listen
+    try:
+        act()
+    finally:
+        link._exchange = exchange
+    return found
+
+
+def test_how_often_the_server_is_asked(pair: Pair) -> None:
+    """One way there and back for a start and for a result, two for a poll; one more, once, for the policy of the outbox."""
+    k, _ = pair
+    k.start("chain")  # definitions and scripts
+    k.complete(*k.poll("t"))
+    assert asked(k, lambda: k.start("chain", workflow_id="w")) == ["EVALSHA"]
+    leases: list[kernel.Lease] = []
+    for type, more in (("t", 0), ("t", 0), ("u", 1), ("t", 0), ("u", 0)):
+        assert asked(k, lambda type=type: leases.extend(k.poll(type))) == ["EVALSHA"] * 2  # type: ignore[misc]
+        assert len(asked(k, lambda: k.complete(leases.pop()))) == 1 + more
+    assert k.get("w").state == "COMPLETED"
+    assert k.audit().clean
+
+
+def test_what_others_did_counts(pair: Pair) -> None:
+    """A decision on what is not so any more is taken again: what applies, what is refused, and what changes nothing."""
+    k, other = pair
+    k.start("chain", workflow_id="w")
+    other.pause("w")
+    assert not k.resume("w").no_op  # it remembers a workflow that is RUNNING, where this changes nothing
+    other.pause("w")
+    with pytest.raises(kernel.Refused, match="PAUSED"):
+        k.retry("w")
+    other.resume("w")
+    (lease,) = k.poll("t")
+    other.terminate("w")
+    with pytest.raises(kernel.Refused):
+        k.complete(lease)
+    assert k.terminate("w").no_op
+    assert other.get("w").version == k.get("w").version == 6
+    assert k.audit().clean
+
+
+def test_an_id_that_others_used(pair: Pair) -> None:
+    """A start takes its id for unused: where it is not, it is as if it had looked."""
+    k, other = pair
+    other.start("chain", workflow_id="w")
+    assert k.start("chain", workflow_id="w") == other.get("w")
+    with pytest.raises(kernel.GuardRefused, match="another definition or with another input"):
+        k.start("nothing", workflow_id="w")
+    with pytest.raises(kernel.GuardRefused, match="another definition or with another input"):
+        k.start("chain", workflow_id="w", input={"a": 1})
+    other.terminate("w")
+    assert k.start("chain", workflow_id="w").state == "TERMINATED"
+
+
+def test_definitions_of_others(pair: Pair) -> None:
+    """The latest version is the latest that anybody registered; and what was not there may be there now."""
+    k, other = pair
+    k.start("chain")
+    other.register(kernel.WorkflowDef("chain", version=2, tasks=[kernel.TaskDef("a")]), kernel.WorkflowDef("new", tasks=[
+        kernel.TaskDef("a")]))
+    assert k.start("chain").definition_version == 2
+    k.start("chain")
+    other.register(kernel.WorkflowDef("newer", tasks=[kernel.TaskDef("a")]))
+    assert k.start("newer").name == "newer"
+    with pytest.raises(kernel.NotFound, match="not registered"):
+        k.start("newest")
+
+
+def test_a_policy_of_others(pair: Pair) -> None:
+    """Whether a run is archived is as the store says when the run ends, not as it said before."""
+    k, other = pair
+    for name in ("before", "after"):
+        k.start("chain", workflow_id=name)
+        for type in "ttu":
+            k.complete(*k.poll(type))
+        other.set_archive_policy(kernel.ArchivePolicy(off=True))
+        k.clock.advance(1.0)  # type: ignore[attr-defined]
+    assert [each.workflow_id for each in k.deliveries()] == ["before"]
+
+
+def test_what_is_kept_has_bounds() -> None:
+    """Neither many trees nor a large one are remembered; each serves once."""
+    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset())
+    for number in range(MOST_TREES + 1):
+        lately.keep(f"w{number}", left)
+    assert (lately.take("w0"), lately.take("w1"), lately.take("w1")) == (None, left, None)
+    lately.keep("large", Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset()))
+    assert lately.take("large") is None
+    assert lately.is_new("large")
+    lately.forget({"large"})
+    assert not lately.is_new("large")
+    assert lately.is_new("large")
+
+
+def test_nothing_is_remembered_of_what_was_not_read(pair: Pair) -> None:
+    """Of a tree whose rows a cascade moved, or that another commit changed unnoticed, what was read is not all that is so."""
+    k, other = pair
+    k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{no}", type="t") for no in range(9)]))
+    lately = k.store.lately  # type: ignore[attr-defined]
+    k.start("wide", workflow_id="w")
+    assert lately.take("w") is not None
+    for act in (k.pause, k.resume):
+        act("w")
+        assert lately.take("w") is None
+    first, second, third = k.poll("t", limit=3)
+    assert lately.take("w") is not None
+
+    def meanwhile(point: FaultPoint, command: str) -> None:
+        if point is FaultPoint.BEFORE_COMMIT:
+            other.complete(second)
+
+    Kernel(k.store, clock=k.clock, faults=meanwhile).complete(first)
+    assert lately.take("w") is None
+    k.complete(third)
+    assert lately.take("w") is not None
+    k.terminate("w")
+    assert lately.take("w") is None

@@ -111,7 +111,15 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
         reason = _why(view, action, cast(WorkflowRow, row), moves)
     if action.alone:
         view.apply(row, moves[0][1], name, reason)
-        return
+    else:
+        _move(view, action, row, moves, reason)
+    if action.births and not isinstance(row, DeliveryRow):
+        _bear(view, action, row)
+
+
+def _move(view: View, action: Action, row: Record, moves: list[Move], reason: str) -> None:
+    """Cascade over whole sets, then move rows one by one."""
+    name = action.step.name
     for part in action.cascades:
         view.cascade(cast(WorkflowRow, row), part, name, reason, ending=False)
     for target, line in moves:
@@ -126,8 +134,6 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
             if line.target == ABSENT:
                 view.bury(target, line)
             _enter(view, target, line, name, reason)
-    if action.births and not isinstance(row, DeliveryRow):
-        _bear(view, action, row)
 
 
 def _why(view: View, action: Action, row: WorkflowRow, moves: list[Move]) -> str:
@@ -225,7 +231,7 @@ def subject_of(view: View, command: Command) -> Record | None:
     if subject.topic is not None:
         delivery = view.snapshot.delivery(subject.workflow, subject.run, subject.topic)
         return None if delivery is None else view.keep_delivery(delivery)
-    found = view.workflow(subject.workflow)
+    found = None if view.plan.born else view.workflow(subject.workflow)
     if found is None and command.prepared is not None:
         return view.fresh_workflow(subject.workflow, command.prepared, None)
     return found
@@ -253,6 +259,7 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     elif tree.clock > now:
         now = tree.clock
     view = View(program, snapshot, command, tree, now)
+    view.plan.born = born
     action = program.commands[command.name]
     row = subject_of(view, command)
     if row is None or row.kind != action.step.on:
@@ -271,7 +278,6 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
             view.woken[row] = None
         settle(view)
     plan, lock = view.plan, action.step.lock
-    plan.born = born
     if lock is ROW:
         plan.changes.clear()  # it changes no state
     elif plan.changes or plan.first:

@@ -90,16 +90,17 @@ class Action:
     births: tuple[Part, ...] = field(init=False)
     """Rows that begin to exist, other than self."""
     alone: bool = field(init=False)
-    """It moves the row that it is on, which is no workflow, and nothing else."""
+    """It moves the row that it is on, which is no workflow, and no other that exists."""
     cascades: tuple[Part, ...] = field(init=False)
     """Whole sets. Tasks come before workflows: a task may read its workflow, and all is read as it was before."""
 
     def __attrs_post_init__(self) -> None:
         births = tuple(p for p in self.parts if p.creates and p.link)
         cascades = [p for p in self.parts if not p.one and not p.creates]
-        object.__setattr__(self, "moves", tuple(p for p in self.parts if p.one and p not in births))
+        moves = tuple(p for p in self.parts if p.one and p not in births)
+        object.__setattr__(self, "moves", moves)
         object.__setattr__(self, "births", births)
-        object.__setattr__(self, "alone", self.step.on != "workflow" and [p.link for p in self.parts] == [""])
+        object.__setattr__(self, "alone", self.step.on != "workflow" and not cascades and [p.link for p in moves] == [""])
         object.__setattr__(self, "cascades", tuple(sorted(cascades, key=lambda p: p.kind == "workflow")))
 
 

@@ -24,12 +24,13 @@ PAGE = 500
 
 
 def _workflow(transaction: Transaction, row: WorkflowRow) -> dict[str, Any]:
-    source = row.prepared.definition.source
+    source, own = row.prepared.definition.source, reading.own_payloads(transaction, row)
     return {
         "id": row.id, "run": row.run, "state": row.state, "name": source.name, "definition_version": source.version,
         "definition": row.prepared.digest, "parent": row.parent or None, "started": row.started, "ended": row.changed,
-        "reason": row.reason, "input": reading.loaded(transaction.payload(row.id, row.run, OWN, "input")) or {},
-        "output": reading.workflow_output(transaction, row), "variables": reading.workflow_variables(transaction, row),
+        "reason": row.reason, "input": reading.loaded(own("input")) or {},
+        "output": reading.workflow_output(transaction, row, own("output")),
+        "variables": reading.workflow_variables(row, own("variables")),
     }
 
 

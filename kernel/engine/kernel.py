@@ -57,7 +57,7 @@ class Kernel(Reader):
         self.store = store
         self.actor = inputs.text(actor, "the actor", inputs.LONGEST_NAME)
         self.clock: Clock = clock or SystemClock()
-        self.chance: Chance = chance or random.SystemRandom()
+        self.chance: Chance = chance or random.Random()
         self.program = program or standard_program()
         self.faults = faults
         self._relay = Relay(self, sinks or {}, relay or RelayOptions())
@@ -165,9 +165,8 @@ class Kernel(Reader):
     @again
     def _begin(self, command: Command, name: str, version: int | None) -> Workflow:
         with self.store.transaction(write=True) as transaction:
-            plan, on = self._start(transaction, command, name, version), command.subject.workflow
-            tree, row = (plan.tree, plan.created_workflows[0]) if plan else reading.workflow_row(transaction, on)
-            found = reading.workflow(transaction, row, tree.version)
+            plan = self._start(transaction, command, name, version)
+            found = reading.begun(transaction, plan) if plan else reading.present(transaction, command.subject.workflow)
             if plan:
                 self.faults(FaultPoint.BEFORE_COMMIT, "START")
         if plan:

@@ -51,8 +51,7 @@ class Reader:
         workflow_id, run = inputs.workflow(workflow_id), inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
             try:
-                tree, row = reading.workflow_row(transaction, workflow_id, run)
-                return reading.workflow(transaction, row, tree.version)
+                return reading.present(transaction, workflow_id, run)
             except NotFound:
                 grave = transaction.tombstone(root_of(workflow_id))
                 if grave is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 from kernel.core.outputs import Outputs, with_defaults
-from kernel.core.plan import Subject
+from kernel.core.plan import Plan, Subject
 from kernel.core.records import OWN, DeliveryRow, TaskRow, TreeRow, WorkflowRow, entry_of, root_of
 from kernel.engine.entities import (
     Delivery,
@@ -27,6 +28,9 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Transaction
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
 from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, StoreCorrupt, quoted
 from kernel.spec.vocabulary import unused
+
+Own = Callable[[str], str | None]
+"""Gives the input, the output or the variables of a workflow: JSON texts, None where there is none."""
 
 
 def loaded(text: str | None) -> Any:
@@ -89,33 +93,53 @@ def position(row: WorkflowRow, ref: str) -> int:
     return no
 
 
-def workflow(transaction: Transaction, row: WorkflowRow, version: int) -> Workflow:
-    """A workflow as callers get it."""
+def own_payloads(transaction: Transaction, row: WorkflowRow) -> Own:
+    """The payloads of a workflow itself, as a store keeps them."""
+    return lambda what: transaction.payload(row.id, row.run, OWN, what)
+
+
+def workflow(transaction: Transaction, row: WorkflowRow, version: int, own: Own | None = None) -> Workflow:
+    """A workflow as callers get it. `own` gives its own payloads where they are known; else they are read."""
     source = row.prepared.definition.source
+    given = own or own_payloads(transaction, row)
     return Workflow(
         id=row.id, run=row.run, state=WorkflowState(row.state), name=source.name, definition_version=source.version,
         parent=row.parent or None, root=root_of(row.id), started=moment(row.started), changed=moment(row.changed),
         deadline=moment_or_none(row.deadline), paused_by=row.paused_by or None, reason=row.reason, version=version,
-        input=loaded(transaction.payload(row.id, row.run, OWN, "input")) or {},
-        output=workflow_output(transaction, row), variables=workflow_variables(transaction, row),
+        input=loaded(given("input")) or {}, output=workflow_output(transaction, row, given("output")),
+        variables=workflow_variables(row, given("variables")),
     )
 
 
-def workflow_variables(transaction: Transaction, row: WorkflowRow) -> Any:
+def begun(transaction: Transaction, plan: Plan) -> Workflow:
+    """The workflow that a plan starts: what it is told of need not be read."""
+    row = plan.created_workflows[0]
+    own = {p.what: p.text for p in plan.payloads if (p.workflow, p.no) == (row.id, OWN)}
+    return workflow(transaction, row, plan.tree.version, own.get)
+
+
+def present(transaction: Transaction, workflow_id: str, run: int | None = None) -> Workflow:
+    """A workflow as it stands. Raises NotFound."""
+    tree, row = workflow_row(transaction, workflow_id, run)
+    return workflow(transaction, row, tree.version)
+
+
+def workflow_variables(row: WorkflowRow, text: str | None) -> Any:
     """The variables of a workflow: as they were set, or as its definition begins with them."""
-    stored = loaded(transaction.payload(row.id, row.run, OWN, "variables"))
-    return deepcopy(row.prepared.definition.source.variables) if stored is None else stored
+    if text is not None:
+        return loaded(text)
+    given = row.prepared.definition.source.variables
+    return deepcopy(given) if given else {}
 
 
-def workflow_output(transaction: Transaction, row: WorkflowRow) -> Any:
+def workflow_output(transaction: Transaction, row: WorkflowRow, text: str | None) -> Any:
     """What a workflow gave: its own output, or that of its last task that was done."""
     def state(no: int) -> str:
         task = transaction.task(row.id, row.run, no)
         return "" if task is None else task.state
 
-    stored = transaction.payload(row.id, row.run, OWN, "output")
-    if stored is not None or row.state != "COMPLETED":
-        return loaded(stored)
+    if text is not None or row.state != "COMPLETED":
+        return loaded(text)
     given = Outputs(row.prepared.definition, lambda no: transaction.payload(row.id, row.run, no, "output"))
     return given.workflow(state)
 

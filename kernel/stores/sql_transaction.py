@@ -41,18 +41,20 @@ def maybe(value: int) -> int | None:
     return None if value >= NEVER else value
 
 
-def _looked_for(task: TaskRow) -> tuple[str, int | None]:
-    """Who looks for a task, and from when: workers by its type, or the clock."""
-    if task.state == "SCHEDULED":
-        return task.facts.type if task.facts.mode == "WORKER" else "", task.not_before
-    return "", maybe(min(task.expires, task.wakes)) if task.state == "IN_PROGRESS" else None
-
-
 def columns(t: TaskRow) -> tuple[Any, ...]:
-    """What a store keeps of a task, from the column `queue` on."""
+    """What a store keeps of a task, from the column `queue` on: who looks for it and from when, workers by its type, or the
+    clock.
+    """
+    state, queue, due, expires, wakes = t.state, "", None, maybe(t.expires), maybe(t.wakes)
+    if state == "SCHEDULED":
+        due = t.not_before
+        if t.facts.mode == "WORKER":
+            queue = t.facts.type
+    elif state == "IN_PROGRESS":
+        due = wakes if expires is None or (wakes is not None and wakes < expires) else expires
     return (
-        *_looked_for(t), t.state, t.attempt, t.handouts, t.not_before, maybe(t.expires), maybe(t.attempt_ends),
-        maybe(t.total_ends), maybe(t.wakes), t.signalled, t.changed, t.worker, t.reason, *t.counts)
+        queue, due, state, t.attempt, t.handouts, t.not_before, expires, maybe(t.attempt_ends), maybe(t.total_ends), wakes,
+        t.signalled, t.changed, t.worker, t.reason, *t.counts)
 
 
 class SqlTransaction(SqlReader):

@@ -167,7 +167,6 @@ class SqliteStore(SqlStore[apsw.Connection]):
 
     def take(self) -> apsw.Connection:
         """A connection that nobody else uses, until it is put back."""
-        self.check_usable()
         if self.seal_broken():
             self._drop_idle()
         return super().take()

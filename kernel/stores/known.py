@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterable
 from kernel.core.archive import ArchivePolicy, Hearing, compiled
 from kernel.core.content import from_content, policy_from_content
 from kernel.core.extension import extended, spawned_from
+from kernel.core.facts import Spawned
+from kernel.core.plan import Plan
 from kernel.core.records import Prepared, prepare
 from kernel.core.structure import compile_definition
 from kernel.engine.reading import damaged, loaded
 from kernel.engine.zones import offsets
 from kernel.errors import CommitUnknown, InvalidDefinition, SchemaMismatch, StoreUnavailable, quoted
 
-MOST_EXTENDED = 1_000
-"""Definitions with spawned tasks that are kept compiled."""
+MOST_EXTENDED = 100_000
+"""Tasks of definitions with spawned ones that are kept compiled; and spawned tasks that are kept read."""
 
 
 class Known:
@@ -33,6 +35,9 @@ class Known:
         """The row number of each definition that was read."""
         self._extended: dict[tuple[Prepared, str], Prepared] = {}
         """Definitions with the tasks that running workflows have beyond them, by the name of the extension."""
+        self._extended_tasks = 0
+        self._spawned: dict[tuple[int, str], Spawned] = {}
+        """Spawned tasks, by position and text."""
         self._hearings: dict[str, tuple[ArchivePolicy, Hearing]] = {}
 
     def extend(self, base: Prepared, extension: str, read: Callable[[], Iterable[tuple[int, str]]]) -> Prepared:
@@ -43,12 +48,31 @@ class Known:
         found = self._extended.get((base, extension))
         if found is None:
             try:
-                found = extended(base, [spawned_from(no, text) for no, text in read()])
+                found = extended(base, [self._read_spawned(no, text) for no, text in read()])
             except (InvalidDefinition, LookupError, TypeError, ValueError) as error:
                 raise damaged(f"the spawned tasks {extension[:12]}", str(error)) from error
-            if len(self._extended) >= MOST_EXTENDED:
-                self._extended.clear()
-            self._extended[base, extension] = found
+            self._keep(extension, found)
+        return found
+
+    def remember(self, plan: Plan) -> None:
+        """Keep what a decision has compiled. Its names are those of its content, whatever becomes of the commit."""
+        for row in plan.workflows:
+            if row.extension and (row.prepared.registered, row.extension) not in self._extended:
+                self._keep(row.extension, row.prepared)
+
+    def _keep(self, extension: str, prepared: Prepared) -> None:
+        size = len(prepared.facts)
+        if self._extended_tasks + size > MOST_EXTENDED:
+            self._extended, self._extended_tasks = {}, 0
+        self._extended[prepared.registered, extension] = prepared
+        self._extended_tasks += size
+
+    def _read_spawned(self, no: int, text: str) -> Spawned:
+        found = self._spawned.get((no, text))
+        if found is None:
+            if len(self._spawned) >= MOST_EXTENDED:
+                self._spawned = {}
+            found = self._spawned[no, text] = spawned_from(no, text)
         return found
 
     def learn(self, key: int, digest: str, content: str) -> Prepared:

@@ -109,6 +109,7 @@ class RedisTransaction(RedisWriter):
         """Write everything that a plan holds. What its cascades reach is known when the script has run."""
         tree, command, root = plan.tree, plan.command, plan.tree.root
         part = self.part(self.store.partition(root))
+        self.store.remember(plan)
         stands = self.trees.get(root)
         if tree.tasks > (stands[3] if stands else 0) and tree.tasks > self.store.policy.tree_tasks:
             raise _too_large(command.name, plan, self.store.policy.tree_tasks)

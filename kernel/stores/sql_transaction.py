@@ -99,6 +99,7 @@ class SqlTransaction(SqlReader):
         tree = plan.tree
         self.command_id, self.workflow_id = plan.command.id, plan.command.subject.workflow
         self.wrote = True
+        self.store.remember(plan)
         if plan.purged is not None:
             return self._purge(plan.purged)
         if self.store.latest is not None:

@@ -18,11 +18,13 @@ import apsw
 import pytest
 
 import kernel
+from kernel.core import extension
+from kernel.core.facts import Spawned
 from kernel.core.plan import Subject
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Recorded
 from kernel.errors import Conflict, StoreUnavailable
-from kernel.stores import sqlite
+from kernel.stores import known, sqlite
 from kernel.stores.sqlite import WAITS, SqliteStore
 from tests.stores.stand import STORES, new_store
 
@@ -239,6 +241,36 @@ def test_threads_share_a_kernel(kind: str, tmp_path: Path) -> None:
         assert len(handed) == 8 * 6 * 2
         assert {w.state for w in k.find(limit=100).items} == {"COMPLETED"}
         assert k.audit().clean
+
+
+def test_what_was_spawned_is_read_once(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who spawns reads nothing of it again, others each task once, however often it changes; what is kept of it is bounded."""
+    read = list[int]()
+
+    def spawned_from(no: int, text: str) -> Spawned:
+        read.append(no)
+        return extension.spawned_from(no, text)
+
+    monkeypatch.setattr(known, "spawned_from", spawned_from)
+    monkeypatch.setattr(known, "MOST_EXTENDED", 12)
+    with kernel.open(f"sqlite:///{path}") as k, kernel.open(f"sqlite:///{path}") as other:
+        k.register(kernel.WorkflowDef("w", tasks=[kernel.TaskDef("t0", type="t")]))
+        k.start("w", workflow_id="w")
+        for n in range(1, 9):
+            k.complete(k.poll("t")[0], spawn=[kernel.TaskDef(f"t{n}", type="t")])
+            assert [t.ref for t in k.tasks("w")] == [f"t{m}" for m in range(n + 1)]
+            assert read == []
+        for n in (9, 10):
+            assert len(other.tasks("w")) == n
+            assert read == [*range(1, n)]
+            k.complete(k.poll("t")[0], spawn=[kernel.TaskDef(f"t{n}", type="t")])
+        for each in (k, other):
+            assert isinstance(each.store, SqliteStore)
+            assert sum(len(kept.facts) for kept in each.store._extended.values()) <= 12
+        monkeypatch.setattr(known, "MOST_EXTENDED", 3)
+        assert len(other.tasks("w")) == 11
+        assert isinstance(other.store, SqliteStore)
+        assert len(other.store._spawned) <= 3
 
 
 def test_no_transaction_is_left_open(path: str) -> None:

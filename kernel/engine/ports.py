@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -214,6 +214,16 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """What a store may be, too: one that tells of tasks, so that workers need not look so often. Nothing relies on it."""
+
+    def listening(self, heard: Callable[[str], None]) -> AbstractContextManager[object]:
+        """While the context lasts, call `heard` from any thread with each type of which there may be tasks for workers now;
+        with an empty one when some may have been missed.
+        """
 
 
 class Clock(Protocol):

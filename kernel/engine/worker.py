@@ -28,6 +28,7 @@ from kernel.engine.aside import Aside
 from kernel.engine.attempt import Attempt, Done, Postpone, TaskFailed
 from kernel.engine.courier import described, one_line
 from kernel.engine.entities import EPOCH, Lease
+from kernel.engine.ports import Tells
 from kernel.engine.pulse import HEALING, LONGEST_TROUBLE, Pauses, Pulse
 from kernel.errors import InvalidDefinition, InvalidInput, KernelError, NotFound, Refused, quoted
 
@@ -156,8 +157,10 @@ class Worker(Aside):
         hands = [threading.Thread(target=self._hand, name=f"{self.name} {n}", daemon=True) for n in range(self.threads)]
         for hand in hands:
             hand.start()
+        store = self.kernel.store
         try:
-            self._coordinate()
+            with store.listening(self._hear) if isinstance(store, Tells) else nullcontext():
+                self._coordinate()
         finally:
             self.stop(0.0)
             for _ in hands:
@@ -172,6 +175,12 @@ class Worker(Aside):
         if self._failure is not None:
             raise self._failure
         return self.worked
+
+    def _hear(self, type: str) -> None:
+        """The store tells that there are tasks of a type; or that it may have missed some."""
+        if not type or type in self.functions:
+            self._pauses.reset()
+            self.pulse.beat()
 
     # ---- the thread of `run`: heartbeats and polls
     def _coordinate(self) -> None:

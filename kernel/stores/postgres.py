@@ -9,6 +9,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 import psycopg
@@ -18,6 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from kernel.core.records import Policy
 from kernel.errors import Conflict, NotFound, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
+from kernel.stores.postgres_bell import Bell
 from kernel.stores.postgres_errors import OPENING, ours
 from kernel.stores.postgres_link import Link
 from kernel.stores.postgres_span import PostgresSpan
@@ -53,7 +56,7 @@ class PostgresStore(SqlStore[Link]):
         """
         super().__init__(policy)
         self._at = located(url)
-        self.place, self.read_only = self._at.shown, self._at.read_only
+        self.place, self.read_only, self.listens = self._at.shown, self._at.read_only, self._at.listens
         self.patience = patience
         self._free = threading.BoundedSemaphore(connections)
         self.durability = ""
@@ -99,6 +102,12 @@ class PostgresStore(SqlStore[Link]):
         self._drop(broken)
         self._drop_idle()
         return self._connect()
+
+    def listening(self, heard: Callable[[str], None]) -> AbstractContextManager[object]:
+        """While the context lasts, `heard` is called from a thread of its own with each type of which there are new tasks, and
+        with none when some may have been missed. Nothing is heard unless the URL says `listen=on`.
+        """
+        return Bell(self._connect, self._at.schema, heard) if self.listens else nullcontext()
 
     def _connect(self) -> Link:
         options = (f"-c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"

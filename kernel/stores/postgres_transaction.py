@@ -56,6 +56,8 @@ class PostgresTransaction(SqlTransaction):
         """The trees that this transaction has locked."""
         self.leases: dict[tuple[int, int], tuple[str | None, int | None, int | None]] = {}
         """Of each task that was read to be written: its state, hand-outs and end of lease."""
+        self.scheduled: set[str] = set()
+        """The types of which there are tasks for workers now."""
         self.led = self.entered = False
         """A lock was chosen: what is read from now on is under it. And: migrations are held off."""
 
@@ -101,6 +103,8 @@ class PostgresTransaction(SqlTransaction):
         """Send what waits, with COMMIT behind it; gives the server's answer to that."""
         if not self.begun or any(name in ONE_ROW for name, _ in self.waiting):
             self._send()
+        if self.scheduled:
+            self._wait("ring", ([*self.scheduled],))
         self._wait("commit")
         return self._send().command_status
 
@@ -199,6 +203,9 @@ class PostgresTransaction(SqlTransaction):
             if tree is None:
                 changed_meanwhile(self.place)
             plan.tree, plan.now = tree, max(plan.now, tree.clock)
+        if self.server.listens:
+            self.scheduled |= {task.facts.type for task in (*plan.tasks, *plan.created_tasks) if task.state == "SCHEDULED"
+                               and task.mode == "WORKER" and task.not_before <= plan.now}
         return super().write(plan)
 
     def _update_rows(self, plan: Plan) -> None:

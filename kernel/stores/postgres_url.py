@@ -15,8 +15,9 @@ from kernel.errors import InvalidInput, quoted
 SCHEME = "postgresql"
 SCHEMA = re.compile("[a-z_][a-z0-9_]{0,62}")
 """A name that needs no quotes, wherever it stands."""
-OURS = ("schema", "mode", "unsafe")
+OURS = ("schema", "mode", "unsafe", "listen")
 FSYNC = "fsync"
+ON = "on"
 
 
 @frozen
@@ -31,6 +32,8 @@ class Place:
     """Whether a schema that is not there is made, or an error."""
     unsafe: str
     """What the user accepts by name: `fsync`, a server that does not wait for its disk."""
+    listens: bool
+    """Whether commits tell workers that there are tasks for them."""
     shown: str
     """What a message calls it: server, database and schema, nothing else."""
 
@@ -38,7 +41,8 @@ class Place:
 def located(url: str) -> Place:
     """The place that `postgresql://USER@HOST:PORT/DATABASE?schema=...&mode=ro` names. Raises InvalidInput.
 
-    `mode=rw` takes a store that is there, `mode=ro` only reads it; without a mode one is made where there is none.
+    `mode=rw` takes a store that is there, `mode=ro` only reads it; without a mode one is made where there is none. With
+    `listen=on` workers hear of new tasks, and commits tell of them.
     """
     try:
         parts = urlsplit(url)
@@ -50,15 +54,17 @@ def located(url: str) -> Place:
     except (ValueError, psycopg.Error):
         refuse("it is not a URL of PostgreSQL")  # what libpq says of it may hold the password
     schema, mode, unsafe = ours.get("schema", "kernel"), ours.get("mode", ""), ours.get("unsafe", "")
+    listen = ours.get("listen", "")
     if not SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
         refuse(f"the schema {quoted(schema)} is not a plain name in small letters")
     if min(ports) < 0 or max(ports) > 65_535:
         refuse("there is no such port")
-    if mode not in ("", "ro", "rw") or unsafe not in ("", FSYNC) or len(ours) != sum(name in OURS for name, _ in options):
-        refuse(f"of {', '.join(OURS)} each stands there once: mode=ro or mode=rw, unsafe={FSYNC}")
+    known = mode in ("", "ro", "rw") and unsafe in ("", FSYNC) and listen in ("", ON)
+    if not known or len(ours) != sum(name in OURS for name, _ in options):
+        refuse(f"of {', '.join(OURS)} each stands there once: mode=ro or mode=rw, unsafe={FSYNC}, listen={ON}")
     host, port = server.get("host") or server.get("hostaddr") or "", server.get("port")
     shown = f"{SCHEME}://{host}{f':{port}' if port else ''}/{server.get('dbname') or ''}?schema={schema}"
-    return Place(server, schema, mode == "ro", mode == "rw", unsafe, shown)
+    return Place(server, schema, mode == "ro", mode == "rw", unsafe, listen == ON, shown)
 
 
 def refuse(why: str) -> NoReturn:

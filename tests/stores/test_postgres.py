@@ -94,7 +94,7 @@ def test_a_url_names_server_schema_and_what_is_accepted() -> None:
 
 @pytest.mark.parametrize("rest", [
     "?schema=Mine", "?schema=a-b", "?schema=", "?schema=pg_catalog", "?mode=w", "?unsafe=all", "?schema=a&schema=b",
-    "?nothing=known", ":port/x", "?%zz&=", "?schema=x;DROP", "]["])
+    "?listen=1", "?nothing=known", ":port/x", "?%zz&=", "?schema=x;DROP", "]["])
 def test_a_url_that_is_none_is_refused(rest: str) -> None:
     """InvalidInput, without the password that may be in it."""
     with pytest.raises(InvalidInput, match="opening a PostgreSQL store") as caught:

@@ -11,6 +11,10 @@ BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY
 -- name: commit
 COMMIT
 
+-- Who listens hears of each type of which there are tasks now.
+-- name: ring
+SELECT pg_notify(current_schema(), type) FROM unnest(?::text[]) AS type
+
 -- ---- locks
 
 -- name: enter

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from kernel.testing.stores import quick_folder
 from tests.stores.servers import RUN
 
 # Without deadline and "too slow", which measure the machine and not the code. `pytest --hypothesis-profile=explore`
@@ -27,8 +28,20 @@ TRACED = ("core", "engine", "spec")
 """The folders whose tests count for branch coverage: those that are about this code. To trace the others, which run it a
 million times, takes longer than to run them. For the same reason not what runs on a server: it runs on memory, too.
 """
+ON_DISK = ("faults", "sinks", "stores")
+"""The folders whose tests are about what a disk keeps."""
 SERVERS = {"postgres", "redis"}
 SKIPS_FAIL = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """As pytest's; in memory, where no disk is waited for, unless the test is about what a disk keeps."""
+    if any(request.path.is_relative_to(TESTS / folder) for folder in ON_DISK):
+        yield tmp_path
+        return
+    with quick_folder() as folder:
+        yield folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

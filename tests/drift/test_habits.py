@@ -63,6 +63,11 @@ class Source:
         """The file's syntax tree."""
         return ast.parse(self.text)
 
+    @functools.cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of it."""
+        return list(ast.walk(self.tree))
+
     @property
     def package(self) -> str:
         """The folder of kernel/ that the file is in, or nothing."""
@@ -127,7 +132,7 @@ def folders_are_flat(source: Source) -> Iterator[str]:
 
 def nothing_runs_stored_code(source: Source) -> Iterator[str]:
     """No eval, exec, pickle or marshal, and no import by a name held in data; only the command line loads handlers."""
-    for node in ast.walk(source.tree) if source.is_code("kernel") else ():
+    for node in source.nodes if source.is_code("kernel") else ():
         names = imported(node)
         if isinstance(node, ast.Call):
             names = [dotted(node.func)]
@@ -139,7 +144,7 @@ def nothing_runs_stored_code(source: Source) -> Iterator[str]:
 
 def sql_is_not_put_together(source: Source) -> Iterator[str]:
     """The statement given to execute is never made of pieces where it is executed."""
-    for node in ast.walk(source.tree) if source.is_code("kernel", "tests") else ():
+    for node in source.nodes if source.is_code("kernel", "tests") else ():
         if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in ("execute", "executemany"):
             for part in ast.walk(node.args[0]) if node.args else ():
                 formatted = isinstance(part, ast.Call) and dotted(part.func).rpartition(".")[2] in ("format", "join")
@@ -150,7 +155,7 @@ def sql_is_not_put_together(source: Source) -> Iterator[str]:
 
 def decisions_are_pure(source: Source) -> Iterator[str]:
     """What decides reads no clock and no file, and prints nothing (modules: the import contracts)."""
-    for node in ast.walk(source.tree) if source.is_code("kernel") else ():
+    for node in source.nodes if source.is_code("kernel") else ():
         if isinstance(node, ast.Call) and source.package in ("spec", "core", "formal"):
             name = dotted(node.func)
             if name in IMPURE_CALLS or ("." in name and name.rpartition(".")[2] in IMPURE_METHODS):
@@ -159,7 +164,7 @@ def decisions_are_pure(source: Source) -> Iterator[str]:
 
 def packages_need_little(source: Source) -> Iterator[str]:
     """Each package imports only the distributions that its row of the table names."""
-    for node in ast.walk(source.tree) if source.is_code("kernel") else ():
+    for node in source.nodes if source.is_code("kernel") else ():
         for name in imported(node):
             module = name.partition(".")[0]
             allowed = THIRD_PARTY.get(source.package, set()) | sys.stdlib_module_names | {"kernel"}
@@ -176,7 +181,7 @@ def every_test_says_what_must_hold(source: Source) -> Iterator[str]:
 
 def no_test_sleeps(source: Source) -> Iterator[str]:
     """No test waits for time to pass."""
-    for node in ast.walk(source.tree) if source.is_code("tests") else ():
+    for node in source.nodes if source.is_code("tests") else ():
         if isinstance(node, ast.Call) and dotted(node.func) in ("sleep", "time.sleep"):
             yield f"line {node.lineno}: sleeps"
 
@@ -212,7 +217,7 @@ def nothing_names_an_index(source: Source) -> Iterator[str]:
 
 def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function of a file, methods and nested ones included."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 

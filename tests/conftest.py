@@ -26,11 +26,12 @@ settings.load_profile("steady")
 TESTS = Path(__file__).parent
 TRACED = ("core", "engine", "spec")
 """The folders whose tests count for branch coverage: those that are about this code. To trace the others, which run it a
-million times, takes longer than to run them. For the same reason not what runs on a server: it runs on memory, too.
+million times, takes longer than to run them. For the same reason not what is slow, what is marked `no_cover`, and what runs on
+another store than memory: it runs there, too.
 """
 ON_DISK = ("faults", "sinks", "stores")
 """The folders whose tests are about what a disk keeps."""
-SERVERS = {"postgres", "redis"}
+OTHERS = {"sqlite", "postgres", "redis"}
 SKIPS_FAIL = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
@@ -47,14 +48,15 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave tests that do not count for coverage untraced."""
     for item in items:
-        if not any(item.path.is_relative_to(TESTS / folder) for folder in TRACED) or on_server(item):
+        told = any(item.path.is_relative_to(TESTS / folder) for folder in TRACED)
+        if not told or item.get_closest_marker("slow") or on_another_store(item):
             item.add_marker("no_cover")
 
 
-def on_server(item: pytest.Item) -> bool:
-    """Whether a test is for a store on a server."""
+def on_another_store(item: pytest.Item) -> bool:
+    """Whether a test is for another store than memory."""
     params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    return any(isinstance(param, str) and param in SERVERS for param in params)
+    return any(isinstance(param, str) and param in OTHERS for param in params)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -297,6 +297,7 @@ class Watched(World):
         return super().definition(name, version)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("size", [10, 10_000])
 def test_the_cost_is_that_of_the_rows_touched(size: int) -> None:
     """Whatever the number of tasks, a poll reads one task and its workflow, and a completion also its direct successors."""
@@ -312,6 +313,7 @@ def test_the_cost_is_that_of_the_rows_touched(size: int) -> None:
     assert asked == [({"task": 1, "workflow": 1}, 1, 0), ({"task": 2, "workflow": 1}, 2, 1)]
 
 
+@pytest.mark.no_cover
 def test_progress_is_iterative() -> None:
     """Ten thousand control tasks in a row are passed in one commit, without recursion."""
     chain = [TaskDef(f"t{i}", kind="fork", after=[f"t{i - 1}"] if i else []) for i in range(10_000)]

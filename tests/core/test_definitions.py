@@ -352,6 +352,7 @@ def test_inline_definitions_are_nested_so_deep_and_no_deeper() -> None:
         within(21)
 
 
+@pytest.mark.no_cover
 def test_many_tasks_in_a_row_need_no_recursion() -> None:
     """A long chain is only longer; so are its content and its compiled form."""
     count = 20_000

@@ -141,6 +141,7 @@ def test_a_row_read_after_an_ending_has_ended_too(world: World) -> None:
     assert child.touched
 
 
+@pytest.mark.no_cover
 def test_an_ending_tells_nobody_below() -> None:
     """A cascade over loaded rows loads no others: a chain of thousands costs as much as one task."""
     tasks = [TaskDef("a"), TaskDef("t", after=["a"], kind="terminate", asks="COMPLETED")]

@@ -205,6 +205,7 @@ def test_no_transaction_is_open_between_two_chunks(each: Stand, ended: Kernel) -
     assert b"".join(chunks) == whole
 
 
+@pytest.mark.no_cover
 def test_a_document_needs_little_memory(each: Stand, k: Kernel) -> None:
     """It is never whole in memory: a large one takes a page at a time."""
     k.register(kernel.WorkflowDef("wide", tasks=[Task(f"t{n}", input={"fill": "x" * 3_000}) for n in range(2_000)]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from kernel.sinks.directory import DirectoryArchive
 from kernel.testing.corpus import TEXTS
 from kernel.testing.lockstep import answered
 from kernel.testing.sinks import MemoryArchive
+from kernel.testing.stores import quick_folder
 from tests.hostile.conftest import LEAF
 from tests.stores.stand import STORES, Stand, new_store, stand
 
@@ -108,26 +111,32 @@ def test_what_is_written_down(each: Stand, where: str, name: str) -> None:
     assert k.audit().clean
 
 
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[list[kernel.Kernel]]:
+    """A kernel on each store."""
+    with quick_folder() as folder, ExitStack() as stack:
+        yield [kernel.Kernel(stack.enter_context(new_store(kind, folder))) for kind in STORES]
+
+
 @pytest.mark.parametrize("where", ["definition", "reference", "type", "topic"])
 @pytest.mark.parametrize("name", TEXTS)
-def test_names_in_definitions(tmp_path: Path, where: str, name: str) -> None:
+def test_names_in_definitions(kernels: list[kernel.Kernel], where: str, name: str) -> None:
     """The same rule for the names of definitions, tasks, types and topics, on every store."""
-    text, answers = TEXTS[name], []
-    for kind in STORES:
-        with new_store(kind, tmp_path) as store:
-            k = kernel.Kernel(store)
-            try:
-                made = kernel.WorkflowDef(
-                    text if where == "definition" else "d", topics=(text,) if where == "topic" else (),
-                    tasks=[kernel.TaskDef(text if where == "reference" else "t", type=text if where == "type" else "t")])
-                k.register(made)
-                k.start(made.name, workflow_id="w")
-                (lease,) = k.poll(made.tasks[0].type)
-                k.complete(lease)
-                answers.append((k.get("w").name, lease.ref, lease.type, [d.topic for d in k.deliveries()]))
-                assert text in (k.get("w").name, lease.ref, lease.type, *(d.topic for d in k.deliveries()))
-            except InvalidDefinition as error:
-                answers.append(("refused", str(error)))  # type: ignore[arg-type]
+    text, id, answers = TEXTS[name], f"{where}-{name.replace(' ', '-')}", list[tuple[str, ...]]()
+    for k in kernels:
+        try:
+            made = kernel.WorkflowDef(
+                text if where == "definition" else id, topics=(text,) if where == "topic" else (),
+                tasks=[kernel.TaskDef(text if where == "reference" else "t", type=text if where == "type" else id)])
+            k.register(made)
+            k.start(made.name, workflow_id=id)
+            (lease,) = k.poll(made.tasks[0].type)
+            k.complete(lease)
+            told = k.get(id).name, lease.ref, lease.type, *(d.topic for d in k.deliveries(workflow_id=id))
+            assert text in told
+            answers.append(told)
+        except InvalidDefinition as error:
+            answers.append(("refused", str(error)))
     assert answers.count(answers[0]) == len(STORES)
     assert (answers[0][0] == "refused") == (name not in TAKEN or not printable(name))
 

@@ -88,6 +88,7 @@ def program() -> Program:
     return compile_program(SPEC)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", LIFECYCLES)
 def test_machine_and_dispatch_table_agree(kind: str, program: Program) -> None:
     """In every state, for every event and every valuation of the guards, the Machine (with plain guards), the runtime's

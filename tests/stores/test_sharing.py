@@ -26,6 +26,7 @@ from kernel.engine.ports import Recorded
 from kernel.errors import Conflict, StoreUnavailable
 from kernel.stores import known, sqlite
 from kernel.stores.sqlite import WAITS, SqliteStore
+from kernel.testing.stand import in_threads
 from tests.stores.stand import STORES, new_store
 
 ORDER = kernel.WorkflowDef("order", tasks=[kernel.TaskDef("pick"), kernel.TaskDef("ship", after=["pick"])], topics=("archive",))
@@ -47,27 +48,6 @@ def locked(path: str) -> Iterator[apsw.Connection]:
     connection.execute("BEGIN IMMEDIATE")
     yield connection
     connection.close(True)
-
-
-def in_threads(*jobs: Callable[[], object]) -> None:
-    """Run them all at once; the first error of any is raised."""
-    errors: list[Exception] = []
-    start = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], object]) -> None:
-        try:
-            start.wait(10)
-            job()
-        except Exception as error:  # noqa: BLE001 - raised again in the test's own thread
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
 
 
 # ------------------------------------------------------------------------------------------------------------- waiting
@@ -167,7 +147,7 @@ def test_a_thread_waits_for_another_of_its_process(path: str) -> None:
     k = Kernel(SqliteStore(path, patience=0.02))
     with k.store.transaction(write=True):
         with pytest.raises(Conflict, match="try again"):
-            in_threads(lambda: k.start("order"))
+            in_threads([lambda: k.start("order")])
         assert k.find().items == ()
     k.start("order")
 
@@ -232,7 +212,7 @@ def test_threads_share_a_kernel(kind: str, tmp_path: Path) -> None:
                         handed[lease.workflow_id, lease.ref] += 1
                     k.complete(lease)
 
-        in_threads(*(partial(work, n) for n in range(8)))
+        in_threads([partial(work, n) for n in range(8)])
         while leases := k.poll("pick", limit=100) + k.poll("ship", limit=100):
             for lease in leases:
                 handed[lease.workflow_id, lease.ref] += 1

@@ -10,6 +10,7 @@ import click
 
 from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, notices_option, warn
 from kernel.cli.files import Reading, family, load, task_defs_option
+from kernel.cli.reads import State
 from kernel.cli.text import duration, faint, heading, number, safe, say, state, when
 from kernel.core.checks import check_name
 from kernel.core.definitions import WorkflowDef
@@ -17,6 +18,7 @@ from kernel.engine.entities import Applied, Expired, NotApplied, Purged, Task, W
 from kernel.engine.inputs import workflow_input
 from kernel.engine.outcomes import Outcome as CommandOutcome
 from kernel.engine.relay import Outcome, RelayOptions, Settled
+from kernel.engine.states import WorkflowState
 from kernel.errors import InvalidInput, NotFound, quoted
 from kernel.spec.vocabulary import CLOSED_BADLY, ENDED_BADLY
 
@@ -30,17 +32,19 @@ from kernel.spec.vocabulary import CLOSED_BADLY, ENDED_BADLY
 @click.option("--id", "workflow_id", help="The workflow's id; made up when not given.")
 @click.option("--topic", "topics", multiple=True, default=(ARCHIVE,), show_default=True, metavar="TOPIC",
               help="Topics that hear of the end of what --file defines; repeatable.")
+@click.option("--notify", multiple=True, type=State([*WorkflowState]), metavar="STATUS",
+              help="Topic 'notify' is told each time that one of what --file defines comes to this status; repeatable.")
 @command_options
 def start(
     place: Place, name: str | None, files: tuple[str, ...], task_defs: str | None, version: int | None, given: Any,
-    workflow_id: str | None, topics: tuple[str, ...], **options: Any,
+    workflow_id: str | None, topics: tuple[str, ...], notify: tuple[str, ...], **options: Any,
 ) -> None:
     """Start a workflow.
 
     NAME is that of a registered definition, or of one in a --file; it can be left out when the file has only one. Children
     that no --file and no registered definition defines come from the folder of the first --file.
     """
-    how = Reading(topics, task_defs)
+    how = Reading(topics, task_defs, notify)
     loaded = [load(path, how) for path in files]
     own = [each for found, _ in loaded for each in found]
     if name is None:

@@ -62,17 +62,20 @@ class Job:
 
 @attrs.frozen
 class Reading:
-    """How definition files are read: the topics that hear of the ends, and the file of task definitions, if any."""
+    """How definition files are read: the topics that hear of the ends, the file of task definitions, if any, and the
+    statuses that notices tell of.
+    """
 
     topics: Sequence[str] = (ARCHIVE,)
     task_defs: str | None = None
+    notify: Sequence[str] = ()
 
 
 def load(path: str | Path, how: Reading) -> tuple[list[WorkflowDef], list[str]]:
     """The definitions of a file, and what in it has no effect. Raises InvalidDefinition."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", kernel.DefinitionWarning)
-        found = kernel.load_definitions(path, topics=how.topics, task_defs=how.task_defs)
+        found = kernel.load_definitions(path, topics=how.topics, notify=how.notify, task_defs=how.task_defs)
     return found, [str(w.message) for w in caught]
 
 

@@ -78,7 +78,7 @@ def purge(
     Exits with 0 when it is gone, with 3 when ID may not be purged, with 1 when --older-than left some trees where they are.
     """
     if (workflow_id is None) == (older_than is None):
-        raise click.UsageError("name a workflow, or give --older-than")
+        raise click.UsageError("name one workflow, or give --older-than for many; not both")
     if older_than is not None and options["command_id"] is not None:
         raise click.UsageError("a --command-id is for one workflow: name it")
     with place.open() as k:

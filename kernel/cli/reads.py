@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +14,9 @@ from kernel.cli.text import faint, heading, number, safe, say, state, table, whe
 from kernel.cli.tree import draw
 from kernel.core.decide import Choice
 from kernel.engine.entities import Delivery, HistoryRow, LateResult, Page, Report, Task, Workflow
+from kernel.engine.kernel import Kernel
 from kernel.engine.states import DeliveryState, WorkflowState
+from kernel.errors import NotFound, quoted
 
 FINDINGS_SHOWN = 20
 limit_option = click.option("--limit", type=click.IntRange(1, 1_000_000), metavar="N", default=100, show_default=True,
@@ -72,15 +75,32 @@ def show(place: Place, workflow_id: str, task: str | None, run: int | None) -> N
             place.answer(value, lambda: _show_purged(workflow))
             return
         tasks = k.tasks(workflow_id, run=run)
-        choices = k.allowed(workflow_id, task)
+        one = _named(task, tasks, workflow)
+        choices = _allowed(k, workflow, task)
         deliveries = [d for d in k.deliveries(workflow_id=workflow_id) if d.run == workflow.run]
         late = [each for each in k.late(workflow_id) if each.run == workflow.run and task in (None, each.task)]
-    if task is not None:
-        (one,) = (t for t in tasks if t.ref == task)
+    if one is not None:
         place.answer({"task": one, "late": late, "choices": choices}, lambda: _show_task(one, late, choices))
         return
     value = {"workflow": workflow, "tasks": tasks, "deliveries": deliveries, "late": late, "choices": choices}
     place.answer(value, lambda: _show_workflow(workflow, tasks, deliveries, late, choices))
+
+
+def _named(ref: str | None, tasks: list[Task], workflow: Workflow) -> Task | None:
+    """The task of a run that is asked for; None when none is. Raises NotFound."""
+    found = next((task for task in tasks if task.ref == ref), None)
+    if found is None and ref is not None:
+        raise NotFound(f"task {quoted(ref)} of workflow {quoted(workflow.id)}", why=f"run {workflow.run} has no such task",
+                       hint=f"kernel tree {shlex.quote(workflow.id)} shows its tasks, those of an earlier run with --run")
+    return found
+
+
+def _allowed(k: Kernel, workflow: Workflow, task: str | None) -> list[Choice]:
+    """What could be given now; nothing to what stayed behind with an earlier run."""
+    try:
+        return k.allowed(workflow.id, task)
+    except NotFound:
+        return []
 
 
 def _facts(pairs: Iterable[tuple[str, str]]) -> None:
@@ -141,7 +161,7 @@ def _show_task(task: Task, late: list[LateResult], choices: list[Choice]) -> Non
     say(f"{heading(safe(task.ref))} of {safe(task.workflow_id)}  {state(task.state)}")
     _facts((
         ("type", f"{safe(task.type)} ({task.mode.lower()})"), ("attempt", str(task.attempt)),
-        ("worker", safe(task.worker)),
+        ("spawned by", safe(task.spawned_by or "")), ("worker", safe(task.worker)),
         ("not before", when(task.not_before) if task.not_before and task.not_before > task.changed else ""),
         ("expires", when(task.expires) if task.expires else ""), ("changed", when(task.changed)),
         ("reason", safe(task.reason, 200)), ("input", _json(task.input)), ("output", _json(task.output)),

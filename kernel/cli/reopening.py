@@ -37,7 +37,7 @@ def retry(place: Place, workflow_id: str, resume_children: bool, **options: Any)
 @click.argument("workflow_id", metavar="ID")
 @command_options
 def restart(place: Place, workflow_id: str, **options: Any) -> None:
-    """Begin the next run of a tree that ended with its first task."""
+    """Begin the next run of a tree that ended, from the start."""
     with place.open() as k:
         applied = k.restart(workflow_id, **options)
     place.answer(applied, lambda: _show(workflow_id, applied))

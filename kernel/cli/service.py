@@ -70,7 +70,8 @@ def worker(
     MODULE is found from the current folder, too, and imported. Its function named like a task's type gets the task's input
     and returns its output; with a second parameter it gets the attempt, too, whose check() raises when the task was canceled.
     Taken are the functions of the module's __all__, or else its own public ones. What a function raises fails the attempt;
-    kernel.Postpone(seconds) hands the task back for later.
+    kernel.Postpone(seconds) hands the task back for later. One that returns kernel.Done(output, spawn=[kernel.TaskDef(...)])
+    adds tasks to the workflow.
 
     Runs until SIGINT or SIGTERM; then it takes no more tasks, and leaves when the functions under way have ended, or at a
     second signal. Exits with 1 when it left some.

@@ -20,7 +20,7 @@ from kernel.core.content import task_content, task_from_content
 from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.facts import Prepared, Spawned, facts_of
 from kernel.core.links import read_by, references_of
-from kernel.core.order import Positions, check_reads, in_order, index_of, positions, successors_of
+from kernel.core.order import Positions, check_reads, in_order, positions, successors_of
 from kernel.core.records import Payload
 from kernel.core.structure import has_expressions
 from kernel.errors import quoted
@@ -118,9 +118,14 @@ def added(base: Prepared, by: int, spawn: Spawn) -> tuple[Spawned, ...]:
     first = len(base.facts)
     if first + len(spawn.tasks) > LIMITS.tasks:
         refuse(place, "tasks", f"the workflow would have more than {LIMITS.tasks:,}")
-    refs = [*(facts.ref if definition.index.get(facts.ref) == no else f"#{no}" for no, facts in enumerate(base.facts)),
-            *(task.ref for task in spawn.tasks)]
-    index = index_of(place, refs)
+    refs = [facts.ref if definition.index.get(facts.ref) == no else f"#{no}" for no, facts in enumerate(base.facts)]
+    index = {ref: no for no, ref in enumerate(refs)}
+    for task in spawn.tasks:
+        if task.ref in index:
+            refuse(f"{place}, task {quoted(task.ref)}", "ref", "the workflow has another task of the same reference",
+                   "give each a reference of its own")
+        index[task.ref] = len(refs)
+        refs.append(task.ref)
     before = positions(place, "before", spawn.before, {ref: no for ref, no in index.items() if no < first})
     found = tuple(Spawned(first + n, by, before, task) for n, task in enumerate(spawn.tasks))
     for task in spawn.tasks:

@@ -118,14 +118,20 @@ def outputs(view: WorkingSet, workflow: WorkflowRow) -> Outputs:
     return Outputs(workflow.prepared.definition, lambda no: view.payload(workflow.id, no, "output"))
 
 
+def full(view: WorkingSet, more: int) -> str:
+    """Why so many more tasks are too many for the tree, or for its store; empty when they are not."""
+    most = min(TREE_TASKS_MAX, view.snapshot.policy.tree_tasks)
+    return f"the tree would have more than {most:,} tasks" if view.tree.tasks + more > most else ""
+
+
 def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
     """Which limit the sub-workflow would pass; empty when it passes none."""
     if view.child(task) is not None:
         return f"workflow {quoted(child_id(task))} is there already"
     if task.wf.depth + 1 >= DEPTH_MAX:
         return f"sub-workflows nest deeper than {DEPTH_MAX} levels"
-    if view.tree.tasks + len(child.facts) > (most := min(TREE_TASKS_MAX, view.snapshot.policy.tree_tasks)):
-        return f"the tree would have more than {most} tasks"
+    if too_many := full(view, len(child.facts)):
+        return too_many
     if len(child_id(task)) > ID_MAX:
         return f"the id of the sub-workflow would be longer than {ID_MAX} characters"
     above = task.wf
@@ -188,8 +194,8 @@ def _judge_dynamic(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict
     tasks = made_by(source, value)
     if not tasks:
         return Judged(1)
-    if view.tree.tasks + len(tasks) > TREE_TASKS_MAX:
-        return Judged(0, f"the tree would have more than {TREE_TASKS_MAX} tasks")
+    if too_many := full(view, len(tasks)):
+        return Judged(0, too_many)
     behind = (view.task(task.workflow, no) for no in prepared.definition.successors[task.no])
     spawn = Spawn(tasks, tuple(each.ref for each in behind if each.state == "PENDING"))
     added(prepared, task.no, spawn)  # refuses what could not run in this workflow

@@ -32,7 +32,7 @@ def positions(place: str, field: str, refs: Iterable[str], index: dict[str, int]
     found = []
     for ref in refs:
         if ref not in index:
-            refuse(place, field, f"it names {quoted(ref)}, and the definition has no such task", nearest(ref, index))
+            refuse(place, field, f"it names {quoted(ref)}, and there is no such task", nearest(ref, index))
         found.append(index[ref])
     return tuple(found)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kernel.core.checks import canonical, refuse
 from kernel.core.extension import Spawn, added, extended, named, payload_of
-from kernel.core.judge import TREE_TASKS_MAX, handed_over, own_output
+from kernel.core.judge import full, handed_over, own_output
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Cascade, Plan, Tombstone
 from kernel.core.program import Line, Part, Program
@@ -200,8 +200,8 @@ class View(WorkingSet):
         """
         workflow, place = task.wf, f"what task {quoted(task.ref)} spawns"
         spawned = added(workflow.prepared, task.no, spawn)
-        if self.tree.tasks + len(spawned) > TREE_TASKS_MAX:
-            refuse(place, "tasks", f"the tree would have more than {TREE_TASKS_MAX:,}")
+        if too_many := full(self, len(spawned)):
+            refuse(place, "tasks", too_many)
         waiting = [self.task(workflow.id, no) for no in spawned[0].before]
         for late in [each for each in waiting if each.state != "PENDING"]:
             refuse(place, "before", f"task {quoted(late.ref)} waits for nothing any more: it is {late.state}")

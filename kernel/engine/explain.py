@@ -15,7 +15,7 @@ from kernel.engine.entities import moment
 from kernel.engine.ports import Transaction
 from kernel.errors import Fenced, GuardRefused, NoSuchTransition, NotFound, Refused, quoted
 from kernel.spec.task import TASK_TABLE
-from kernel.spec.vocabulary import ABSENT, unused
+from kernel.spec.vocabulary import ABSENT, outbox_settled, unused
 from kernel.spec.workflow import WORKFLOW_TABLE
 
 
@@ -133,4 +133,6 @@ def _hint(refusal: Refusal, row: Record | None) -> str:
         return f"kernel resume {shlex.quote(row.parent)}"
     if isinstance(row, WorkflowRow) and row.parent and refusal.command.name in WORKFLOW_TABLE.reopening:
         return f"kernel {refusal.command.name.lower()} {shlex.quote(root_of(row.id))}"
+    if refusal.guard == outbox_settled.name:
+        return "kernel deliver --archive DIR delivers what is open, kernel redrive --all tries again what is DEAD"
     return f"kernel show {shlex.quote(refusal.command.subject.workflow)}"

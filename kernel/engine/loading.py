@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import attrs
+
 from kernel.core.conductor import parse
 from kernel.core.definitions import WorkflowDef
 from kernel.errors import LONGEST_QUOTE, InvalidDefinition, quoted
@@ -22,9 +24,10 @@ class DefinitionWarning(UserWarning):
 
 
 def load_definitions(
-    path: str | os.PathLike[str], *, topics: Sequence[str] = (), task_defs: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str], *, topics: Sequence[str] = (), notify: Sequence[str] = (),
+    task_defs: str | os.PathLike[str] | None = None,
 ) -> list[WorkflowDef]:
-    """Read the definitions of a file; each delivers its ends to `topics`.
+    """Read the definitions of a file; each delivers its ends to `topics`, and its changes to the statuses in `notify`.
 
     `task_defs` is a second file, with Conductor's task definitions, for tasks that have none embedded.
     Raises InvalidDefinition, which names the file and what is wrong with it, and emits a DefinitionWarning for each
@@ -35,7 +38,7 @@ def load_definitions(
     parsed = parse(content, file=file, topics=topics, task_defs=known, task_defs_file=known_file)
     for text in parsed.warnings:
         warnings.warn(DefinitionWarning(text), stacklevel=2)
-    return list(parsed.definitions)
+    return [attrs.evolve(definition, notify=notify) for definition in parsed.definitions]
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[object, str]:

@@ -82,7 +82,10 @@ class Reader:
         workflow_id, after, limit = inputs.workflow(workflow_id), inputs.whole(after, "the line"), inputs.limit(limit)
         run = inputs.number(run, "the run")
         with self.store.transaction(write=False) as transaction:
-            reading.workflow_row(transaction, workflow_id, run)
+            if run is None:
+                reading.last_row(transaction, reading.tree_of(transaction, workflow_id), workflow_id)
+            else:
+                reading.workflow_row(transaction, workflow_id, run)
             only = None if below else workflow_id
             records = transaction.history(root_of(workflow_id), only, run, after, limit)
         return [reading.history_row(record) for record in records]
@@ -95,7 +98,7 @@ class Reader:
         """
         workflow_id = inputs.workflow(workflow_id)
         with self.store.transaction(write=False) as transaction:
-            row = reading.workflow_row(transaction, workflow_id)[1]
+            row = reading.last_row(transaction, reading.tree_of(transaction, workflow_id), workflow_id)[1]
             return [reading.late_result(record, transaction.workflow(workflow_id, record.run) or row)
                     for record in transaction.late(workflow_id)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -26,7 +27,7 @@ from kernel.engine.entities import (
 from kernel.engine.explain import delivery_id, not_found
 from kernel.engine.ports import HistoryRecord, LateRecord, Transaction
 from kernel.engine.states import DeliveryState, TaskState, WorkflowState
-from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, StoreCorrupt, quoted
+from kernel.errors import GuardRefused, InvalidDefinition, InvalidInput, NotFound, StoreCorrupt, quoted
 from kernel.spec.vocabulary import unused
 
 Own = Callable[[str], str | None]
@@ -66,8 +67,25 @@ def workflow_row(transaction: Transaction, workflow_id: str, run: int | None = N
     tree = tree_of(transaction, workflow_id)
     row = None if run is not None and run > tree.run else transaction.workflow(workflow_id, tree.run if run is None else run)
     if row is None:
-        raise not_found(Subject(workflow_id))
+        raise _left_behind(transaction, tree, workflow_id, tree.run if run is None else run)
     return tree, row
+
+
+def last_row(transaction: Transaction, tree: TreeRow, workflow_id: str) -> tuple[int, WorkflowRow]:
+    """The last run of a tree that a workflow is part of, and its row there. Raises NotFound."""
+    for run in range(tree.run, 0, -1):
+        row = transaction.workflow(workflow_id, run)
+        if row is not None:
+            return run, row
+    raise not_found(Subject(workflow_id))
+
+
+def _left_behind(transaction: Transaction, tree: TreeRow, workflow_id: str, run: int) -> NotFound:
+    """The error for a workflow that is no part of a run; it may be of another one. Raises NotFound for one that is of none."""
+    error, (last, _) = not_found(Subject(workflow_id)), last_row(transaction, tree, workflow_id)
+    error.why = f"it is not part of run {run} of its tree"
+    error.hint = f"kernel show {shlex.quote(workflow_id)} --run {last}"
+    return error
 
 
 def check_same(transaction: Transaction, row: WorkflowRow, name: str, version: int | None, text: str) -> None:

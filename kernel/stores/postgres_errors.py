@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import psycopg
 
+from kernel.engine.contention import Overtaken
 from kernel.errors import (
     Conflict,
     KernelError,
@@ -63,6 +64,6 @@ def rolled_back(place: str) -> NoReturn:
 
 
 def changed_meanwhile(place: str) -> NoReturn:
-    """A row is not what was decided on: somebody renewed the lease that was taken for lost."""
-    raise Conflict(f"writing {quoted(place)}", why="a row changed while the command was decided",
+    """A row is not what was decided on: somebody renewed the lease that was taken for lost. Who decides again sees that."""
+    raise Overtaken(f"writing {quoted(place)}", why="a row changed while the command was decided",
                    stands="nothing was applied", hint="try again")

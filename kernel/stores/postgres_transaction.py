@@ -29,13 +29,12 @@ from kernel.stores.statements import Dialect, migrations, places, statements
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
 
-ONE_ROW = frozenset((
-    "update_tree", "update_delivery", "insert_definition"))
-"""Statements that write exactly one row, or the decision was on another one."""
 LOCKS = frozenset(("enter", "hold"))
 """Statements that say which migration was the last."""
 AS_COLUMNS = {"insert_task": "insert_tasks", "insert_history": "insert_lines"}
 """The statements that many rows are given to, column by column."""
+NEXT = 4
+"""So many tasks behind the one that a command is on are read with it."""
 FEW = 8
 """So many rows are given to the server one by one."""
 
@@ -46,8 +45,7 @@ class PostgresTransaction(SqlTransaction):
     def __init__(self, store: PostgresStore, link: Link, write: bool) -> None:
         super().__init__(store, statements(Dialect.POSTGRES))
         self.server, self.place, self.link, self.writes = store, store.place, link, write
-        self.subject = "subject_held" if write else "subject"
-        self.waiting: list[tuple[str, Sequence[Any]]] = [("begin_writing" if write else "begin_reading", ())]
+        self.waiting: list[tuple[str, tuple[Any, ...]]] = [("begin_writing" if write else "begin_reading", ())]
         """Statements that nobody needs the result of yet; they go to the server with the next one."""
         self.begun = False
         self.count = 0
@@ -58,19 +56,37 @@ class PostgresTransaction(SqlTransaction):
         """Of each task that was read to be written: its state, hand-outs and end of lease."""
         self.scheduled: set[str] = set()
         """The types of which there are tasks for workers now."""
-        self.led = self.entered = False
-        """A lock was chosen: what is read from now on is under it. And: migrations are held off."""
+        self.foreseen: dict[str, tuple[tuple[Any, ...], list[Any] | None]] = {}
+        """Questions that went to the server before anybody asked them, and their answers: until something is written."""
+        self.handed: dict[tuple[str, int | None], Any] = {}
+        """The tasks that may be handed out, each with its workflow and its tree."""
+        self.free: list[int] = []
+        """Numbers of workflows that are not there yet."""
+        self.coming = 0
+        """How many more workflows the plan makes."""
+        self.led = self.entered = self.looked = False
+        """A lock was chosen: what is read from now on is under it. Migrations are held off. A decision is under way."""
 
     # ---- the driver --------------------------------------------------------------------------------------------------------
     def rows(self, name: str, values: Any = ()) -> list[Any]:
         """The rows that a statement gives."""
-        self._wait(name, values)
+        names = places()[name]
+        bound = tuple(values[each] for each in names) if names else tuple(values)
+        known, found = self.foreseen.get(name, (None, None))
+        if found is not None and known == bound:
+            return found
+        self.waiting.append((name, bound))
         return self.link.rows(self._send())
 
     def _wait(self, name: str, values: Any = ()) -> None:
         """Let a statement go to the server with the next one."""
         names = places()[name]
-        self.waiting.append((name, [values[given] for given in names] if names else values))
+        self.waiting.append((name, tuple(values[each] for each in names) if names else tuple(values)))
+
+    def _foresee(self, name: str, *values: Any) -> None:
+        """Ask with the next question what will be asked soon."""
+        self.waiting.append((name, values))
+        self.foreseen[name] = values, None
 
     def _send(self) -> PGresult:
         """Send what waits, in one round trip; gives the last result. Raises the error of the first statement that fails."""
@@ -86,7 +102,7 @@ class PostgresTransaction(SqlTransaction):
             self.link = self.server.renewed(self.link)
             results = self.link.ask(asked)
         self.begun = True
-        for (name, _), result in zip(waiting, results, strict=False):
+        for (name, values), result in zip(waiting, results, strict=False):
             if result.status == FAILED:
                 error = error_from_result(result)
                 if error.sqlstate == OTHER_ROW:
@@ -94,14 +110,16 @@ class PostgresTransaction(SqlTransaction):
                 raise error
             if name in LOCKS and (version := int(result.get_value(0, 0) or 0)) != migrations(Dialect.POSTGRES)[-1][0]:
                 raise outlived(self.place, version)
-            if name in ONE_ROW and result.command_tuples != 1:
-                changed_meanwhile(self.place)
+            if name in self.foreseen:
+                self.foreseen[name] = values, self.link.rows(result)
+            if name == "new_keys":
+                self.free += [key for (key,) in self.link.rows(result)]
         self.count = result.command_tuples or 0
         return result
 
     def commit(self) -> bytes | None:
         """Send what waits, with COMMIT behind it; gives the server's answer to that."""
-        if not self.begun or any(name in ONE_ROW for name, _ in self.waiting):
+        if not self.begun:
             self._send()
         if self.scheduled:
             self._wait("ring", ([*self.scheduled],))
@@ -112,6 +130,7 @@ class PostgresTransaction(SqlTransaction):
         self.wrote = True
         if not self.entered:
             self.enter()
+        self.foreseen.clear()
         self._wait(name, values)
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
@@ -159,6 +178,10 @@ class PostgresTransaction(SqlTransaction):
                 self._wait("hold_task", (subject.workflow, subject.no))
             else:
                 self.hold(root_of(subject.workflow))
+            if lock is Lock.TREE and subject.no is not None:
+                self._foresee("next_tasks", subject.workflow, subject.no + 1, subject.no + NEXT)
+                self._foresee("archive_policies")
+        self.looked = True
         return super().snapshot(subject)
 
     def recorded(self, root: str, command_id: str) -> Recorded | None:
@@ -167,9 +190,29 @@ class PostgresTransaction(SqlTransaction):
         return super().recorded(root, command_id)
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
-        """A workflow as part of a run."""
+        """A workflow as part of a run. Who asks before there is a decision wants to start it."""
         self._lead(root_of(workflow_id))
+        if self.writes and not self.looked:
+            self._foresee("tree", workflow_id)
+            self._foresee("tombstone", workflow_id)
+            self._foresee("workflow", workflow_id, run)
+            self._wait("new_keys", (1,))
+            self._send()
+            self.looked = True
         return super().workflow(workflow_id, run)
+
+    def _subject(self, subject: Subject) -> list[Any]:
+        found = self.handed.pop((subject.workflow, subject.no), None)
+        return super()._subject(subject) if found is None else [found]
+
+    def several(self, workflow_id: str, run: int, nos: Sequence[int]) -> list[TaskRow]:
+        """Those of some tasks of a workflow that are there: in one round trip, if any."""
+        place = workflow_id, run
+        rows = {row[1]: row[1:] for row in self.foreseen.get("next_tasks", ((), None))[1] or ()
+                if row[0] == self.keys.get(place)}
+        if place not in self.known or not rows.keys() >= set(nos):
+            return self.task_rows("some_tasks", workflow_id, run, list(nos))
+        return [self._task(workflow_id, run, self.known[place], rows[no]) for no in nos]
 
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
         """Tasks of a type that could be handed out. A writing transaction gets those in trees that nobody else holds; only
@@ -180,13 +223,9 @@ class PostgresTransaction(SqlTransaction):
         self.led = True
         if not self.entered:
             self.enter()
-        roots = {root for (root,) in self._due("hold_pollable", now, limit, type=type)}
-        if not roots and (others := super().pollable(type, now, 1)):
-            self.hold(root := root_of(others[0].workflow))
-            roots = {root}
-        self.held |= roots
-        found = self._due("pollable_held", now, limit, type=type, roots=sorted(roots)) if roots else []
-        return [Subject(workflow, no) for workflow, no in found]
+        self.handed = {(row[8], row[31]): row for row in self._due("hand_out", now, limit, type=type)}
+        self.held |= {row[0] for row in self.handed.values()}
+        return [Subject(workflow, no) for workflow, no in self.handed]
 
     # ---- writing -----------------------------------------------------------------------------------------------------------
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
@@ -206,7 +245,19 @@ class PostgresTransaction(SqlTransaction):
         if self.server.listens:
             self.scheduled |= {task.facts.type for task in (*plan.tasks, *plan.created_tasks) if task.state == "SCHEDULED"
                                and task.mode == "WORKER" and task.not_before <= plan.now}
+        self.handed = {place: row for place, row in self.handed.items() if row[0] != plan.tree.root}
+        self.coming = len(plan.created_workflows) + len(plan.reopened)
         return super().write(plan)
+
+    def _insert_workflow(self, values: tuple[Any, ...]) -> int:
+        """Its number is drawn before, so that nobody waits for the row."""
+        if not self.free:
+            self._wait("new_keys", (self.coming,))
+            self._send()
+        self.coming -= 1
+        key = self.free.pop(0)
+        self._run("insert_workflow", (key, *values))
+        return key
 
     def _update_rows(self, plan: Plan) -> None:
         """Each task only while its lease is the one that was read; who presents the lease may end it at any time."""
@@ -214,13 +265,13 @@ class PostgresTransaction(SqlTransaction):
         for w in plan.workflows:
             place = w.id, run
             self.known[place] = w.prepared
-            self._run("put_workflow", (
-                self.keys[place], w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, w.extension,
-                *w.counts))
+            self._run("update_workflow", (
+                w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, w.extension, *w.counts,
+                self.keys[place]))
         for t in plan.tasks:
             row = self.keys[t.workflow, run], t.no
             was, had, ended = self.leases.get(row, (None, None, None))
-            self._run("put_task", (*row, *columns(t), was, had, ended, presented))
+            self._run("update_task", (*columns(t), *row, was, was, had, presented, ended))
             self.leases[row] = t.state, t.handouts, maybe(t.expires)
 
     def register(self, definition: Definition, at: int) -> None:

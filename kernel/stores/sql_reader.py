@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from kernel.core.archive import NOTIFY, ArchivePolicy, Hearing
@@ -41,10 +41,10 @@ class SqlReader(ABC):
         self.ahead: dict[tuple[Any, ...], WorkflowRow | TaskRow] = {}
         self.stored: dict[str, tuple[int, int, int]] = {}
         """Of each tree that was read: its run, its number of tasks and of lines of history, as they stand in the store."""
+        self.fresh: dict[int, dict[tuple[int, str], str]] = {}
+        """The payloads of the workflows that this transaction made, by position and name: nobody else can have written any."""
         self.line = 0
         self.wrote = False
-        self.subject = "subject"
-        """The statement that reads a task, its workflow and its tree."""
         self.command_id = self.workflow_id = ""
 
     # ---- the driver --------------------------------------------------------------------------------------------------------
@@ -83,14 +83,18 @@ class SqlReader(ABC):
         self.ahead.clear()
         if subject.no is None:
             return None
-        rows = self.rows(self.subject, (subject.workflow, subject.no, root_of(subject.workflow)))
+        rows = self._subject(subject)
         if not rows:
             return None
         row = rows[0]
         workflow = self._workflow(row[6:31])
         self.ahead[workflow.id, workflow.run] = workflow
-        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[31:])
+        self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[31:45])
         return self._tree(row)
+
+    def _subject(self, subject: Subject) -> list[Any]:
+        """A task, its workflow and its tree, as one row; none where one of them is not there."""
+        return self.rows("subject", (subject.workflow, subject.no, root_of(subject.workflow)))
 
     def _tree(self, row: tuple[Any, ...]) -> TreeRow:
         root, run, version, clock, tasks, line = row[:6]
@@ -152,6 +156,11 @@ class SqlReader(ABC):
             return cast(TaskRow, ahead)
         rows = self.task_rows("task", workflow_id, run, no)
         return rows[0] if rows else None
+
+    def several(self, workflow_id: str, run: int, nos: Sequence[int]) -> list[TaskRow]:
+        """Those of some tasks of a workflow that are there."""
+        found = (self.task(workflow_id, run, no) for no in nos)
+        return [row for row in found if row is not None]
 
     def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
         """The tasks of a workflow behind a position, by position."""
@@ -226,6 +235,8 @@ class SqlReader(ABC):
         place = workflow_id, run
         if place not in self.keys and self.workflow(workflow_id, run) is None:
             return None
+        if (texts := self.fresh.get(self.keys[place])) is not None:
+            return texts.get((no, what))
         rows = self.rows("payload", (self.keys[place], no, what))
         return str(rows[0][0]) if rows else None
 

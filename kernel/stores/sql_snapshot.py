@@ -25,8 +25,7 @@ class SqlSnapshot(ReaderSnapshot["SqlTransaction"]):
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
-        found = (self.transaction.task(workflow_id, self.run, no) for no in nos)
-        return [row for row in found if row is not None]
+        return self.transaction.several(workflow_id, self.run, nos)
 
     def under(self, workflow_id: str, nos: Sequence[int]) -> Iterable[WorkflowRow]:
         """The sub-workflows of every attempt of these tasks, and all below them."""

@@ -143,7 +143,7 @@ class SqlTransaction(SqlReader):
     def _write_rows(self, plan: Plan) -> None:
         run = plan.tree.run
         for workflow in plan.created_workflows:
-            self._create(workflow)
+            self.fresh[self._create(workflow)] = {}
         if plan.created_tasks:
             self._run_many("insert_task", (self._new_task(task) for task in plan.created_tasks))
         self._update_rows(plan)
@@ -157,10 +157,13 @@ class SqlTransaction(SqlReader):
                 self.keys[d.workflow, d.run], d.topic, d.version, d.status))
         for p in plan.payloads:
             key = self.keys[p.workflow, run]
+            texts = self.fresh.get(key, {})
             if p.text is None:
                 self._run("drop_payload", (key, p.no, p.what))
+                texts.pop((p.no, p.what), None)
             else:
                 self._run("put_payload", (key, p.no, p.what, p.text))
+                texts[p.no, p.what] = p.text
 
     def _update_rows(self, plan: Plan) -> None:
         for w in plan.workflows:
@@ -176,13 +179,16 @@ class SqlTransaction(SqlReader):
 
     def _create(self, w: WorkflowRow) -> int:
         """Write a new workflow; gives its row number."""
-        ((number,),) = self.rows("insert_workflow", (
+        key = self._insert_workflow((
             w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth,
             self.store.numbers[w.prepared.registered], w.started, w.changed, maybe(w.deadline), w.paused_by, w.paused_at,
             w.reason, w.extension, *w.counts))
-        key = int(number)
         self.keys[w.id, w.run], self.known[w.id, w.run] = key, w.prepared
         return key
+
+    def _insert_workflow(self, values: tuple[Any, ...]) -> int:
+        ((number,),) = self.rows("insert_workflow", values)
+        return int(number)
 
     def _reopen(self, plan: Plan) -> None:
         """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one.

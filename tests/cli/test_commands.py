@@ -222,12 +222,11 @@ def test_deliver(cli: Cli, order: str, tmp_path: Path) -> None:
     assert (ran.code, ran.json) == (0, {"outcomes": [], "obstacles": []})
 
 
-def test_notices_go_into_a_directory(cli: Cli, tmp_path: Path) -> None:
-    """Each is a file; deliveries shows them like all others, and redrive takes their ids."""
-    with kernel.open(f"sqlite:///{tmp_path / 'kernel.db'}") as k:
-        k.register(kernel.WorkflowDef("loud", tasks=[kernel.TaskDef("t")], notify=("RUNNING", "PAUSED")))
-        k.start("loud", workflow_id="w")
-        k.pause("w", reason="lunch")
+def test_notices_go_into_a_directory(cli: Cli, orders: str, tmp_path: Path) -> None:
+    """Each is a file, of the statuses that start asked for; deliveries shows them like all others, redrive takes their ids."""
+    cli("start", "bill", "--file", orders, "--id", "w", "--notify", "running", "--notify", "PAUSED")
+    cli("pause", "w", "--reason", "lunch")
+    cli("terminate", "w")
     assert "w#1:notify@2.PAUSED" in cli("deliveries").out
     assert cli("redrive", "w#1:notify@2.PAUSED").code == 0
     ran = cli("deliver", "--notices", "told")

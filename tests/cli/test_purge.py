@@ -45,6 +45,7 @@ def test_what_lives_or_is_not_delivered_stays(cli: Cli, order: str) -> None:
     ran = cli("purge", order)
     assert ran.code == 3
     assert "GuardRefused" in ran.err
+    assert "kernel deliver --archive DIR delivers what is open" in ran.err
     assert cli("show", order).code == 0
 
 

@@ -88,6 +88,23 @@ def test_show_of_a_task(cli: Cli, order: str) -> None:
     assert cli("show", order, "approve", "--json").json["task"]["ref"] == "approve"
 
 
+def test_show_of_what_another_run_has(cli: Cli, order: str) -> None:
+    """Tasks that were spawned, and sub-workflows, stay readable when they are there no more; nothing is allowed of them."""
+    with kernel.open(DB) as k:
+        k.complete(k.poll("reserve")[0], spawn=[kernel.TaskDef("gift")])
+        k.terminate(order)
+        k.restart(order)
+    assert "gift of order-7  ⊘ CANCELED\n  type       gift (worker)\n" in cli("show", order, "gift", "--run", 1).out
+    assert "  spawned by reserve\n" in cli("show", order, "gift", "--run", 1).out
+    assert cli("show", order, "gift", "--run", 1, "--json").json["choices"] == []
+    assert "allowed now: nothing" in cli("show", f"{order}/bill", "--run", 1).out
+    assert cli("show", f"{order}/bill", "print", "--run", 1).code == 0
+    gone, bill = cli("show", order, "gift"), cli("show", f"{order}/bill")
+    assert (gone.code, bill.code) == (4, 4)
+    assert "run 2 has no such task" in gone.err
+    assert f"kernel show {order}/bill --run 1" in bill.err
+
+
 def test_tree(cli: Cli, order: str) -> None:
     """The drawing, and the same as nested JSON."""
     assert cli("tree", order).out == (

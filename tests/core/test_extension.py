@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import kernel
-from kernel.core import extension, view
+from kernel.core import extension, judge
 from kernel.core.checks import Limits
 from kernel.core.content import task_from_content
 from kernel.core.definitions import TaskDef, WorkflowDef
@@ -79,8 +79,8 @@ def test_positions_may_have_holes() -> None:
 
 
 @pytest.mark.parametrize(("spawn", "why"), [
-    (Spawn((TaskDef("b"),)), "have the same reference"),
-    (Spawn((ONE, ONE)), "have the same reference"),
+    (Spawn((TaskDef("b"),)), "another task of the same reference"),
+    (Spawn((ONE, ONE)), "another task of the same reference"),
     (Spawn((TaskDef("x", after=["nobody"]),)), "it names 'nobody'"),
     (Spawn((TaskDef("x", after=["y"]), TaskDef("y", after=["x"]))), "tasks wait for each other: 'x' -> 'y' -> 'x'"),
     (Spawn((TaskDef("x", after=["join"]),), ("join",)), "tasks wait for each other"),
@@ -127,8 +127,8 @@ def test_a_tree_has_no_more_tasks_than_it_may(monkeypatch: pytest.MonkeyPatch) -
         k.register(kernel.WorkflowDef("w", tasks=[kernel.TaskDef("a"), kernel.TaskDef("b")]))
         k.start("w", workflow_id="w")
         (lease,) = k.poll("a")
-        monkeypatch.setattr(view, "TREE_TASKS_MAX", 3)
-        with pytest.raises(kernel.InvalidDefinition, match="the tree would have more than 3"):
+        monkeypatch.setattr(judge, "TREE_TASKS_MAX", 3)
+        with pytest.raises(kernel.InvalidDefinition, match="the tree would have more than 3 tasks"):
             k.complete(lease, spawn=[kernel.TaskDef("x"), kernel.TaskDef("y")])
         assert [task.ref for task in k.tasks("w")] == ["a", "b"]
         k.complete(lease, spawn=[kernel.TaskDef("x")])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 import kernel
 from kernel.core import judge as judging
 from kernel.engine.document import checked_document, document
 from kernel.engine.kernel import Kernel
-from kernel.errors import GuardRefused
+from kernel.errors import GuardRefused, InvalidDefinition
 from tests.engine.test_kernel import one, started, states, task
 from tests.stores.stand import Stand
 
@@ -257,9 +258,9 @@ def test_a_dynamic_fork_may_make_nothing(k: Kernel) -> None:
 
 @pytest.mark.parametrize(("made", "why"), [
     (None, "its input 'tasks' must be a list, not None"),
-    ([{"ref": "plan"}], "tasks 1 and 5 of the definition have the same reference"),
+    ([{"ref": "plan"}], "the workflow has another task of the same reference"),
     ([{"ref": "a"}, {"ref": "a"}], "same reference"),
-    ([{"ref": "a", "after": ["nobody"]}], "the definition has no such task"),
+    ([{"ref": "a", "after": ["nobody"]}], "there is no such task"),
     ([{"ref": "a", "after": ["end"]}], "tasks wait for each other"),
     ([{"ref": "a", "when": ["fan", "x"]}], "stands in no branch"),
     ([{"ref": "a", "input": {"x": "${end.output}"}}], "need not be there yet"),
@@ -285,6 +286,18 @@ def test_a_tree_has_a_limit_for_dynamic_forks(k: Kernel, monkeypatch: pytest.Mon
     monkeypatch.setattr(judging, "TREE_TASKS_MAX", 2)
     begun(k, {}, [Task("f", kind="dynamic", input={"tasks": [{"ref": "a"}, {"ref": "b"}]})])
     assert task(k, "w", "f").reason == "the tree would have more than 2 tasks"
+
+
+def test_a_store_has_a_limit_for_what_is_made_meanwhile(each: Stand, k: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork that would make a tree too large for its store is rejected, and the result before it counts."""
+    monkeypatch.setattr(each.store, "policy", attrs.evolve(each.store.policy, tree_tasks=4))
+    begun(k, {}, FAN[:2])
+    lease = one(k, "plan")
+    with pytest.raises(InvalidDefinition, match="the tree would have more than 4 tasks"):
+        k.complete(lease, spawn=[Task(ref) for ref in "abc"])
+    k.complete(lease, output={"tasks": [{"ref": ref} for ref in "abc"]})
+    assert task(k, "w", "fan").reason == "the tree would have more than 4 tasks"
+    assert k.get("w").state == "FAILED"
 
 
 # ---------------------------------------------------------------------------------------------------- inputs and facts

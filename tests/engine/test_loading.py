@@ -36,10 +36,12 @@ def refused(file: Path | str) -> InvalidDefinition:
 
 @pytest.mark.parametrize("as_text", [True, False])
 def test_a_definition_is_loaded(file: Path, as_text: bool) -> None:
-    """From a path or a text; its ends go to the topics that are given."""
+    """From a path or a text; its ends go to the topics that are given, notices tell of the statuses that are."""
     file.write_text(json.dumps(SIMPLE), encoding="utf-8")
-    found = load_definitions(str(file) if as_text else file, topics=["archive"])
-    assert found == [WorkflowDef("order", tasks=[TaskDef("a", type="pick")], topics=("archive",))]
+    found = load_definitions(str(file) if as_text else file, topics=["archive"], notify=["PAUSED"])
+    assert found == [WorkflowDef("order", tasks=[TaskDef("a", type="pick")], topics=("archive",), notify=("PAUSED",))]
+    with pytest.raises(InvalidDefinition, match="'DONE'"):
+        load_definitions(file, notify=["DONE"])
 
 
 def test_a_list_of_definitions_is_loaded() -> None:

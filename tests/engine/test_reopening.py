@@ -260,6 +260,26 @@ def test_a_lease_of_what_stayed_behind_is_fenced(failed: Kernel) -> None:
     sound(failed)
 
 
+def test_what_stayed_behind_is_found_where_it_is(failed: Kernel) -> None:
+    """Its history and late results as ever; who asks for it in another run is told which run has it."""
+    before = failed.history("o/s")
+    failed.restart("o")
+    aside = failed.history("o/s")
+    assert (aside[:len(before)], {line.event for line in aside[len(before):]}) == (before, {"SET_ASIDE"})
+    assert failed.late("o/s") == []
+    asked: list[tuple[Callable[[], object], int]] = [
+        (lambda: failed.get("o/s"), 2), (lambda: failed.tasks("o/s", run=3), 3)]
+    for ask, run in asked:
+        with pytest.raises(NotFound, match=f"it is not part of run {run} of its tree") as caught:
+            ask()
+        assert caught.value.hint == "kernel show o/s --run 1"
+    never: list[Callable[[], object]] = [
+        lambda: failed.history("o/t"), lambda: failed.late("o/t"), lambda: failed.get("o/t", run=1)]
+    for ask in never:
+        with pytest.raises(NotFound, match="there is none in this store"):
+            ask()
+
+
 def test_the_deadline_starts_anew(failed: Kernel, clock: ManualClock) -> None:
     """A run has the whole time that the definition gives."""
     clock.advance(90)

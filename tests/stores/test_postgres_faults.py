@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from threading import Barrier
@@ -135,6 +135,44 @@ def test_a_backend_that_is_terminated(k: Kernel, stores: PostgresStores) -> None
         k.terminate("w")
     assert isinstance(k.outcome(caught.value.command_id, workflow_id="w"), NotApplied)
     assert k.get("w").state == "RUNNING"
+
+
+def test_a_command_is_few_round_trips(k: Kernel, proxy: Proxy) -> None:
+    """Whatever it reads and writes: its last writes and COMMIT are one."""
+    def trips(work: Callable[[], object]) -> int:
+        proxy.cut(1_000, answered=False)
+        work()
+        return 1_000 - proxy.left
+
+    assert trips(lambda: k.start("leaf", workflow_id="v", input={"a": 1})) == 3
+    k.poll("a")
+    k.start("root", workflow_id="u")
+    (lease,) = k.poll("a")
+    assert trips(lambda: k.heartbeat(lease)) == 2
+    assert trips(lambda: k.complete(lease, output={"b": 2})) == 2
+    assert trips(lambda: k.poll("x")) == 2
+    assert trips(lambda: k.poll("x", limit=2)) == 2
+    assert trips(lambda: k.poll("x")) == 2  # nothing: a question and ROLLBACK
+
+
+def test_a_lease_renewed_while_it_was_taken_for_lost(k: Kernel, direct: PostgresStore) -> None:
+    """Between the decision and its COMMIT: it is decided again, on what is there now. The worker goes on."""
+    other, clock = Kernel(direct, clock=k.clock), k.clock
+    assert isinstance(clock, ManualClock)
+    k.register(kernel.WorkflowDef("patient", tasks=[kernel.TaskDef("y", retries=3)]))
+    k.start("patient", workflow_id="p")
+    (lease,) = k.poll("y")
+    clock.advance(3_600.0)
+    renewed = list[kernel.Lease]()
+
+    def renew(at: FaultPoint, command: str) -> None:
+        if at is FaultPoint.BEFORE_COMMIT and command == "EXPIRE" and not renewed:
+            renewed.append(other.heartbeat(lease))
+
+    k.faults = renew
+    k.tick()
+    assert [(task.state, task.attempt) for task in k.tasks("p")] == [("IN_PROGRESS", 1)]
+    k.complete(renewed[0])
 
 
 def test_a_commit_that_the_server_rolls_back(direct: PostgresStore) -> None:

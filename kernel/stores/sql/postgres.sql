@@ -37,22 +37,9 @@ SELECT 1 FROM task t JOIN workflow w ON w.key = t.workflow
 SELECT 1 FROM delivery d JOIN workflow w ON w.key = d.workflow
  WHERE w.id = ? AND w.run = ? AND d.topic = ? AND d.version = ? AND d.status = ? FOR UPDATE OF d
 
--- Tasks in trees that nobody else holds; now we do.
--- name: hold_pollable
-SELECT r.root
-  FROM task t JOIN workflow w ON w.key = t.workflow JOIN tree r ON r.root = w.root
- WHERE t.queue = :type AND w.state = 'RUNNING'
-       AND t.due <= :horizon AND (t.due <= :now OR t.due <= (
-           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
- ORDER BY t.due, t.workflow, t.no LIMIT :limit FOR UPDATE OF r SKIP LOCKED
-
--- name: pollable_held
-SELECT w.id, t.no
-  FROM task t JOIN workflow w ON w.key = t.workflow
- WHERE t.queue = :type AND w.state = 'RUNNING' AND w.root = ANY (:roots)
-       AND t.due <= :horizon AND (t.due <= :now OR t.due <= (
-           SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
- ORDER BY t.due, t.workflow, t.no LIMIT :limit
+-- Tasks that could be handed out, in trees that we hold then, with all that a decision on them reads.
+-- name: hand_out
+SELECT * FROM hand_out(:type, :now, :horizon, :limit)
 
 -- ---- rows
 
@@ -63,25 +50,28 @@ SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq
  WHERE t.root = ?
 
 -- name: subject
-SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
-       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed,
-       w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
-       w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
-       k.attempt_ends, k.total_ends, k.wakes, k.signalled, k.changed, k.worker, k.reason, k.after_not_passed
-  FROM tree t JOIN workflow w ON w.id = ? AND w.run = t.run JOIN task k ON k.workflow = w.key AND k.no = ?
-       LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true
- WHERE t.root = ?
+SELECT * FROM subject WHERE id = ? AND no = ? AND root = ?
 
--- The same, when the row of the task is locked, too: a heartbeat locks nothing else.
--- name: subject_held
-SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent, w.parent_no, w.slot,
-       w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.extension, w.tasks_asks_completed,
-       w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out, w.tasks_canceled, w.tasks_not_closed,
-       w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires,
-       k.attempt_ends, k.total_ends, k.wakes, k.signalled, k.changed, k.worker, k.reason, k.after_not_passed
-  FROM tree t JOIN workflow w ON w.id = ? AND w.run = t.run JOIN task k ON k.workflow = w.key AND k.no = ?
-       LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true
- WHERE t.root = ? FOR UPDATE OF k
+-- The tasks behind a task in its definition: those that its end starts are most often among them.
+-- name: next_tasks
+SELECT k.workflow, k.no, k.state, k.attempt, k.handouts, k.not_before, k.expires, k.attempt_ends, k.total_ends, k.wakes, k.signalled,
+       k.changed, k.worker, k.reason, k.after_not_passed
+  FROM workflow w JOIN task k ON k.workflow = w.key
+ WHERE w.id = ? AND w.until IS NULL AND k.no BETWEEN ? AND ?
+
+-- name: some_tasks
+SELECT no, state, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled, changed,
+       worker, reason, after_not_passed
+  FROM task WHERE workflow = ? AND no = ANY (?)
+
+-- name: new_keys
+SELECT nextval('workflow_key_seq') FROM generate_series(1, ?)
+
+-- name: insert_workflow
+INSERT INTO workflow (key, id, run, root, state, parent, parent_no, slot, depth, definition, started, changed, deadline,
+       paused_by, paused_at, reason, extension, tasks_asks_completed, tasks_asks_failed, tasks_asks_terminated, tasks_failed,
+       tasks_timed_out, tasks_canceled, tasks_not_closed, tasks_closed_badly, tasks_not_closed_well)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_tasks
 INSERT INTO task (workflow, no, mode, queue, due, state, attempt, handouts, not_before, expires, attempt_ends, total_ends,
@@ -96,11 +86,35 @@ INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event
 SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[],
        ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[])
 
--- name: put_workflow
-SELECT put_workflow(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- ---- one row, which is there, or the decision was on another one
 
--- name: put_task
-SELECT put_task(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: update_tree
+WITH done AS (UPDATE tree SET run = ?, tasks = ? WHERE root = ? RETURNING 1) SELECT one_row(count(*)) FROM done
+
+-- name: update_workflow
+WITH done AS (
+    UPDATE workflow SET state = ?, deadline = ?, changed = ?, paused_by = ?, paused_at = ?, reason = ?, extension = ?,
+           tasks_asks_completed = ?, tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?,
+           tasks_canceled = ?, tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
+     WHERE key = ? RETURNING 1)
+SELECT one_row(count(*)) FROM done
+
+-- Of a task its state and hand-outs are compared and, unless who presents the lease may end it, its time; nothing of a new copy,
+-- which was not read.
+-- name: update_task
+WITH done AS (
+    UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, attempt_ends = ?,
+           total_ends = ?, wakes = ?, signalled = ?, changed = ?, worker = ?, reason = ?, after_not_passed = ?
+     WHERE workflow = ? AND no = ? AND (?::text IS NULL OR (
+           state = ? AND handouts = ? AND (?::boolean OR expires IS NOT DISTINCT FROM ?)))
+    RETURNING 1)
+SELECT one_row(count(*)) FROM done
+
+-- name: update_delivery
+WITH done AS (
+    UPDATE delivery SET state = ?, attempt = ?, claims = ?, due = ?, expires = ?, proof = ?, error = ?, changed = ?
+     WHERE workflow = ? AND topic = ? AND version = ? AND status = ? RETURNING 1)
+SELECT one_row(count(*)) FROM done
 
 -- ---- the audit
 

@@ -114,7 +114,7 @@ CREATE TABLE task (
     PRIMARY KEY (workflow, no)
 );
 
-CREATE INDEX task_by_due ON task (queue, due) WHERE due IS NOT NULL;
+CREATE INDEX task_by_due ON task (queue, due, workflow, no) WHERE due IS NOT NULL;
 CREATE INDEX task_by_poll_timeout ON task (expires) WHERE expires IS NOT NULL AND state = 'SCHEDULED';
 
 -- Inputs and outputs, apart from the rows that a cascade rewrites. no = -1 is the workflow itself.
@@ -221,37 +221,58 @@ BEGIN
     RETURN last;
 END $$;
 
--- Write a row that was read, or raise KE001: it is not the one that was read any more. Who asks has the lock of the tree.
-CREATE FUNCTION put_workflow(
-    its_key BIGINT, its_state TEXT, its_deadline BIGINT, its_changed BIGINT, its_paused_by TEXT, its_paused_at BIGINT,
-    its_reason TEXT, its_extension TEXT, n1 BIGINT, n2 BIGINT, n3 BIGINT, n4 BIGINT, n5 BIGINT, n6 BIGINT, n7 BIGINT, n8 BIGINT,
-    n9 BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+-- The end of a statement that has to write one row: if it did not, the row is not the one that was read.
+CREATE FUNCTION one_row(written BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE workflow SET state = its_state, deadline = its_deadline, changed = its_changed, paused_by = its_paused_by,
-           paused_at = its_paused_at, reason = its_reason, extension = its_extension, tasks_asks_completed = n1,
-           tasks_asks_failed = n2, tasks_asks_terminated = n3, tasks_failed = n4, tasks_timed_out = n5, tasks_canceled = n6,
-           tasks_not_closed = n7, tasks_closed_badly = n8, tasks_not_closed_well = n9
-     WHERE key = its_key;
-    IF NOT FOUND THEN
+    IF written <> 1 THEN
         RAISE SQLSTATE 'KE001';
     END IF;
 END $$;
 
--- Of a task its state and hand-outs are compared and, unless who presents the lease may end it, its time; nothing of a new copy,
--- which was not read.
-CREATE FUNCTION put_task(
-    its_workflow BIGINT, its_no BIGINT, its_queue TEXT, its_due BIGINT, its_state TEXT, its_attempt BIGINT, its_handouts BIGINT,
-    its_not_before BIGINT, its_expires BIGINT, its_attempt_ends BIGINT, its_total_ends BIGINT, its_wakes BIGINT,
-    its_signalled BIGINT, its_changed BIGINT, its_worker TEXT, its_reason TEXT, n1 BIGINT, was TEXT, had BIGINT, ended BIGINT,
-    presented BOOLEAN) RETURNS VOID LANGUAGE plpgsql AS $$
+-- A task with its workflow and its tree in its present run: all that a decision on it reads first.
+CREATE VIEW subject AS
+SELECT t.root, t.run AS tree_run, h.version, h.at, t.tasks, h.seq, w.key, w.definition, w.id, w.run, w.state, w.parent,
+       w.parent_no, w.slot, w.depth, w.started, w.changed, w.deadline, w.paused_by, w.paused_at, w.reason, w.extension,
+       w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out,
+       w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state AS task_state,
+       k.attempt, k.handouts, k.not_before, k.expires, k.attempt_ends, k.total_ends, k.wakes, k.signalled,
+       k.changed AS task_changed, k.worker, k.reason AS task_reason, k.after_not_passed, k.queue, k.due
+  FROM tree t JOIN workflow w ON w.root = t.root AND w.run = t.run JOIN task k ON k.workflow = w.key
+  LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true;
+
+-- Lock trees that nobody else holds and that have tasks of a type, which are due, and give these tasks; only when there is no
+-- other work wait for one tree. What was due may have been handed out before its tree was ours: then look again.
+CREATE FUNCTION hand_out(type TEXT, moment BIGINT, horizon BIGINT, most BIGINT) RETURNS SETOF subject LANGUAGE plpgsql AS $$
+DECLARE
+    keys BIGINT[];
+    nos INTEGER[];
+    busy TEXT;
+    given INTEGER := 0;
 BEGIN
-    UPDATE task SET queue = its_queue, due = its_due, state = its_state, attempt = its_attempt, handouts = its_handouts,
-           not_before = its_not_before, expires = its_expires, attempt_ends = its_attempt_ends, total_ends = its_total_ends,
-           wakes = its_wakes, signalled = its_signalled, changed = its_changed, worker = its_worker, reason = its_reason,
-           after_not_passed = n1
-     WHERE workflow = its_workflow AND no = its_no AND (was IS NULL OR (
-           state = was AND handouts = had AND (presented OR expires IS NOT DISTINCT FROM ended)));
-    IF NOT FOUND THEN
-        RAISE SQLSTATE 'KE001';
-    END IF;
+    FOR turn IN 1..10 LOOP
+        SELECT array_agg(f.workflow), array_agg(f.no) INTO keys, nos FROM (
+            SELECT t.workflow, t.no
+              FROM task t JOIN workflow w ON w.key = t.workflow JOIN tree r ON r.root = w.root
+             WHERE t.queue = type AND w.state = 'RUNNING'
+                   AND t.due <= horizon AND (t.due <= moment OR t.due <= (
+                       SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+             ORDER BY t.due, t.workflow, t.no LIMIT most FOR UPDATE OF r SKIP LOCKED) f;
+        IF keys IS NULL THEN
+            SELECT w.root, ARRAY[t.workflow], ARRAY[t.no] INTO busy, keys, nos
+              FROM task t JOIN workflow w ON w.key = t.workflow
+             WHERE t.queue = type AND w.state = 'RUNNING'
+                   AND t.due <= horizon AND (t.due <= moment OR t.due <= (
+                       SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
+             ORDER BY t.due, t.workflow, t.no LIMIT 1;
+            EXIT WHEN NOT FOUND;
+            PERFORM hold(busy);
+        END IF;
+        FOR place IN 1..cardinality(keys) LOOP
+            RETURN QUERY SELECT * FROM subject s
+             WHERE s.key = keys[place] AND s.no = nos[place] AND s.queue = type AND s.state = 'RUNNING'
+                   AND (s.due <= moment OR s.due <= s.at);
+            given := given + FOUND::INTEGER;
+        END LOOP;
+        EXIT WHEN given > 0;
+    END LOOP;
 END $$;

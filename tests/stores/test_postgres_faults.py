@@ -25,10 +25,10 @@ from kernel.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from kernel.stores.postgres import ALONE, DURABLE, PostgresStore
+from kernel.stores.postgres import ALONE, FRAGILE, PostgresStore
 from kernel.stores.postgres_errors import OPENING, is_undecided, ours
 from kernel.testing.clock import ManualClock
-from kernel.testing.servers import PostgresStores, postgres_server
+from kernel.testing.servers import QUICK, PostgresStores, postgres_server
 from tests.stores.proxy import Proxy
 from tests.stores.servers import RUN
 from tests.stores.stand import rows_of
@@ -243,11 +243,11 @@ def test_which_failures_of_a_commit_leave_it_open(raised: type[psycopg.Error], o
 
 @pytest.mark.slow
 def test_what_was_acknowledged_survives_the_servers_crash() -> None:
-    """Killed with a commit under way, with fsync: all that was acknowledged is there, and nothing of what was cut off."""
-    with postgres_server(settings=()) as server:
-        url = server.url(options="")
+    """Killed with a commit under way, without fsync: all that was acknowledged is there, and nothing of what was cut off."""
+    with postgres_server(settings=QUICK) as server:
+        url = server.url()
         with kernel.open(url) as k:
-            assert k.store.durability == DURABLE + ALONE
+            assert k.store.durability == FRAGILE + ALONE
             k.register(LEAF, ROOT)
             k.start("root", workflow_id="w")
 

@@ -22,7 +22,7 @@ import kernel
 from kernel.engine.kernel import Kernel
 from kernel.errors import StoreFull, StoreReadOnly, StoreUnavailable
 from kernel.stores import redis_link
-from kernel.stores.postgres import DURABLE, FOLLOWED
+from kernel.stores.postgres import ALONE, DURABLE, FOLLOWED
 from kernel.stores.redis_link import Script, script
 from kernel.testing.servers import PostgresServer, PostgresStores, postgres_server
 from tests.redis_server import Server, needs_redis, server
@@ -186,6 +186,7 @@ def test_a_primary_that_dies(stores: PostgresStores) -> None:
     """
     with postgres_server(settings=(), place=PLACE) as first, \
             postgres_server(settings=(), place=PLACE, of=first) as second, kernel.open(either(first, second)) as k:
+        assert k.store.durability == DURABLE + ALONE
         k.register(PART, ORDER)
         for name in ("kept", "lost"):
             k.start("order", workflow_id=name)

@@ -46,6 +46,7 @@ TWICE = Shape((Task("a", tries=2), Task("b", ("a",))), runs=2)
 INSIDE = Shape((Task("s", mode="WORKFLOW", sub=Shape((Task("x"), Task("y", ("x",))))), Task("b", ("s",))), runs=2)
 SLOTS = Shape((Task("s", mode="WORKFLOW", sub=ONE, tries=2),), runs=2)
 GRAVE = evolve(ONE, purge=1)
+LATER = Shape((Task("a"), Task("s", ("a",), "WORKFLOW", evolve(ONE, hears="NOTHING"))), purge=1)
 
 SMALL = (
     Config("one", ONE),
@@ -74,6 +75,7 @@ SMALL = (
     Config("purge", GRAVE, EVERY),
     Config("purge_unasked", evolve(GRAVE, hears="NOTHING"), EVERY),
     Config("purge_nested", evolve(NESTED, purge=1), EVERY),
+    Config("purge_unlaunched", LATER, EVERY),
 )
 """Every engine explores these."""
 SHOWN = ("one", "chain_late", "nested", "deep", "mixed", "deliveries", "runs_nested", "purge")

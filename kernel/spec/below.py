@@ -1,11 +1,47 @@
-"""Static checks of what entering a state reaches: a cascade is one level of moves, so it has to reach all that is below."""
+"""Static checks of what steps reach.
+
+Each row once; by one rule, unless that ends it; and by a cascade, which is one level of moves, all that is below.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
-from kernel.spec.language import Fire, Spec
-from kernel.spec.names import fired
+from kernel.spec.language import F, Fire, Row, Spec, Step
+from kernel.spec.logic import satisfiable
+from kernel.spec.names import entering, fired, following
+
+STATE = F("state")
+
+
+def once(spec: Spec) -> Iterator[str]:
+    """A row is moved by one part of a step: what two of them pick from behind the same link excludes each other."""
+    for step in (*spec.commands, *spec.progress, *entering(spec), *following(spec)):
+        for a, b in combinations(step.do, 2):
+            sources = [{state for row in fired(spec, step, fire) for state in row.source} for fire in (a, b)]
+            if a.at == b.at and not sources[0].isdisjoint(sources[1]) and satisfiable(a.where, b.where):
+                yield f"{step.name}: {a.event} and {b.event} over {a.at!r} can move the same row"
+
+
+def alternatives(spec: Spec) -> Iterator[str]:
+    """Of the rules that end nothing one is enabled on a row: among these only the order of the rows can count."""
+    cascading = {(enter.kind, state) for enter in spec.on_enter if enter.cascade for state in enter.states}
+    ways = [(rule, way) for rule in spec.progress for way in _ways(spec, rule) if (rule.on, way.target) not in cascading]
+    for (a, one), (b, other) in combinations(ways, 2):
+        both = (*a.guards, *one.guards, *b.guards, *other.guards)
+        states = [state for state in one.source if state in other.source]
+        if a is not b and a.on == b.on and any(satisfiable(*(g.holds for g in both), given={STATE: s}) for s in states):
+            yield f"{a.name} and {b.name} can be enabled on the same {a.on}"
+
+
+def _ways(spec: Spec, rule: Step) -> Iterator[Row]:
+    """The rows by which a rule moves the row that it is on; where it moves others only, that row stays where it is."""
+    if not any(fire.at == "self" for fire in rule.do):
+        yield Row("", spec.kinds[rule.on].states, "")
+    for fire in rule.do:
+        if fire.at == "self":
+            yield from fired(spec, rule, fire)
 
 
 def entered_singly(spec: Spec) -> Iterator[str]:

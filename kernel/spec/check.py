@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, combinations_with_replacement
 
 from kernel.errors import InvalidDefinition
-from kernel.spec.below import covered, entered_singly
+from kernel.spec.below import alternatives, covered, entered_singly, once
 from kernel.spec.language import YES, Expr, F, Fire, Guard, Lock, Op, Row, Spec, Step, both, lt, plus
 from kernel.spec.logic import facts, fixed, over, quantifiers, reads, satisfiable, truth, valuations
 from kernel.spec.names import answers, entering, fired, following, named, reached, where
@@ -377,7 +377,7 @@ def _recounts(row: Row, body: Guard) -> bool:
 
 CHECKS: tuple[Callable[[Spec], Iterator[str]], ...] = (
     named, decided, explained, exclusive, exhaustive, reachable, absorbing, total_cascades, entered_singly, covered,
-    cascades, present, descending, apart, locks,
+    cascades, present, descending, apart, locks, once, alternatives,
 )
 
 

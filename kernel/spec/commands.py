@@ -35,17 +35,15 @@ ON_ENTER = (
     *(Enter("workflow", (status,), cascade=(), emit=told) for status in LIVE),
 )
 
-again = (
-    Fire("REOPEN", "tasks", goes_on.holds), Fire("RESET", "tasks", starts_again.holds),
-    Fire("SET_ASIDE", "tasks", left_out.holds),
-)
+retry = (Fire("REOPEN", "tasks", goes_on.holds), Fire("RESET", "tasks", starts_again.holds))
+again = (*retry, Fire("SET_ASIDE", "tasks", left_out.holds))
 restart = (Fire("RESET", "tasks", declared.holds), Fire("SET_ASIDE", "tasks", added.holds))
 below = (Fire("SET_ASIDE", "under_tasks"), Fire("SET_ASIDE", "under"))
 
 FOLLOWS = (
     #      kind        event        brings with it
     Follow("workflow", "RESTART",   restart),
-    Follow("workflow", "RETRY",     again),
+    Follow("workflow", "RETRY",     retry),
     Follow("workflow", "RERUN",     again),
     Follow("workflow", "REOPEN",    again),
     Follow("task",     "REOPEN",    (Fire("REOPEN", "child"),)),

@@ -7,7 +7,9 @@ exclude each other, which a static check proves.
 
 from __future__ import annotations
 
-from kernel.spec.language import NEVER, F, Guard, Lit, NoOp, Refusal, Row, Table, earliest, plus
+from collections.abc import Mapping
+
+from kernel.spec.language import NEVER, Expr, F, Guard, Lit, NoOp, Refusal, Row, Table, earliest, plus
 from kernel.spec.vocabulary import (
     ABSENT,
     CLOSED,
@@ -34,6 +36,7 @@ from kernel.spec.vocabulary import (
     lease_clock,
     mandatory,
     nesting,
+    next_launch,
     next_try,
     no_attempts_left,
     no_clock,
@@ -47,6 +50,7 @@ from kernel.spec.vocabulary import (
     sound,
     total_over,
     total_runs,
+    unheard,
     unsignalled,
     unsound,
     wait_over,
@@ -60,11 +64,12 @@ from kernel.spec.vocabulary import (
 UNSTARTED = ("PENDING", "SCHEDULED")
 CLOCKS = ("expires", "attempt_ends", "total_ends")
 def ends(
-    event: str, guards: tuple[Guard, ...], retry: Guard, final: Guard, badly: str, state: str = "IN_PROGRESS"
+    event: str, guards: tuple[Guard, ...], retry: Guard, final: Guard, badly: str,
+    state: str = "IN_PROGRESS", anew: Mapping[str, Expr] = next_launch,
 ) -> tuple[Row, ...]:
     """The three ways in which an attempt that ended badly goes on: again, optional, mandatory."""
     return (
-        Row(event, (state,), "SCHEDULED",             (*guards, retry), next_try),
+        Row(event, (state,), "SCHEDULED",             (*guards, retry), anew),
         Row(event, (state,), "COMPLETED_WITH_ERRORS", (*guards, final, optional)),
         Row(event, (state,), badly,                   (*guards, final, mandatory)),
     )
@@ -103,7 +108,7 @@ ROWS = (
     Row("FAIL",      ("IN_PROGRESS",), "FAILED",
         (worker, held, wf_live, retryable, no_attempts_left, mandatory)),
     Row("FAIL",      ("IN_PROGRESS",), "FAILED_WITH_TERMINAL_ERROR", (worker, held, wf_live, not_retryable, mandatory)),
-    *ends("EXPIRE", (expired, clock_runs, enforced), expiry_again, expiry_final, "TIMED_OUT", "SCHEDULED"),
+    *ends("EXPIRE", (expired, clock_runs, enforced), expiry_again, expiry_final, "TIMED_OUT", "SCHEDULED", unheard),
     *ends("EXPIRE", (expired, clock_runs, enforced, childless), expiry_again, expiry_final, "TIMED_OUT"),
     *alerts("SCHEDULED"),
     *alerts("IN_PROGRESS"),

@@ -303,7 +303,7 @@ starts_again = Guard(
 may_restart = Guard(
     "restartable", either(no(is_("COMPLETED")), eq(F("restartable"), 1)),
     "it COMPLETED and its definition is not restartable")
-subs_ended = Guard("descendants ended", every("subs", ended), "a descendant is live")
+subs_ended = Guard("descendants ended", every("subs", Guard("gone", is_(ABSENT, *ENDED))), "a descendant is live")
 unused = Guard("id unused", eq(F("purged"), 0), "a workflow of this id was purged; ids are not reused")
 outbox_settled = Guard(
     "everything delivered", every("all_outboxes", Guard("delivered", is_("DELIVERED", ABSENT))),
@@ -375,9 +375,11 @@ postponed: dict[str, Expr] = {
 next_try: dict[str, Expr] = {
     "not_before": delayed,
     "expires": earliest(plus(delayed, F("poll_timeout")), F("total_ends")),
-    "attempt_ends": Lit(NEVER), "wakes": Lit(NEVER), "signalled": Lit(0),
+    "attempt_ends": Lit(NEVER),
     "attempt": plus(F("attempt"), 1),
 }
+unheard: dict[str, Expr] = {**next_try, "signalled": Lit(0)}
+next_launch: dict[str, Expr] = {**next_try, "wakes": Lit(NEVER)}
 no_clock: dict[str, Expr] = {
     "expires": Lit(NEVER), "attempt_ends": Lit(NEVER), "total_ends": Lit(NEVER), "wakes": Lit(NEVER)}
 waited = minus(now, latest(F("paused_at", ("wf",)), F("changed")))

@@ -47,7 +47,7 @@ ROWS = (
     Row("RESTART",    ENDED,         "RUNNING",    (is_root, may_restart), next_run),
     Row("RERUN",      ENDED,         "RUNNING",    (is_root, chosen_task), next_run),
     Row("REOPEN",     ENDED,         "RUNNING",    (is_child,), {"run": F("run", ("up", "wf")), **anew}),
-    Row("SET_ASIDE",  ENDED,         ABSENT,       (is_child,)),     # superseded: the row of the old run stays, frozen
+    Row("SET_ASIDE",  ENDED,         ABSENT),                        # superseded: the row of the old run stays, frozen
     Row("PURGE",      ENDED,         ABSENT,       (is_root, retention_over, subs_ended, outbox_settled, archived),
         {"purged": Lit(1)}),                                         # a tombstone stays, and nothing else of its tree
 )

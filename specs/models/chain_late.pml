@@ -117,10 +117,10 @@ end:
           :: cmd == 9 -> printf("ACT HEARTBEAT w.b\n"); task_w_b_expires = ((((1 < task_w_b_attempt_ends) && (1 < task_w_b_total_ends)) || (!((1 < task_w_b_attempt_ends)) && (task_w_b_attempt_ends < task_w_b_total_ends))) -> ((1 < task_w_b_attempt_ends) -> 1 : task_w_b_attempt_ends) : task_w_b_total_ends); task_w_b_changed = 1; task_w_b_state = 9
           :: cmd == 10 -> printf("ACT COMPLETE w.a\n"); task_w_a_changed = 1; task_w_a_state = 3
           :: cmd == 11 -> printf("ACT COMPLETE w.b\n"); task_w_b_changed = 1; task_w_b_state = 3
-          :: cmd == 12 -> printf("ACT FAIL w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((1 < task_w_a_total_ends) -> 1 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_wakes = 100; task_w_a_signalled = 0; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
+          :: cmd == 12 -> printf("ACT FAIL w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((1 < task_w_a_total_ends) -> 1 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
           :: cmd == 13 -> printf("ACT FAIL w.a\n"); task_w_a_changed = 1; task_w_a_state = 4
           :: cmd == 14 -> printf("ACT FAIL w.a for good\n"); task_w_a_changed = 1; task_w_a_state = 12
-          :: cmd == 15 -> printf("ACT FAIL w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((1 < task_w_b_total_ends) -> 1 : task_w_b_total_ends); task_w_b_attempt_ends = 100; task_w_b_wakes = 100; task_w_b_signalled = 0; task_w_b_attempt = (task_w_b_attempt + 1); task_w_b_changed = 1; task_w_b_state = 8
+          :: cmd == 15 -> printf("ACT FAIL w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((1 < task_w_b_total_ends) -> 1 : task_w_b_total_ends); task_w_b_attempt_ends = 100; task_w_b_attempt = (task_w_b_attempt + 1); task_w_b_changed = 1; task_w_b_state = 8
           :: cmd == 16 -> printf("ACT FAIL w.b\n"); task_w_b_changed = 1; task_w_b_state = 4
           fi;
           cmd = 0
@@ -133,13 +133,13 @@ end:
           :: cmd == 19 -> printf("ACT POSTPONE w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((((1 < task_w_b_attempt_ends) && (1 < task_w_b_total_ends)) || (!((1 < task_w_b_attempt_ends)) && (task_w_b_attempt_ends < task_w_b_total_ends))) -> ((1 < task_w_b_attempt_ends) -> 1 : task_w_b_attempt_ends) : task_w_b_total_ends); task_w_b_changed = 1; task_w_b_state = 8
           :: cmd == 20 -> printf("ACT SKIP w.a\n"); task_w_a_changed = 1; task_w_a_state = 11
           :: cmd == 21 -> printf("ACT SKIP w.b\n"); task_w_b_changed = 1; task_w_b_state = 11
-          :: cmd == 22 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((1 < task_w_a_total_ends) -> 1 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_wakes = 100; task_w_a_signalled = 0; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
+          :: cmd == 22 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((1 < task_w_a_total_ends) -> 1 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_signalled = 0; task_w_a_changed = 1; task_w_a_state = 8
           :: cmd == 23 -> printf("ACT EXPIRE w.a\n"); task_w_a_changed = 1; task_w_a_state = 5
-          :: cmd == 24 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((1 < task_w_a_total_ends) -> 1 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_wakes = 100; task_w_a_signalled = 0; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
+          :: cmd == 24 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((1 < task_w_a_total_ends) -> 1 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_wakes = 100; task_w_a_changed = 1; task_w_a_state = 8
           :: cmd == 25 -> printf("ACT EXPIRE w.a\n"); task_w_a_changed = 1; task_w_a_state = 5
-          :: cmd == 26 -> printf("ACT EXPIRE w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((1 < task_w_b_total_ends) -> 1 : task_w_b_total_ends); task_w_b_attempt_ends = 100; task_w_b_wakes = 100; task_w_b_signalled = 0; task_w_b_attempt = (task_w_b_attempt + 1); task_w_b_changed = 1; task_w_b_state = 8
+          :: cmd == 26 -> printf("ACT EXPIRE w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((1 < task_w_b_total_ends) -> 1 : task_w_b_total_ends); task_w_b_attempt_ends = 100; task_w_b_attempt = (task_w_b_attempt + 1); task_w_b_signalled = 0; task_w_b_changed = 1; task_w_b_state = 8
           :: cmd == 27 -> printf("ACT EXPIRE w.b\n"); task_w_b_changed = 1; task_w_b_state = 5
-          :: cmd == 28 -> printf("ACT EXPIRE w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((1 < task_w_b_total_ends) -> 1 : task_w_b_total_ends); task_w_b_attempt_ends = 100; task_w_b_wakes = 100; task_w_b_signalled = 0; task_w_b_attempt = (task_w_b_attempt + 1); task_w_b_changed = 1; task_w_b_state = 8
+          :: cmd == 28 -> printf("ACT EXPIRE w.b\n"); task_w_b_not_before = 1; task_w_b_expires = ((1 < task_w_b_total_ends) -> 1 : task_w_b_total_ends); task_w_b_attempt_ends = 100; task_w_b_attempt = (task_w_b_attempt + 1); task_w_b_wakes = 100; task_w_b_changed = 1; task_w_b_state = 8
           :: cmd == 29 -> printf("ACT EXPIRE w.b\n"); task_w_b_changed = 1; task_w_b_state = 5
           :: cmd == 30 -> printf("ACT WAKE w.a\n"); skip
           :: cmd == 31 -> printf("ACT WAKE w.b\n"); skip

@@ -217,7 +217,7 @@ task_FAIL(s, me, p) ==
        /\ (p.run = s[wf[me]].run /\ p.handouts = s[me].handouts)   \* lease held
        /\ s[wf[me]].state \in {"RUNNING", "PAUSED"}   \* workflow live
        /\ (p.retryable = 1 /\ s[me].attempt < task_tries[me])   \* retry
-         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.wakes = NEVER, !.signalled = 0, !.attempt = Sum(s[me].attempt, 1), !.changed = NOW, !.state = "SCHEDULED"]
+         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.attempt = Sum(s[me].attempt, 1), !.changed = NOW, !.state = "SCHEDULED"]
     [] s[me].state = "IN_PROGRESS"
        /\ task_mode[me] = "WORKER"   \* worker task
        /\ (p.run = s[wf[me]].run /\ p.handouts = s[me].handouts)   \* lease held
@@ -247,7 +247,7 @@ task_EXPIRE(s, me, p) ==
        /\ (s[wf[me]].state \in {"RUNNING", "PAUSED"} /\ (~(s[me].state = "SCHEDULED") \/ s[wf[me]].state = "RUNNING"))   \* clock runs
        /\ ~(task_on_expiry[me] = "ALERT_ONLY")   \* not ALERT_ONLY
        /\ (task_on_expiry[me] = "RETRY" /\ s[me].attempt < task_tries[me] /\ NOW < s[me].total_ends)   \* expiry retries
-         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.wakes = NEVER, !.signalled = 0, !.attempt = Sum(s[me].attempt, 1), !.changed = NOW, !.state = "SCHEDULED"]
+         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.attempt = Sum(s[me].attempt, 1), !.signalled = 0, !.changed = NOW, !.state = "SCHEDULED"]
     [] s[me].state = "SCHEDULED"
        /\ ~(NOW < s[me].expires)   \* expired
        /\ (s[wf[me]].state \in {"RUNNING", "PAUSED"} /\ (~(s[me].state = "SCHEDULED") \/ s[wf[me]].state = "RUNNING"))   \* clock runs
@@ -268,7 +268,7 @@ task_EXPIRE(s, me, p) ==
        /\ ~(task_on_expiry[me] = "ALERT_ONLY")   \* not ALERT_ONLY
        /\ ~(task_mode[me] = "WORKFLOW")   \* no sub-workflow
        /\ (task_on_expiry[me] = "RETRY" /\ s[me].attempt < task_tries[me] /\ NOW < s[me].total_ends)   \* expiry retries
-         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.wakes = NEVER, !.signalled = 0, !.attempt = Sum(s[me].attempt, 1), !.changed = NOW, !.state = "SCHEDULED"]
+         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.attempt = Sum(s[me].attempt, 1), !.wakes = NEVER, !.changed = NOW, !.state = "SCHEDULED"]
     [] s[me].state = "IN_PROGRESS"
        /\ ~(NOW < s[me].expires)   \* expired
        /\ (s[wf[me]].state \in {"RUNNING", "PAUSED"} /\ (~(s[me].state = "SCHEDULED") \/ s[wf[me]].state = "RUNNING"))   \* clock runs
@@ -344,7 +344,7 @@ task_CHILD_FAILED(s, me, p) ==
   CASE s[me].state = "IN_PROGRESS"
        /\ s[wf[me]].state \in {"RUNNING", "PAUSED"}   \* workflow live
        /\ s[me].attempt < task_tries[me]   \* attempts left
-         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.wakes = NEVER, !.signalled = 0, !.attempt = Sum(s[me].attempt, 1), !.changed = NOW, !.state = "SCHEDULED"]
+         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.attempt = Sum(s[me].attempt, 1), !.wakes = NEVER, !.changed = NOW, !.state = "SCHEDULED"]
     [] s[me].state = "IN_PROGRESS"
        /\ s[wf[me]].state \in {"RUNNING", "PAUSED"}   \* workflow live
        /\ ~(s[me].attempt < task_tries[me])   \* no attempts left
@@ -360,7 +360,7 @@ task_CHILD_TIMED_OUT(s, me, p) ==
   CASE s[me].state = "IN_PROGRESS"
        /\ s[wf[me]].state \in {"RUNNING", "PAUSED"}   \* workflow live
        /\ (task_on_expiry[me] = "RETRY" /\ s[me].attempt < task_tries[me] /\ NOW < s[me].total_ends)   \* expiry retries
-         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.wakes = NEVER, !.signalled = 0, !.attempt = Sum(s[me].attempt, 1), !.changed = NOW, !.state = "SCHEDULED"]
+         -> [s[me] EXCEPT !.not_before = Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), !.expires = Min(Sum(Sum(Sum(NOW, task_retry_delay[me]), Part(task_retry_jitter[me], 0)), task_poll_timeout[me]), s[me].total_ends), !.attempt_ends = NEVER, !.attempt = Sum(s[me].attempt, 1), !.wakes = NEVER, !.changed = NOW, !.state = "SCHEDULED"]
     [] s[me].state = "IN_PROGRESS"
        /\ s[wf[me]].state \in {"RUNNING", "PAUSED"}   \* workflow live
        /\ ~((task_on_expiry[me] = "RETRY" /\ s[me].attempt < task_tries[me] /\ NOW < s[me].total_ends))   \* expiry final

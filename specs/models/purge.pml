@@ -93,12 +93,12 @@ end:
           :: cmd == 8 -> printf("ACT POLL w.a\n"); v0_1 = (((!((100 < task_w_a_attempt_ends)) && (task_w_a_attempt_ends < 100) && (((100 < task_w_a_attempt_ends) && (100 < task_w_a_total_ends)) || (!((100 < task_w_a_attempt_ends)) && (task_w_a_attempt_ends < task_w_a_total_ends)))) || (!((!((100 < task_w_a_attempt_ends)) && (task_w_a_attempt_ends < 100))) && (100 < task_w_a_total_ends))) -> ((!((100 < task_w_a_attempt_ends)) && (task_w_a_attempt_ends < 100)) -> ((100 < task_w_a_attempt_ends) -> 100 : task_w_a_attempt_ends) : 100) : task_w_a_total_ends); task_w_a_handouts = (task_w_a_handouts + 1); task_w_a_expires = v0_1; task_w_a_attempt_ends = ((task_w_a_attempt_ends < 100) -> task_w_a_attempt_ends : 100); task_w_a_changed = 1; task_w_a_state = 9
           :: cmd == 9 -> printf("ACT HEARTBEAT w.a\n"); task_w_a_expires = ((((100 < task_w_a_attempt_ends) && (100 < task_w_a_total_ends)) || (!((100 < task_w_a_attempt_ends)) && (task_w_a_attempt_ends < task_w_a_total_ends))) -> ((100 < task_w_a_attempt_ends) -> 100 : task_w_a_attempt_ends) : task_w_a_total_ends); task_w_a_changed = 1; task_w_a_state = 9
           :: cmd == 10 -> printf("ACT COMPLETE w.a\n"); task_w_a_changed = 1; task_w_a_state = 3
-          :: cmd == 11 -> printf("ACT FAIL w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((100 < task_w_a_total_ends) -> 100 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_wakes = 100; task_w_a_signalled = 0; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
+          :: cmd == 11 -> printf("ACT FAIL w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((100 < task_w_a_total_ends) -> 100 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
           :: cmd == 12 -> printf("ACT FAIL w.a\n"); task_w_a_changed = 1; task_w_a_state = 4
           :: cmd == 13 -> printf("ACT FAIL w.a for good\n"); task_w_a_changed = 1; task_w_a_state = 12
           :: cmd == 14 -> printf("ACT POSTPONE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((((100 < task_w_a_attempt_ends) && (100 < task_w_a_total_ends)) || (!((100 < task_w_a_attempt_ends)) && (task_w_a_attempt_ends < task_w_a_total_ends))) -> ((100 < task_w_a_attempt_ends) -> 100 : task_w_a_attempt_ends) : task_w_a_total_ends); task_w_a_changed = 1; task_w_a_state = 8
           :: cmd == 15 -> printf("ACT SKIP w.a\n"); task_w_a_changed = 1; task_w_a_state = 11
-          :: cmd == 16 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((100 < task_w_a_total_ends) -> 100 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_wakes = 100; task_w_a_signalled = 0; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
+          :: cmd == 16 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((100 < task_w_a_total_ends) -> 100 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_signalled = 0; task_w_a_changed = 1; task_w_a_state = 8
           fi;
           cmd = 0
         }
@@ -106,7 +106,7 @@ end:
         d_step {
           if
           :: cmd == 17 -> printf("ACT EXPIRE w.a\n"); task_w_a_changed = 1; task_w_a_state = 5
-          :: cmd == 18 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((100 < task_w_a_total_ends) -> 100 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_wakes = 100; task_w_a_signalled = 0; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_changed = 1; task_w_a_state = 8
+          :: cmd == 18 -> printf("ACT EXPIRE w.a\n"); task_w_a_not_before = 1; task_w_a_expires = ((100 < task_w_a_total_ends) -> 100 : task_w_a_total_ends); task_w_a_attempt_ends = 100; task_w_a_attempt = (task_w_a_attempt + 1); task_w_a_wakes = 100; task_w_a_changed = 1; task_w_a_state = 8
           :: cmd == 19 -> printf("ACT EXPIRE w.a\n"); task_w_a_changed = 1; task_w_a_state = 5
           :: cmd == 20 -> printf("ACT WAKE w.a\n"); skip
           :: cmd == 21 -> printf("ACT CLAIM w>archive\n"); delivery_w_archive_attempt = (delivery_w_archive_attempt + 1); delivery_w_archive_claims = (delivery_w_archive_claims + 1); delivery_w_archive_expires = 100; delivery_w_archive_changed = 1; delivery_w_archive_state = 14

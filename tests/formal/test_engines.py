@@ -30,8 +30,8 @@ COUNTS = {
     "fork_late": (52563, 476635), "fork_again": (22355, 221869),
     "runs": (269, 1335), "runs_thrice": (55, 206), "runs_nested": (111, 568), "runs_inside": (1185, 9077),
     "runs_deep": (309, 2067), "runs_slots": (600, 3235), "runs_deliveries": (1189, 4662), "purge": (110, 328),
-    "purge_unasked": (20, 58), "purge_nested": (2622, 12614), "runs_late": (2613, 20767), "runs_mixed": (10285, 73273),
-    "runs_fork": (27237, 302923),
+    "purge_unasked": (20, 58), "purge_nested": (2622, 12614), "purge_unlaunched": (758, 3507), "runs_late": (2613, 20767),
+    "runs_mixed": (10285, 73273), "runs_fork": (27237, 302923),
 }
 """States and transitions."""
 PLAIN = ("one", "chain", "nested", "deep", "waiting", "lenient", "ending", "runs", "runs_thrice", "runs_nested", "runs_deep",

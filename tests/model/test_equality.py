@@ -27,7 +27,7 @@ from kernel.formal.shape import Shape, State, Task, hurried
 from kernel.spec import SPEC
 from kernel.spec.vocabulary import ABSENT
 from tests.model.bridge import Bridge
-from tests.model.shapes import SHAPES, TIMED
+from tests.model.shapes import ONE, SHAPES, TIMED, nesting
 from tests.model.world import World
 
 PINNED = {
@@ -166,6 +166,7 @@ def test_notices_are_delivered_alike(program: Program) -> None:
 PURGES = {
     "archived": (evolve(TOLD, purge=1), (84, 218, 3067), 1),
     "not asked for": (evolve(TOLD, purge=1, hears="NOTHING"), (28, 78, 1225), 1),
+    "nothing below": (Shape((Task("a"), nesting("s", evolve(ONE, hears="NOTHING"), "a")), purge=1), (802, 3346, 77140), 1),
 }
 """Shapes of which a tree may be purged; states, transitions, comparisons, and how many of the states are tombstones."""
 

@@ -19,12 +19,12 @@ DRAWN = cascade(SPEC)
 
 def test_every_fire_over_a_link_is_shown_once() -> None:
     """What commands, rules and entering a state fire at other rows is on exactly one reach."""
-    brought = dict.fromkeys((follow.kind, fire) for follow in SPEC.follows for fire in follow.do)  # alike: taken together
+    brought = dict.fromkeys((follow.kind, follow.do) for follow in SPEC.follows)  # alike: taken together
     apart = (*following(SPEC), *entering(SPEC))
     declared = Counter((f.event, f.at) for step, f in fires(SPEC) if f.at != "self" and step not in apart)
     alike = dict.fromkeys((e.kind, e.cascade, e.emit) for e in SPEC.on_enter)
     declared += Counter((fire.event, fire.at) for _, below, emit in alike for fire in (*below, *emit))
-    declared += Counter((fire.event, fire.at) for _, fire in brought)
+    declared += Counter((fire.event, fire.at) for _, do in brought for fire in do)
     shown = Counter((arm.event, reach.link) for reach in DRAWN.reaches for arm in reach.arms)
     assert shown == declared
     assert {target.link for target in DRAWN.targets} == {link for _, link in declared}

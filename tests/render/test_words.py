@@ -93,8 +93,8 @@ def test_expression_reads(kind: str, expr: Expr, words: str) -> None:
 
 DELAYED = "now + retry_delay + (retry_jitter times chance)"
 NEXT_TRY = (
-    f"not_before = {DELAYED}, expires = min({DELAYED} + poll_timeout, total_ends), attempt_ends = never, wakes = never, "
-    "not signalled, attempt + 1")
+    f"not_before = {DELAYED}, expires = min({DELAYED} + poll_timeout, total_ends), attempt_ends = never, "
+    "attempt + 1")
 SETS = [
     ("task", next_try, NEXT_TRY),
     ("task", {"signalled": Lit(1)}, "signalled"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import evolve
 
 from kernel.spec import SPEC
-from kernel.spec.below import covered, entered_singly
-from kernel.spec.language import Enter, Fire, Spec, Step
+from kernel.spec.below import alternatives, covered, entered_singly, once
+from kernel.spec.language import Enter, Fire, Follow, Guard, Spec, Step, is_
+from kernel.spec.vocabulary import is_child
 from tests.examples import order
 
 
@@ -19,7 +20,33 @@ def cascading(*cascade: Fire) -> Spec:
 def test_the_law_and_the_example_are_accepted() -> None:
     """Both cascades of the example reach all that is below, and so does that of a workflow."""
     for spec in (SPEC, order.SPEC):
-        assert [*covered(spec), *entered_singly(spec)] == []
+        assert [*covered(spec), *entered_singly(spec), *once(spec), *alternatives(spec)] == []
+
+
+def test_a_row_that_is_moved_twice_is_named() -> None:
+    """Two parts over one link that pick the same rows; not where these are elsewhere, or where what is picked is not."""
+    def restart(*do: Fire) -> Spec:
+        return evolve(SPEC, follows=(Follow("workflow", "RESTART", do),))
+
+    reset, aside = Fire("RESET", "tasks"), Fire("SET_ASIDE", "tasks", is_("COMPLETED"))
+    assert list(once(restart(reset, aside))) == ["after RESTART: RESET and SET_ASIDE over 'tasks' can move the same row"]
+    assert list(once(restart(evolve(reset, where=is_("SKIPPED")), aside))) == []
+    assert list(once(restart(reset, Fire("CANCEL", "tasks")))) == []
+    assert list(once(restart(reset, evolve(aside, at="all_tasks")))) == []
+
+
+def test_rules_that_meet_on_one_row_are_named() -> None:
+    """Two of them that can be enabled on one row, whether they move it or others; not where one of them ends it."""
+    def ruled(*rules: Step) -> list[str]:
+        return list(alternatives(evolve(SPEC, progress=rules)))
+
+    skip, launch = Step("SKIP", "task", (Fire("SKIP"),)), Step("LAUNCH", "task", (Fire("LAUNCH"),))
+    told = Step("TELL", "workflow", (Fire("SIGNAL", "up"),), (is_child,))
+    assert ruled(skip, launch) == ["SKIP and LAUNCH can be enabled on the same task"]
+    assert ruled(evolve(skip, guards=(Guard("new", is_("PENDING")),)), launch) == []
+    assert ruled(told, evolve(told, name="TELL_AGAIN")) == ["TELL and TELL_AGAIN can be enabled on the same workflow"]
+    assert ruled(told, Step("END", "workflow", (Fire("FAIL"),))) == []
+    assert ruled(told, skip) == []
 
 
 def test_what_a_cascade_forgets_is_named() -> None:

@@ -10,7 +10,7 @@ from attrs import evolve
 from kernel.errors import InvalidDefinition
 from kernel.spec import SPEC
 from kernel.spec import check as checks
-from kernel.spec.below import covered, entered_singly
+from kernel.spec.below import alternatives, covered, entered_singly, once
 from kernel.spec.check import CHECKS, checked, creation, fires, flaws, footprint, kinds_read, possible, set_based
 from kernel.spec.language import (
     Enter,
@@ -49,6 +49,7 @@ from kernel.spec.vocabulary import (
     optional,
     outbox_settled,
     paused_here,
+    ready,
     wf_live,
     wf_running,
     worker,
@@ -290,7 +291,8 @@ ACCEPTED: list[Edit] = [
     claim("task", both(eq(F("mode"), "WORKFLOW"), is_("RUNNING", of=("child",)))),
     claim("task", implies(no(eq(F("root", ("wf",)), 1)), is_("RUNNING", of=("wf", "up", "wf")))),
     without_guard("task", "POLL", "IN_PROGRESS", "due"),
-    with_rule(Step("A_SKIP", "task", (Fire("SKIP"),), (Guard("a bad one", some("after", Guard("bad", is_("FAILED")))),))),
+    with_rule(Step("A_SKIP", "task", (Fire("SKIP"),), (
+        only("not yet", both(is_("PENDING"), no(ready))), Guard("a bad one", some("after", Guard("bad", is_("FAILED"))))))),
     step("REDRIVE", lock=Lock.TREE),
     step("RESUME", do=SPEC.command("RESUME").do[::-1]),
     row("task", "SHIFT", set={"expires": F("deadline", ("wf",))}),
@@ -320,7 +322,7 @@ def test_checks_accept(edit: Edit) -> None:
 
 def test_every_check_is_seen_to_fail() -> None:
     """Each check refuses at least two edits; those of the names, and of what is below, have files of their own."""
-    assert {*BY_CHECK, named, covered, entered_singly} == set(CHECKS)
+    assert {*BY_CHECK, named, alternatives, covered, entered_singly, once} == set(CHECKS)
     assert all(len(edits) >= 2 for edits in BY_CHECK.values())
 
 
@@ -346,9 +348,9 @@ def test_what_is_set_based() -> None:
     assert [(s.name, f.event, f.at) for s, f in several if set_based(SPEC, s, f)] == [
         ("PAUSE", "PAUSE", "subs"), ("RESUME", "RESUME", "subs"), ("RESUME", "SHIFT", "all_tasks"),
         (ending, "TERMINATE", "subs"), (ending, "CANCEL", "all_tasks"),
-        *((f"after {begins}", event, "tasks") for begins in ("RESTART", "RETRY", "RERUN", "REOPEN")
-          for event in ("RESET", "SET_ASIDE")),
-        ("after RESET", "SET_ASIDE", "under_tasks"), ("after SET_ASIDE", "SET_ASIDE", "under_tasks"),
+        ("after RESTART", "RESET", "tasks"), ("after RESTART", "SET_ASIDE", "tasks"), ("after RETRY", "RESET", "tasks"),
+        *((f"after {begins}", event, "tasks") for begins in ("RERUN", "REOPEN") for event in ("RESET", "SET_ASIDE")),
+        *((f"after {begins}", "SET_ASIDE", link) for begins in ("RESET", "SET_ASIDE") for link in ("under_tasks", "under")),
     ]
     assert [(s.name, f.event, f.at) for s, f in several if creation(SPEC, s, f)] == [
         ("START", "CREATE", "tasks"), ("COMPLETE", "CREATE", "spawned"), ("PASS", "CREATE", "spawned"),

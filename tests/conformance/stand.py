@@ -17,6 +17,7 @@ from kernel.core.program import standard_program
 from kernel.core.records import Change, Policy
 from kernel.engine.entities import Applied, Lease
 from kernel.engine.explain import delivery_id
+from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import HistoryRecord
 from kernel.errors import NotFound, Refused
@@ -101,9 +102,13 @@ class Stand:
         self.bridge, self.tree, self.shelf = bridge, bridge.explorer.tree, shelf
         policy = Policy(sends=2, lease=bridge.shape.delivery_lease)
         self.store = shelf.open(policy, tuple(bridge.prepared.values()))
-        self.kernel = make(self.store, clock=StoppedClock(), chance=NoChance())
+        self.kernel = make(self.store, clock=StoppedClock(), chance=NoChance(), faults=self.passing)
         self.seen = Counted()
-        self.lines = 0
+        self.lines, self.commits = 0, 0
+
+    def passing(self, point: FaultPoint, command: str) -> None:
+        """The kernel passes a fault point: count the commits that it is about to make."""
+        self.commits += point is FaultPoint.BEFORE_COMMIT
 
     def put(self, state: State) -> None:
         """Let the store hold this state and nothing else."""
@@ -153,6 +158,7 @@ class Stand:
     def move(self, state: State, request: Request, after: State) -> None:
         """Ask for what the model does, read what the store holds then, and take it back."""
         self.seen.transitions += 1
+        self.commits = 0
         answer = self.give(request, state)
         if answer is not Answer.DONE:
             self.seen.missing.append(f"{self.way(state, request)}: {answer.name}")
@@ -169,7 +175,9 @@ class Stand:
     def mistold(
         self, request: Request, state: State, after: State, world: World, lines: list[HistoryRecord]
     ) -> str:
-        """Counters that do not count, history that does not replay, a version that does not rise as it should."""
+        """More commits than one, counters that do not count, history that does not replay, a version that does not rise."""
+        if self.commits != 1:
+            return f"it took {self.commits} commits"
         if world.root is None:
             return "" if world.grave is not None and not lines else "a tree that is gone has left something"
         first = 0 if state[0][0] == ABSENT else VERSION

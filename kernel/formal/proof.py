@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from kernel.formal.shape import without_notices, without_spawning
+from kernel.formal.shape import blank, columns, without_notices, without_spawning
 from kernel.formal.smt import Smt, World, joined
 from kernel.formal.smt_follow import Following
-from kernel.spec.language import NEVER, YES, Nature, Place, Property, Sort, Spec, Step
+from kernel.spec.language import NEVER, YES, Nature, Place, Property, Spec, Step
 from kernel.spec.logic import quantifiers
 from kernel.spec.names import fired, reached
-from kernel.spec.vocabulary import ABSENT, OPEN
+from kernel.spec.vocabulary import OPEN
 
 STATE = (Nature.STATE, Nature.LIVENESS)
 TREE = """
@@ -90,8 +90,8 @@ class Proof:
         cascades = [Step("", e.kind, e.cascade) for e in spec.on_enter]
         self.moved = tuple(dict.fromkeys(
             reached(spec, step, fire).kind.name for step in (*spec.progress, *cascades) for fire in step.do))
-        self.plain = [rule for rule in spec.progress if not self.quantified(rule)]
-        self.first = [rule for rule in spec.progress if rule.name.startswith("HAND_")]
+        self.plain = [rule for rule in self.spec.progress if not self.quantified(rule)]
+        self.first = [rule for rule in self.spec.progress if rule.name.startswith("HAND_")]
 
     def quantified(self, rule: Step) -> bool:
         """Whether a rule or a row that it fires counts rows."""
@@ -122,6 +122,18 @@ class Proof:
         """The invariants to be shown, by id."""
         return [(p.id, self.smt.property(p, world, then)) for p in properties]
 
+    def known(self, world: World) -> list[str]:
+        """What holds in a world between two rules."""
+        return self.holding(self.mid, world)
+
+    def shown(self, world: World) -> list[tuple[str, str]]:
+        """What is to be shown of a world between two rules."""
+        return self.goals(self.mid, world)
+
+    def earlier(self, rule: Step) -> list[Step]:
+        """Rules that are enabled nowhere where this one is taken, as far as that is needed: no hand-over waits."""
+        return [] if rule in self.first else self.first
+
     # ---- obligations --------------------------------------------------------------------------------------------------
     def obligations(self) -> Iterator[Obligation]:
         """All of them."""
@@ -133,17 +145,17 @@ class Proof:
             else:
                 yield self.taken(command, at_rest)
         for rule in self.spec.progress:
-            yield self.taken(rule, [] if rule in self.first else [self.off(first) for first in self.first], descends=True)
+            yield self.taken(rule, [self.off(first) for first in self.earlier(rule)], descends=True)
         yield self.at_rest()
 
     def initially(self) -> Obligation:
         """Where no row exists every invariant holds."""
         nothing = []
-        for kind, name in sorted(self.smt.stored):
-            value = self.smt.constant(ABSENT, kind, "state") if name == "state" else {
-                Sort.FLAG: "false", Sort.TEXT: "text.empty"}.get(self.smt.fields[kind, name].sort, "0")
-            nothing.append(f"(forall ((x {kind})) (= ({kind}_{name} x) {value}))")
-        return Obligation("initially", (*self.theory(), *self.assertions(nothing)), tuple(self.goals(self.mid, World())),
+        for kind in self.spec.kinds.values():
+            for name, value in zip(columns(kind), blank(kind), strict=True):
+                constant = self.smt.constant(value, kind.name, name)
+                nothing.append(f"(forall ((x {kind.name})) (= ({kind.name}_{name} x) {constant}))")
+        return Obligation("initially", (*self.theory(), *self.assertions(nothing)), tuple(self.shown(World())),
                           tuple(self.spec.kinds))
 
     def presented(self, step: Step) -> Iterator[str]:
@@ -160,7 +172,7 @@ class Proof:
 
     def before(self, step: Step, more: list[str]) -> list[str]:
         """The hypotheses of a step."""
-        asserted = [*self.holding(self.mid, World()), *more, self.smt.guard(step, "me", World())]
+        asserted = [*self.known(World()), *more, self.smt.guard(step, "me", World())]
         return [*self.theory(), f"(declare-const me {step.on})", *self.presented(step), *self.assertions(asserted)]
 
     def reaching(self, step: Step, more: list[str]) -> Iterator[Obligation]:
@@ -172,13 +184,13 @@ class Proof:
         yield Obligation(f"{step.name} reaches", (*hypotheses, "(declare-const one workflow)", *self.assertions(parent)),
                          tuple(following.reach("one")), tuple(self.spec.kinds))
         reached = [f"(forall ((x workflow)) {fact})" for _, fact in following.reach("x")]
-        goals = [*self.goals(self.mid, following.after), *self.goals(self.steps, World(), following.after)]
+        goals = [*self.shown(following.after), *self.goals(self.steps, World(), following.after)]
         yield Obligation(step.name, (*hypotheses, *self.assertions(reached)), tuple(goals), tuple(self.spec.kinds))
 
     def taken(self, step: Step, more: list[str], *, descends: bool = False) -> Obligation:
         """A command or a rule keeps every invariant; a rule moves every row that it moves down its rank."""
         definitions, after = self.smt.step(step)
-        goals = [*self.goals(self.mid, after), *self.goals(self.steps, World(), after)]
+        goals = [*self.shown(after), *self.goals(self.steps, World(), after)]
         if descends:
             goals += [(f"descends {kind}", self.descends(kind, after)) for kind in self.moved]
         return Obligation(step.name, (*self.before(step, more), *definitions), tuple(goals), tuple(self.spec.kinds))
@@ -201,7 +213,7 @@ class Proof:
         Tasks are finite and their order has no cycle: where one is open there is one all of whose predecessors are closed.
         """
         first, order = self.order() if self.smt.trees else ([], [])
-        asserted = [*order, *self.holding(self.mid, World()), *(self.off(rule) for rule in self.spec.progress)]
+        asserted = [*order, *self.known(World()), *(self.off(rule) for rule in self.spec.progress)]
         hypotheses = [*self.theory(), *first, *self.assertions(asserted)]
         return Obligation("at rest", tuple(hypotheses), tuple(self.goals(self.rest, World())), tuple(self.spec.kinds))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from kernel.spec.invariants import absent, of_this_run
-from kernel.spec.language import Expr, F, Lit, Nature, Place, Property, both, either, eq, every, implies, is_, lt, no
+from kernel.spec.language import NEVER, Expr, F, Lit, Nature, Place, Property, both, either, eq, every, implies, is_, lt, no
 from kernel.spec.vocabulary import (
     ABSENT,
     CLOSED_BADLY,
     ENDED,
+    control,
     current,
     heard,
     is_child,
@@ -15,14 +16,16 @@ from kernel.spec.vocabulary import (
     nesting,
     of_root,
     optional,
+    sound,
     tried_again,
     wf_live,
+    wf_running,
 )
 
 
-def lemma(number: int, on: str, text: str, *holds: Expr) -> Property:
+def lemma(number: int, on: str, text: str, *holds: Expr, name: str = "AUX") -> Property:
     """A lemma of a kind."""
-    return Property(f"AUX-{number:02}", Nature.STATE, on, text, both(*holds), Place.MID)
+    return Property(f"{name}-{number:02}", Nature.STATE, on, text, both(*holds), Place.MID)
 
 
 def follows(child: str, *task: str) -> Expr:
@@ -81,3 +84,14 @@ LEMMAS = (
                   both(of_present, no(retried), iff(no(is_(ABSENT)), heard)),
                   both(either(no(of_present), retried), is_(ABSENT))))))),
 )
+
+SPARE = (
+    lemma(1, "task", "A control task is never IN_PROGRESS; one that is SCHEDULED can be passed at once.",
+          implies(control, no(is_("IN_PROGRESS"))), implies(both(control, is_("SCHEDULED")), both(wf_running, sound)),
+          name="FACT"),
+    lemma(2, "workflow", "The sub-workflow of an attempt that is past FAILED or TIMED_OUT.",
+          implies(both(is_child, no(absent), lt(F("slot"), F("attempt", ("up",)))), is_("FAILED", "TIMED_OUT")), name="FACT"),
+    lemma(3, "task", "No clock of a task that is not there runs.",
+          implies(is_(ABSENT), eq(F("expires"), NEVER)), name="FACT"),
+)
+"""What no proof of an invariant needs. It shows which guards say again, for people to read, what follows anyway."""

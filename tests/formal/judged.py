@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from kernel.formal.equivalent import Equivalence
+from kernel.formal.equivalent import FACTS, Equivalence
 from kernel.formal.mutants import Mutant, mutants
+from kernel.formal.proof import Obligation
 from kernel.formal.provers import prove_z3
 from kernel.formal.trial import Verdict, tried
 from kernel.formal.witness import Witness, witnesses
@@ -28,7 +29,7 @@ OPEN = "nothing"
 SAME = "z3"
 LATER = {"AUX-14": "delivery CREATE ABSENT -> PENDING (asked for): without the guard 'asked for'"}
 """Invariants that are broken only behind steps that break nothing, by which mutant."""
-BEYOND_TEXT = "it is about re-opening, purging, spawning, notices or the order of rules, of which z3 is not asked"
+BEYOND_TEXT = "it is about spawning, notices or what re-opening brings with it, of which z3 is not asked"
 
 
 @frozen
@@ -56,19 +57,19 @@ def judged(mutant: Mutant) -> Judged:
     verdict = tried(mutant, stages())
     if verdict.killed:
         return row_of(verdict)
-    obligations = Equivalence(SPEC).obligations(mutant.spec)
-    if obligations is None:
-        return Judged(mutant.name, OPEN, BEYOND_TEXT)
-    goals, left = 0, list[str]()
-    for obligation in obligations:
-        proved = prove_z3(obligation)
-        goals += proved.goals
-        left += [f"{obligation.name}, {goal.partition(':')[0]}" for goal in proved.open]
+    goals, left = asked(Equivalence(SPEC, FACTS).obligations(mutant.spec) or ())
     if not goals:
         return Judged(mutant.name, OPEN, BEYOND_TEXT)
     if left:
         return Judged(mutant.name, OPEN, f"not proved: {'; '.join(left)}")
     return Judged(mutant.name, f"{SAME} proves that it changes nothing, {goals} goals", "")
+
+
+def asked(obligations: Iterable[Obligation]) -> tuple[int, list[str]]:
+    """How many goals z3 is asked for, and what it does not prove."""
+    proved = [(obligation.name, prove_z3(obligation)) for obligation in obligations]
+    left = [f"{name}, {goal.partition(':')[0]}" for name, verdict in proved for goal in verdict.open]
+    return sum(verdict.goals for _, verdict in proved), left
 
 
 def row_of(verdict: Verdict) -> Judged:
@@ -117,6 +118,13 @@ def properties(rows: Sequence[Judged]) -> str:
     return table(("invariant", "mutants that break it first", "one of them", "the way"), found)
 
 
+def facts() -> str:
+    """What z3 takes for known besides the invariants, after it has proved it."""
+    found = [f"- of every {lemma.on}: {lemma.text}" for lemma in FACTS.lemmas]
+    found += [f"- Of the rules {', '.join(FACTS.lone)} one is enabled at a time, on one row."]
+    return "\n".join([*found, *(f"- {one} and {other} are never enabled at once." for one, other in FACTS.apart)])
+
+
 def invariants() -> list[str]:
     """The invariants and lemmas that an expression states."""
     return list(dict.fromkeys(p.id for p in (*SPEC.properties, *SPEC.lemmas)
@@ -127,7 +135,7 @@ def mutants_page(rows: Sequence[Judged]) -> Mapping[str, str]:
     """The generated parts."""
     every: list[tuple[object, ...]] = [(cell(r.mutant), cell(r.noticed), cell(r.way)) for r in rows]
     left = [f"- {cell(r.mutant)}: {cell(r.way)}" for r in rows if r.sort == OPEN]
-    return {"summary": summary(rows), "properties": properties(rows), "open": "\n".join(left) or "None.",
+    return {"summary": summary(rows), "facts": facts(), "properties": properties(rows), "open": "\n".join(left) or "None.",
             "mutants": table(("mutant", "noticed by", "the shortest way"), every)}
 
 
@@ -146,7 +154,10 @@ def shown() -> dict[str, Judged]:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write both pages. Raises ValueError where a fact does not follow."""
+    _, left = asked(Equivalence(SPEC, FACTS).proof.obligations())
+    if left:
+        raise ValueError("; ".join(left))
     known = shown() if sys.argv[1:] == ["new"] else {}
     for path, parts in ((WITNESSES, witnesses_page([*witnesses(SPEC, stages())])),
                         (MUTANTS, mutants_page([known.get(cell(mutant.name)) or judged(mutant) for mutant in mutants(SPEC)]))):

@@ -73,6 +73,24 @@ SCENES = (
         Task("v", mode="WAIT", tries=2, sound=(1, 0), retry_delay=6, attempt_timeout=3, optional=1))), most=300, pace=4),
     *(Scene(f"asked for {one} and {other or 'nothing'}", Shape((Task("a", asks=one), Task("b", asks=other))), most=600)
       for one, other in (("COMPLETED", "FAILED"), ("FAILED", "TERMINATED"), ("TERMINATED", ""))),
+    Scene("launched and never waited for", Shape((
+        nesting("s", evolve(ONE, timeout=0), tries=2, wait_for=0, retry_delay=3),), runs=2), most=30),
+    Scene("reopened behind another", Shape((Task("a"), Task("b", ("a",), total_timeout=70)), runs=2), most=30),
+    Scene("ends that waited", Shape((
+        nesting("s", Shape((Task("x", mode="WAIT", permissive=1, attempt_timeout=0),))), nesting("u", ONE))), most=60),
+    Scene("a branch and an end that waited", Shape((
+        Task("c", mode="CONTROL", choice=1), Task("a"), Task("x", ("c", "a"), switch="c", branch=2),
+        nesting("s", ONE, asks="TERMINATED"))), most=60),
+    Scene("a wait beside an end", Shape((
+        Task("a"), Task("t", ("a",), "CONTROL", asks="TERMINATED"), Task("w", ("a",), "WAIT", wait_for=5))), most=20),
+    Scene("a wait beside a bad end", Shape((
+        Task("w", mode="WAIT", wait_for=5), nesting("s", Shape((Task("x", sound=0),))))), most=20),
+    Scene("signalled beside a sub-workflow", Shape((
+        Task("a"), Task("w", ("a",), "WAIT"), Task("t", ("w",), "CONTROL", asks="TERMINATED"), nesting("s", ONE, "a"))),
+        most=20),
+    Scene("spawned below, and rerun", Shape((nesting("s", Shape((Task("a"), Task("x", spawned_by="a")))),), runs=2), most=20),
+    Scene("a sub-workflow spawned, and restarted", Shape((Task("a"), nesting("s", ONE, spawned_by="a")), runs=2), most=50),
+    Scene("grave, nothing below", Shape((Task("a"), nesting("s", evolve(ONE, hears="NOTHING"), "a")), purge=1), ALL, 100),
     Scene("notices", evolve(ONE, topics=(), notify=("RUNNING", "PAUSED", "TERMINATED"), notices=4), ALL, 200),
 )
 

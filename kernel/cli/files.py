@@ -122,10 +122,10 @@ def family(
                 told += where[2]
                 notes.append(f"child {quoted(name)} is taken from {quoted(where[0].name)}")
             elif name in {d.failure_workflow for d in definitions.values()}:
-                notes.append(f"no file given or in {quoted(folder)} defines the failure workflow {quoted(name)}: "
+                notes.append(f"no file given or in {quoted(str(folder))} defines the failure workflow {quoted(name)}: "
                              "it cannot start")
             elif name in _children(definitions.values(), None):
-                notes.append(f"no file given or in {quoted(folder)} defines the child {quoted(name)}: "
+                notes.append(f"no file given or in {quoted(str(folder))} defines the child {quoted(name)}: "
                              "the task that starts it will be rejected")
     return Family(tuple(definitions.values()), tuple(notes), tuple(told))
 
@@ -138,7 +138,7 @@ def _named(definitions: Iterable[WorkflowDef], name: str, path: Path) -> tuple[W
     found = [d for d in definitions if d.name == name]
     if not found:
         why = "the case starts it, and the file does not define it"
-        raise NotFound(f"definition {quoted(name)} in {quoted(path)}", why=why)
+        raise NotFound(f"definition {quoted(name)} in {quoted(str(path))}", why=why)
     return (max(found, key=lambda d: d.version),)
 
 

@@ -13,6 +13,9 @@ from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.template import escaped
 from kernel.errors import InvalidInput, quoted
 
+_CONDUCTORS = frozenset(("name", "taskReferenceName"))
+"""The keys that tell a task as Conductor writes it from one of ours."""
+
 
 def made_by(fork: TaskDef, given: dict[str, Any]) -> tuple[TaskDef, ...]:
     """The tasks of the input's "tasks", each with what the input's "inputs" has for its reference in its own input.
@@ -30,7 +33,7 @@ def made_by(fork: TaskDef, given: dict[str, Any]) -> tuple[TaskDef, ...]:
 
 
 def _read(content: object, fork: str, place: str) -> TaskDef:
-    if isinstance(content, dict) and "taskReferenceName" in content:
+    if isinstance(content, dict) and not _CONDUCTORS.isdisjoint(content):
         task = parse_task(content, after=fork, place=place)
     else:
         task = task_from_content(content)

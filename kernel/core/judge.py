@@ -221,7 +221,7 @@ def judge(view: WorkingSet, task: TaskRow) -> Judged:
         verdict = control(view, task, source, value) if control else _judge_wait(view, task, source)
         return evolve(verdict, input=text) if definition.templated[task.no] else verdict
     except KernelError as error:
-        return Judged(0, error.why or error.asked)
+        return Judged(0, f"{error.asked}: {error.why}" if error.why else error.asked)
 
 
 # ---- what a workflow gives ---------------------------------------------------------------------------------------------

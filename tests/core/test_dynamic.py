@@ -55,6 +55,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tasks": [simple("a", type="SWITCH", expression="x", inputParameters={"x": 1}, decisionCases={"1": [simple("b")]})]},
      "it holds other tasks, 'b' first"),
     ({"tasks": [simple("")]}, "missing or empty"),
+    ({"tasks": [{"name": "pack", "type": "SIMPLE"}]}, "field 'taskReferenceName'"),
 ]
 
 

@@ -264,6 +264,8 @@ def test_a_dynamic_fork_may_make_nothing(k: Kernel) -> None:
     ([{"ref": "a", "after": ["end"]}], "tasks wait for each other"),
     ([{"ref": "a", "when": ["fan", "x"]}], "stands in no branch"),
     ([{"ref": "a", "input": {"x": "${end.output}"}}], "need not be there yet"),
+    ([{"ref": "a", "retries": -1}], "task 'a', field 'retries' is not acceptable: it must be a whole number"),
+    ([{"name": "a", "taskReferenceName": "a", "type": "HTTP"}], "task 'a' cannot be read: its type 'HTTP' is not supported"),
 ])
 def test_a_dynamic_fork_that_cannot_make_its_tasks_is_rejected(k: Kernel, made: object, why: str) -> None:
     """Progress never raises: the result that it reads counts, the fork says why, and the workflow fails."""

@@ -189,7 +189,7 @@ class RedisStore(Known):
 
     def partition(self, root: str) -> int:
         """Where a tree lives."""
-        return zlib.crc32(root.encode()) % self.partitions
+        return zlib.crc32(root.encode()) % self.partitions if self.partitions > 1 else 0
 
     def serial(self, partition: int) -> int:
         """A number for a new workflow: who was first comes first where times are equal."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy, Hearing
-from kernel.core.records import Prepared
+from kernel.core.records import Prepared, WorkflowRow
 from kernel.stores.redis_lately import Counted, Names
 from kernel.stores.redis_rows import place_of
 
@@ -34,6 +34,8 @@ class RedisHeld:
         """Of each tree that was read: run, version, clock, tasks, lines of history."""
         self.original: dict[str, Counted] = {}
         """The same, as the server gave it."""
+        self.rows: dict[tuple[str, int], tuple[str, str, WorkflowRow]] = {}
+        """The workflows that were read, each with the texts that it was read from."""
         self.columns: dict[tuple[str, int], list[Any]] = {}
         self.counts: dict[tuple[str, int], list[int]] = {}
         self.read: dict[tuple[str, int], str] = {}
@@ -63,8 +65,7 @@ class RedisHeld:
     def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:
         """Fields of a hash; `compare`: the decision depends on them."""
         held = self.held.setdefault(key, {})
-        missing = [] if key in self.whole else [name for name in names if name not in held]
-        if missing:
+        if key not in self.whole and (missing := [name for name in names if name not in held]):
             self.looks += 1
             held.update(zip(missing, self.link.call(key, "HMGET", key, *missing), strict=True))
         found = [held.get(name) for name in names]

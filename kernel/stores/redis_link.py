@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from hiredis import pack_command
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
@@ -184,7 +185,7 @@ class Link:
 
     def _exchange(self, key: str, command: tuple[Any, ...], node: Any, commit: tuple[str, str] | None) -> Any:
         """One command on one connection. A connection that broke, or was left in the middle, is closed."""
-        data = packed(command)
+        data = pack_command(command)
         pool = self._pool(key, node)
         idle = self._idle.setdefault(pool, deque())
         connection = _fit(idle) or pool.get_connection()
@@ -229,15 +230,6 @@ class Link:
         if code == "TRYAGAIN" and self.cluster is None:  # no slot moves here
             kind, hint = StoreCorrupt, "kernel audit lists what is inconsistent; restore the store from a copy"
         return kind(f"{doing} {quoted(self.place)}", why=_told(error), stands="nothing was applied", hint=hint)
-
-
-def packed(command: Sequence[Any]) -> bytes:
-    """A command as it goes to the server."""
-    parts = [f"*{len(command)}\r\n"]
-    for argument in command:
-        text = argument if isinstance(argument, str) else str(argument)
-        parts.append(f"${len(text) if text.isascii() else len(text.encode())}\r\n{text}\r\n")
-    return "".join(parts).encode()
 
 
 def _fit(idle: deque[Any]) -> Any:

@@ -128,13 +128,18 @@ class RedisReader(RedisHeld):
             self.whole.add(key)
 
     def _workflow(self, workflow_id: str, run: int, text: str) -> WorkflowRow:
+        """A workflow of this text; callers that give it to others copy it."""
         root = root_of(workflow_id)
         place = field_of(workflow_id, run)
         (counts,) = self.fields(self.key(root, "n"), place, compare=False)
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
+        known = self.rows.get((workflow_id, run))
+        if known is not None and known[:2] == (text, counts):
+            return known[2]
         columns = json.loads(text)
         row = workflow_of(workflow_id, run, columns, counts, self.definition_of(workflow_id, run, columns))
+        self.rows[workflow_id, run] = text, counts, row
         self.columns[workflow_id, run], self.counts[workflow_id, run] = columns, row.counts[:]
         self.read.setdefault((workflow_id, run), counts)
         return row
@@ -156,6 +161,10 @@ class RedisReader(RedisHeld):
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow as part of a run, in which it may be kept from an earlier one."""
+        row = self._part(workflow_id, run)
+        return None if row is None else row.copy()
+
+    def _part(self, workflow_id: str, run: int) -> WorkflowRow | None:
         if run < 1:
             return None
         root = root_of(workflow_id)
@@ -178,7 +187,7 @@ class RedisReader(RedisHeld):
         self.strict.add(root)
         self.everything(self.key(root, "n"))
         found = [(*place_of(field), text) for field, text in self.everything(self.key(root, "f")).items()]
-        return [self._workflow(workflow_id, run, text) for workflow_id, run, text in sorted(found)]
+        return [self._workflow(workflow_id, run, text).copy() for workflow_id, run, text in sorted(found)]
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
         """A workflow and all its descendants, by id."""
@@ -187,7 +196,7 @@ class RedisReader(RedisHeld):
 
     def _own(self, workflow_id: str, run: int) -> tuple[str, WorkflowRow] | None:
         """The hash of a workflow's tasks, and its row."""
-        row = self.workflow(workflow_id, run)
+        row = self._part(workflow_id, run)
         return None if row is None else (self.key(root_of(workflow_id), "w", f"{row.run}:{workflow_id}"), row)
 
     def some_tasks(self, workflow_id: str, run: int, nos: Sequence[int], *, compare: bool = True) -> list[TaskRow]:
@@ -220,7 +229,7 @@ class RedisReader(RedisHeld):
 
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
         """A JSON text."""
-        row = self.workflow(workflow_id, run)
+        row = self._part(workflow_id, run)
         if row is None:
             return None
         key = self.key(root_of(workflow_id), "v", f"{row.run}:{workflow_id}")

@@ -49,7 +49,7 @@ from kernel.errors import (
 )
 from kernel.stores.known import unknown
 
-PARTS = {"commit": ("compare", "cascade", "commit")}
+PARTS = {"commit": ("compare", "write", "commit"), "cascade": ("compare", "write", "cascade", "commit")}
 """Scripts that are made of several files."""
 PAUSES = (0.005, 0.2)
 """Seconds: the shortest and the longest pause before a question is asked again."""
@@ -139,12 +139,13 @@ class Link:
         known = () if self.cluster is None else keys
         return self._script(name, prefix, arguments, reading=reading, doing="reading", keys=known)
 
-    def commit(self, prefix: str, keys: Iterable[str], arguments: list[Any], command_id: str, workflow_id: str) -> Any:
+    def commit(self, name: str, prefix: str, keys: Iterable[str], arguments: list[Any], command: tuple[str, str]) -> Any:
         """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came.
 
-        A cluster is told the keys: it runs no script where some of them are on their way to another node.
+        `command` is its id, and its workflow's. A cluster is told the keys: it runs no script where some of them are on their
+        way to another node.
         """
-        return self._script("commit", prefix, arguments, reading=False, doing="writing", command=(command_id, workflow_id),
+        return self._script(name, prefix, arguments, reading=False, doing="writing", command=command,
                             keys=() if self.cluster is None else sorted(keys))
 
     def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,

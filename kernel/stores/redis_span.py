@@ -56,14 +56,14 @@ class Span:
         transaction, store = self.transaction, self.store
         for number, name in transaction.taking:
             transaction.part(number).do("z", transaction.head(number, "r"), name)
-        told, *rest = store.link.commit(
-            store.prefixes[partition], transaction.parts[partition].keys, transaction.operations(partition),
-            transaction.command_id, transaction.workflow_id)
+        part = transaction.parts[partition]
+        told, *rest = store.link.commit(part.script, store.prefixes[partition], part.keys, transaction.operations(partition),
+                                        (transaction.command_id, transaction.workflow_id))
         if transaction.polled:
             store.crowd = CROWD if told == "stopped" else max(store.crowd - 1, 0)
         if told == "stopped":
             self._stopped(partition, str(rest[0]))
-        for plan, (version, reached, lines) in zip(transaction.parts[partition].plans, rest, strict=True):
+        for plan, (version, reached, lines) in zip(part.plans, rest, strict=True):
             plan.tree.version = int(version)
             plan.reached = Tally(*map(int, reached))
             root = plan.tree.root

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 KEYED = ("H", "D", "Z", "z", "B")
 """Operations whose first argument is the key that they write."""
+SWEEPING = ("X", "A", "K", "P")
+"""Operations that reach rows which were not read: the script has more to say then."""
 
 
 class Part:
@@ -39,6 +41,7 @@ class Part:
 
     def __init__(self) -> None:
         self.operations: list[Any] = []
+        self.script = "commit"
         self.plans: list[Plan] = []
         self.roots: dict[str, int] = {}
         """The trees that are written: the latest time of each that it may have when this is written."""
@@ -52,6 +55,8 @@ class Part:
         """Add an operation: its letter and its arguments."""
         if operation[0] in KEYED:
             self.keys.add(operation[1])
+        elif operation[0] in SWEEPING:
+            self.script = "cascade"
         self.operations += operation
 
 
@@ -131,11 +136,11 @@ class RedisWriter(RedisWork):
                 self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
                 part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
-        moved = [now - before for now, before in zip(w.counts, self.counts[place], strict=True)]
-        if any(moved):
+        if w.counts != self.counts[place]:
+            before, after = (",".join(map(str, counts)) for counts in (self.counts[place], w.counts))
             self.counts[place] = w.counts[:]
-            self.held[self.key(root, "n")][field_of(*place)] = ",".join(map(str, w.counts))
-            part.do("B", self.key(root, "n"), field_of(*place), ",".join(map(str, moved)))
+            self.held[self.key(root, "n")][field_of(*place)] = after
+            part.do("B", self.key(root, "n"), field_of(*place), before, after)
 
     def leave(self, part: Part, workflow_id: str, run: int, until: int) -> None:
         """A row stays behind with the run before the present one."""

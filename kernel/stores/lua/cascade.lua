@@ -1,4 +1,11 @@
--- Cascades: one event for every row behind a link, found as the operations before it left them.
+-- What reaches rows that were not read: a cascade, one event for every row behind a link, found as the operations before it left
+-- them; what is set aside, or taken along into the next run; what is purged.
+
+local function told(run, kind, workflow, subject, event, source, target, number, by, reason)
+  line(table.concat({run, plan.now, cjson.encode(kind), cjson.encode(workflow), cjson.encode(subject), cjson.encode(event),
+                     cjson.encode(source), cjson.encode(target), 0, number, cjson.encode(by), cjson.encode(plan.actor),
+                     cjson.encode(reason), cjson.encode(plan.command)}, ','))
+end
 
 local function before(a, b)  -- by bytes, whatever the server's locale is
   for i = 1, math.min(#a, #b) do
@@ -148,4 +155,76 @@ local function workflow_cascade(c)
       delivery(c, id, c.scope[id], each[1], each[2], each[3], each[4][was[id]])
     end
   end
+end
+
+write['X'] = function()
+  local c = cjson.decode(take())
+  c.scope = scope(c.link, c.workflow, c.run)
+  if c.kind == 'task' then return task_cascade(c) end
+  return workflow_cascade(c)
+end
+
+-- What is set aside stays behind with the run before: the rows are written by another operation, here the history of them.
+write['A'] = function()
+  local run, by, rows = take(), take(), cjson.decode(take())
+  for _, row in ipairs(rows) do told(run, 'workflow', row[1], '', 'SET_ASIDE', row[3], 'ABSENT', 1, by, '') end
+  for _, row in ipairs(rows) do
+    local moved = {}
+    each_task(row[1], row[2], row[4], function(_, _, text)
+      local state = string.match(text, '^([A-Z_]+)')
+      moved[state] = (moved[state] or 0) + 1
+    end)
+    for _, source in ipairs(sorted(moved)) do
+      told(run, 'task', row[1], '', 'SET_ASIDE', source, 'ABSENT', moved[source], by, '')
+    end
+  end
+end
+
+-- A workflow that begins its next run takes with it what does not start again.
+write['K'] = function()
+  local id, was, run, left, again = take(), take(), take(), {}, {}
+  for each in string.gmatch(take(), '%d+') do left[each] = true end
+  for each in string.gmatch(take(), '%d+') do again[each .. ':definition'] = true end
+  for field, text in pairs(all(P .. 'w:' .. was .. ':' .. id)) do
+    if tonumber(field) and not left[field] then put(P .. 'w:' .. run .. ':' .. id, field, text) end
+  end
+  for field, text in pairs(all(P .. 'v:' .. was .. ':' .. id)) do
+    if again[field] or not left[string.match(field, '^(-?%d+):')] then put(P .. 'v:' .. run .. ':' .. id, field, text) end
+  end
+end
+
+write['P'] = function()
+  local root, grave = take(), take()
+  for field, text in pairs(all(P .. 'f:' .. root)) do
+    local id, run = string.match(field, '^(.*)%z(%d+)$')
+    local row, key = cjson.decode(text), P .. 'w:' .. run .. ':' .. id
+    each_task(id, run, row[15], function() end)  -- nothing of it is elsewhere
+    score(P .. 'i:' .. row[1], field, false)
+    for name, each in pairs(all(key)) do
+      if string.sub(name, 1, 1) == 'd' then
+        local topic, version, status = string.match(name, '^d([^@]*)@(%d+)%.(.*)$')
+        topic = topic or string.sub(name, 2)
+        local place = id .. '\0' .. string.format('%010d', run) .. '\0' .. topic
+        local entry = string.format('%012d|%s|%s', row[14], run, id)
+        if version then
+          place = place .. '\0' .. string.format('%019.0f', version) .. '\0' .. status
+          entry = entry .. '\0' .. string.sub(name, 2)
+        end
+        score(P .. 'x:' .. cjson.decode(each)[1], place, false)
+        score(P .. 'o:' .. topic, entry, false)
+        count('deliveries', -1)
+      elseif name ~= 'y' then
+        count('tasks', -1)
+      end
+    end
+    gone[#gone + 1], gone[#gone + 2] = key, P .. 'v:' .. run .. ':' .. id
+    count('workflows', -1)
+  end
+  for _, id in ipairs(redis.call('HKEYS', P .. 'c:' .. root)) do score(P .. 'ct', root .. '\0' .. id, false) end
+  for _, kind in ipairs({'t', 'f', 'n', 'h', 'c', 'l'}) do
+    gone[#gone + 1] = P .. kind .. ':' .. root
+    hashes[P .. kind .. ':' .. root] = nil
+  end
+  score(P .. 'trees', root, false)
+  put(P .. 'graves', root, grave)
 end

@@ -4,7 +4,7 @@
 
 local P, at = ARGV[1], 2
 local hashes, zsets, lists, gone, tally, plans = {}, {}, {}, {}, nil, {}
-local plan = nil
+local seen, plan = {}, nil  -- what was compared, by key; and the plan whose operations are under way
 
 local function take()
   at = at + 1
@@ -15,8 +15,23 @@ end
 
 local function get(key, field)
   local known = hashes[key] and hashes[key][field]
+  if known == nil then known = seen[key] and seen[key][field] end
   if known ~= nil then return known end
   return redis.call('HGET', key, field)
+end
+
+-- Fields as they stand, to be compared; what is known is not asked for again.
+local function look(key, fields)
+  local values, known = redis.call('HMGET', key, unpack(fields)), seen[key] or {}
+  for i, field in ipairs(fields) do known[field] = values[i] end
+  seen[key] = known
+  return values
+end
+
+local function look_at(key, field)
+  local value, known = redis.call('HGET', key, field), seen[key] or {}
+  known[field], seen[key] = value, known
+  return value
 end
 
 local function put(key, field, value)
@@ -48,20 +63,15 @@ local function line(rest)
   put(P .. 't:' .. plan.root, 'clock', plan.now)
 end
 
-local function told(run, kind, workflow, subject, event, source, target, number, by, reason)
-  line(table.concat({run, plan.now, cjson.encode(kind), cjson.encode(workflow), cjson.encode(subject), cjson.encode(event),
-                     cjson.encode(source), cjson.encode(target), 0, number, cjson.encode(by), cjson.encode(plan.actor),
-                     cjson.encode(reason), cjson.encode(plan.command)}, ','))
-end
-
 -- ---- comparing
 
+local NONE, DIGEST = string.byte('-'), string.byte('#')
+
 local function same(value, expected)
-  local how = string.sub(expected, 1, 1)
-  if how == '-' then return not value end
+  local how = string.byte(expected)
+  if how == NONE then return not value end
   if not value then return false end
-  if how == '#' then return redis.sha1hex(value) == string.sub(expected, 2) end
-  return value == string.sub(expected, 2)
+  return (how == DIGEST and redis.sha1hex(value) or value) == string.sub(expected, 2)
 end
 
 local function numbers(text)
@@ -84,9 +94,14 @@ end
 local compare = {}
 
 compare['C'] = function()
-  local key, n, fields, expected = take(), tonumber(take()), {}, {}
+  local key, n = take(), tonumber(take())
+  if n == 1 then
+    local field = take()
+    return not same(look_at(key, field), take()) and key .. ' ' .. field or nil
+  end
+  local fields, expected = {}, {}
   for i = 1, n do fields[i], expected[i] = take(), take() end
-  local values = redis.call('HMGET', key, unpack(fields))
+  local values = look(key, fields)
   for i = 1, n do
     if not same(values[i], expected[i]) then return key .. ' ' .. fields[i] end
   end
@@ -94,13 +109,13 @@ end
 
 compare['N'] = function()
   local key, field, expected, slack = take(), take(), take(), tonumber(take())
-  if not alike(redis.call('HGET', key, field), expected, slack) then return key .. ' ' .. field end
+  if not alike(look_at(key, field), expected, slack) then return key .. ' ' .. field end
 end
 
 compare['T'] = function()
   local root, run, now, version, lines = take(), take(), tonumber(take()), take(), take()
   local key = P .. 't:' .. root
-  local tree = redis.call('HMGET', key, 'run', 'version', 'clock')
+  local tree = look(key, {'run', 'version', 'clock'})
   if tree[1] ~= run then return key .. ' run' end
   if tonumber(tree[3]) > now then return key .. ' clock' end
   if version ~= '' and (tree[2] ~= version or redis.call('LLEN', P .. 'h:' .. root) ~= tonumber(lines)) then

@@ -18,13 +18,11 @@ local function come(id, due)
   return due <= clocks[root]
 end
 
+-- The text of a workflow's row, and its state.
 local function workflow(id, run)
   local field = id .. '\0' .. run
-  if rows[field] == nil then
-    local text = redis.call('HGET', P .. 'f:' .. root_of(id), field)
-    rows[field] = text and cjson.decode(text) or false
-  end
-  return rows[field]
+  if rows[field] == nil then rows[field] = redis.call('HGET', P .. 'f:' .. root_of(id), field) end
+  return rows[field], rows[field] and string.match(rows[field], '^%["([A-Z_]+)"')
 end
 
 local function is_for_workers(id, run, no)
@@ -33,14 +31,9 @@ local function is_for_workers(id, run, no)
   return types[field][tonumber(no) + 1] ~= ''
 end
 
+-- Of the columns of a task: state, not before, expires, wakes.
 local function columns(text)
-  local found, from = {}, 1
-  for i = 1, 9 do
-    local to = string.find(text, '|', from, true)
-    found[i] = string.sub(text, from, to - 1)
-    from = to + 1
-  end
-  return found
+  return string.match(text, '^([^|]*)|[^|]*|[^|]*|[^|]*|([^|]*)|([^|]*)|[^|]*|[^|]*|([^|]*)|')
 end
 
 local function least(a, b)
@@ -51,15 +44,17 @@ end
 
 -- What an entry asks for: nothing where its row says otherwise by now.
 local function task(letter, no, run, id, due)
-  local row, text = workflow(id, run), redis.call('HGET', P .. 'w:' .. run .. ':' .. id, tostring(tonumber(no)))
-  if not row or not text or (row[1] ~= 'RUNNING' and row[1] ~= 'PAUSED') then return nil end
-  local c = columns(text)
-  if c[1] == 'IN_PROGRESS' and letter == 'a' and least(c[6], c[9]) == due then
-    return tonumber(c[9]) == due and 'ELAPSE' or 'EXPIRE'
+  local _, live = workflow(id, run)
+  if live ~= 'RUNNING' and live ~= 'PAUSED' then return nil end
+  local text = redis.call('HGET', P .. 'w:' .. run .. ':' .. id, tostring(tonumber(no)))
+  if not text then return nil end
+  local state, from, expires, wakes = columns(text)
+  if state == 'IN_PROGRESS' and letter == 'a' and least(expires, wakes) == due then
+    return tonumber(wakes) == due and 'ELAPSE' or 'EXPIRE'
   end
-  if c[1] ~= 'SCHEDULED' or row[1] ~= 'RUNNING' then return nil end
-  if letter == 'b' then return tonumber(c[6]) == due and 'EXPIRE' or nil end
-  if tonumber(c[5]) ~= due or (letter == 'a' and is_for_workers(id, run, no)) then return nil end
+  if state ~= 'SCHEDULED' or live ~= 'RUNNING' then return nil end
+  if letter == 'b' then return tonumber(expires) == due and 'EXPIRE' or nil end
+  if tonumber(from) ~= due or (letter == 'a' and is_for_workers(id, run, no)) then return nil end
   return letter == 'q' and 'POLL' or 'WAKE'
 end
 
@@ -79,9 +74,9 @@ local function asked(entry, due)
   end
   local run, id = string.match(rest, '^%d+|(%d+)|(.*)$')
   if letter == 'c' then
-    local row = workflow(id, run)
-    local live = row and (row[1] == 'RUNNING' or row[1] == 'PAUSED') and tonumber(row[10]) == due
-    return live and 'TIME_OUT' or nil, id, run, ''
+    local row, live = workflow(id, run)
+    local come = (live == 'RUNNING' or live == 'PAUSED') and tonumber(cjson.decode(row)[10]) == due
+    return come and 'TIME_OUT' or nil, id, run, ''
   end
   if letter == 'o' then
     local owner, name = string.match(id, '^(.*)%z(.*)$')
@@ -101,7 +96,7 @@ local function look(entry, name)
   local tree, key = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks'), P .. 'w:' .. run .. ':' .. id
   for i = 1, 4 do entry[5 + i] = tree[i] end
   entry[10] = redis.call('LLEN', P .. 'h:' .. root)
-  entry[11] = redis.call('HGET', P .. 'f:' .. root, id .. '\0' .. run)
+  entry[11] = workflow(id, run)
   entry[12] = redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
   entry[13] = redis.call('HLEN', key) <= FEW and 1 or 0
   entry[14] = entry[13] == 1 and redis.call('HGETALL', key) or {no, redis.call('HGET', key, no)}
@@ -159,11 +154,11 @@ local function is_free(entry)
   return not hold or tonumber(redis.call('ZSCORE', P .. 'r', entry) or '0') <= clock
 end
 
-local found, stale, offset = {}, {}, 0
+local found, stale, offset, size = {}, {}, 0, math.min(limit + 4, 500)
 while #found < limit and (#stale < 2000 or not sweep) do
-  local batch = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', horizon), 'WITHSCORES', 'LIMIT', offset, 500)
+  local batch = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', horizon), 'WITHSCORES', 'LIMIT', offset, size)
   if #batch == 0 then break end
-  offset = offset + #batch / 2
+  offset, size = offset + #batch / 2, 500
   for i = 1, #batch, 2 do
     local due = tonumber(batch[i + 1])
     local command, id, run, rest = asked(batch[i], due)

@@ -1,0 +1,87 @@
+-- What is written: each operation takes its arguments, and nothing reaches the server before all have been done.
+
+local write = {}
+
+write['G'] = function()
+  plan = {root = take(), now = take(), actor = take(), command = take()}
+  plan.version = tonumber(get(P .. 't:' .. plan.root, 'version') or '0') + tonumber(take())
+  tally = {0, 0, 0}
+  plans[#plans + 1] = {plan.version, tally, P .. 'h:' .. plan.root}
+  if tonumber(plan.now) > tonumber(get(P .. 'head', 'latest') or '0') then put(P .. 'head', 'latest', plan.now) end
+end
+
+-- The names of notices hold the version that the decision expected.
+write['V'] = function()
+  if plan.version ~= tonumber(take()) then return P .. 't:' .. plan.root .. ' version' end
+end
+
+write['H'] = function()
+  local key, n = take(), tonumber(take())
+  for _ = 1, n do
+    local field = take()
+    put(key, field, take())
+  end
+end
+
+-- A workflow, which a cascade of this commit may have moved before: it stands in the index of one state only.
+write['W'] = function()
+  local place, text = take(), take()
+  local key, now = P .. 'f:' .. plan.root, cjson.decode(text)[1]
+  local before = get(key, place)
+  before = before and cjson.decode(before)[1]
+  if before and before ~= now then score(P .. 'i:' .. before, place, false) end
+  score(P .. 'i:' .. now, place, 0)
+  put(key, place, text)
+end
+
+write['D'] = function()
+  local key, n = take(), tonumber(take())
+  for _ = 1, n do put(key, take(), false) end
+end
+
+-- Counters: as they were, and as they are then; others may have moved them meanwhile.
+write['B'] = function()
+  local key, field, before, after = take(), take(), take(), take()
+  local now = get(key, field)
+  if now ~= before then
+    local values, from, to = numbers(now), numbers(before), numbers(after)
+    for i = 1, #values do values[i] = values[i] + to[i] - from[i] end
+    after = table.concat(values, ',')
+  end
+  put(key, field, after)
+end
+
+write['Z'] = function()
+  local key, value = take(), take()
+  score(key, take(), value)
+end
+
+write['z'] = function()
+  local key = take()
+  score(key, take(), false)
+end
+
+write['E'] = function()
+  local field = take()
+  count(field, tonumber(take()))
+end
+
+write['L'] = function()
+  for _ = 1, tonumber(take()) do line(take()) end
+end
+
+-- What came of a command is known only here: the version that it got, and what its cascades reached.
+write['R'] = function()
+  local root, id, when, patch, text = take(), take(), take(), take(), take()
+  if patch == '1' then
+    local record = cjson.decode(text)
+    local outcome = cjson.decode(record[2])
+    outcome.version = plan.version
+    outcome.ended, outcome.canceled = outcome.ended + tally[1], outcome.canceled + tally[2]
+    outcome.deliveries = outcome.deliveries + tally[3]
+    record[2] = cjson.encode(outcome)
+    text = cjson.encode(record)
+  end
+  put(P .. 'c:' .. root, id, text)
+  score(P .. 'ct', root .. '\0' .. id, when)
+end

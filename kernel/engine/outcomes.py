@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from kernel.core.checks import canonical, check_name
-from kernel.core.plan import Command, Plan, Subject
+from kernel.core.plan import Command, Plan, Subject, Tally
 from kernel.core.records import MICROSECONDS, root_of
 from kernel.engine import inputs, reading
 from kernel.engine.contention import again
@@ -42,6 +42,7 @@ _LONGEST_PART = 100
 _GENERATED = re.compile("c[0-9a-f]{16}")
 _WORDS = {"handouts": "lease", "run": "lease", "no": "task", "on": "workflow", "of": "run"}
 _DIGEST = "sha256:"
+_NOTHING = Tally()
 
 Outcome = Applied | NotApplied | Expired | Purged
 
@@ -133,7 +134,7 @@ def applied_of(command_id: str, found: Recorded) -> Applied:
 def counted(applied: Applied, plan: Plan | None) -> Applied:
     """An outcome with what only the commit has told: its version, and what its cascades reached."""
     reached = None if plan is None else plan.reached
-    if plan is None or reached is None:
+    if plan is None or reached is None or (reached == _NOTHING and applied.version == plan.tree.version):
         return applied
     return attrs.evolve(applied, version=plan.tree.version, ended=applied.ended + reached.ended,
                         canceled=applied.canceled + reached.canceled, deliveries=applied.deliveries + reached.deliveries)

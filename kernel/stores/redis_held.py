@@ -34,8 +34,8 @@ class RedisHeld:
         """Of each tree that was read: run, version, clock, tasks, lines of history."""
         self.original: dict[str, Counted] = {}
         """The same, as the server gave it."""
-        self.rows: dict[tuple[str, int], tuple[str, str, WorkflowRow]] = {}
-        """The workflows that were read, each with the texts that it was read from."""
+        self.standing: dict[tuple[str, int], WorkflowRow] = {}
+        """The workflows that were read, each as part of a run, until this transaction writes one."""
         self.columns: dict[tuple[str, int], list[Any]] = {}
         self.counts: dict[tuple[str, int], list[int]] = {}
         self.read: dict[tuple[str, int], str] = {}

@@ -128,18 +128,13 @@ class RedisReader(RedisHeld):
             self.whole.add(key)
 
     def _workflow(self, workflow_id: str, run: int, text: str) -> WorkflowRow:
-        """A workflow of this text; callers that give it to others copy it."""
         root = root_of(workflow_id)
         place = field_of(workflow_id, run)
         (counts,) = self.fields(self.key(root, "n"), place, compare=False)
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
-        known = self.rows.get((workflow_id, run))
-        if known is not None and known[:2] == (text, counts):
-            return known[2]
         columns = json.loads(text)
         row = workflow_of(workflow_id, run, columns, counts, self.definition_of(workflow_id, run, columns))
-        self.rows[workflow_id, run] = text, counts, row
         self.columns[workflow_id, run], self.counts[workflow_id, run] = columns, row.counts[:]
         self.read.setdefault((workflow_id, run), counts)
         return row
@@ -165,6 +160,10 @@ class RedisReader(RedisHeld):
         return None if row is None else row.copy()
 
     def _part(self, workflow_id: str, run: int) -> WorkflowRow | None:
+        """The same, not to be given away."""
+        known = self.standing.get((workflow_id, run))
+        if known is not None:
+            return known
         if run < 1:
             return None
         root = root_of(workflow_id)
@@ -179,7 +178,10 @@ class RedisReader(RedisHeld):
                 key, *(field_of(workflow_id, of) for of in range(run, 0, -1))), strict=True):
             if text is not None:
                 row = self._workflow(workflow_id, of, text)
-                return row if row.until >= run else None
+                if row.until < run:
+                    return None
+                self.standing[workflow_id, run] = row
+                return row
         return None
 
     def family(self, root: str) -> list[WorkflowRow]:
@@ -187,7 +189,7 @@ class RedisReader(RedisHeld):
         self.strict.add(root)
         self.everything(self.key(root, "n"))
         found = [(*place_of(field), text) for field, text in self.everything(self.key(root, "f")).items()]
-        return [self._workflow(workflow_id, run, text).copy() for workflow_id, run, text in sorted(found)]
+        return [self._workflow(workflow_id, run, text) for workflow_id, run, text in sorted(found)]
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
         """A workflow and all its descendants, by id."""

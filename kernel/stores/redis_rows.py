@@ -15,6 +15,7 @@ is printed; one that never comes is empty. The keys of a partition begin with it
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from kernel.core.checks import canonical
@@ -28,6 +29,8 @@ from kernel.spec.vocabulary import ABSENT, KINDS
 STATES = {kind.name: frozenset(kind.states) - {ABSENT} for kind in KINDS.values()}
 COLUMNS = 12
 """Of a task, before the worker and the reason."""
+Places = tuple[tuple[str, int], ...]
+"""Indexes, each with the time from which something is found there."""
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -138,15 +141,25 @@ def delivery_of(text: str, workflow_id: str, run: int, name: str) -> DeliveryRow
                        sends, int(lease), version=version, status=status, cause=cause)
 
 
-def looked_for(t: TaskRow) -> tuple[tuple[str, int], ...]:
+def looked_for(t: TaskRow) -> Places:
     """Where a task is looked for, and from when: in the queue of its type, or by the clock."""
-    if t.state == "IN_PROGRESS":
-        due = min(t.expires, t.wakes)
+    return _places(t.state, t.not_before, t.expires, t.wakes, t.facts)
+
+
+def was_looked_for(text: str, facts: Facts) -> Places:
+    """The same of a task as it is stored."""
+    state, _, _, _, not_before, expires, _, _, wakes, _ = text.split("|", 9)
+    return _places(state, int(not_before), time_of(expires), time_of(wakes), facts)
+
+
+def _places(state: str, not_before: int, expires: int, wakes: int, facts: Facts) -> Places:
+    if state == "IN_PROGRESS":
+        due = min(expires, wakes)
         return (("a", due),) if due < NEVER else ()
-    if t.state != "SCHEDULED":
+    if state != "SCHEDULED":
         return ()
-    own = (queue_of(t.facts) and f"q:{queue_of(t.facts)}") or "a"
-    return ((own, t.not_before),) if t.expires >= NEVER else ((own, t.not_before), ("b", t.expires))
+    own = f"q:{facts.type}" if facts.mode == "WORKER" and facts.type else "a"
+    return ((own, not_before),) if expires >= NEVER else ((own, not_before), ("b", expires))
 
 
 def queue_of(facts: Facts) -> str:
@@ -172,7 +185,7 @@ def line_of(seq: int, text: str) -> HistoryRecord:
 
 def packed_line(columns: tuple[Any, ...]) -> str:
     """A line of history without its version, which the store gives it."""
-    return _encode(columns)[1:-1]
+    return ",".join([encode_basestring(each) if isinstance(each, str) else str(each) for each in columns])
 
 
 def member_of(serial: int, no: int | None, run: int, workflow_id: str) -> str:

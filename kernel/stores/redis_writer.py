@@ -22,7 +22,7 @@ from kernel.stores.redis_rows import (
     packed_task,
     packed_workflow,
     queue_of,
-    task_of,
+    was_looked_for,
 )
 from kernel.stores.redis_work import RedisWork
 
@@ -101,6 +101,7 @@ class RedisWriter(RedisWork):
         if place not in self.columns:
             self.seen.setdefault(self.key(root, "f"), {}).setdefault(field_of(*place), None)
         self.made.add(place)
+        self.standing.clear()
         self.columns[place], self.counts[place] = packed_workflow(w, placed), w.counts[:]
         self.put(part, self.key(root, "f"), {field_of(*place): canonical(self.columns[place])})
         self.put(part, self.key(root, "n"), {field_of(*place): ",".join(map(str, w.counts))})
@@ -123,6 +124,7 @@ class RedisWriter(RedisWork):
         partition = self.store.partition(root)
         if place not in self.columns:
             raise AssertionError(f"workflow {w.id} was not read")
+        self.standing.clear()
         old, placed = self.columns[place], self.placed(*place)
         new = packed_workflow(w, placed)
         if new != old:
@@ -146,6 +148,7 @@ class RedisWriter(RedisWork):
         """A row stays behind with the run before the present one."""
         root, place = root_of(workflow_id), field_of(workflow_id, run)
         columns = self.columns[workflow_id, run]
+        self.standing.clear()
         if is_present(columns):
             part.do("z", self.head(self.store.partition(root), f"i:{columns[0]}"), place)
         self.columns[workflow_id, run] = [*columns[:2], str(until), *columns[3:]]
@@ -170,7 +173,7 @@ class RedisWriter(RedisWork):
         text = self.held.get(key, {}).get(name)
         if name not in self.own.get(key, ()):
             self.seen.setdefault(key, {}).setdefault(name, text)  # what is written over is what was read
-        before = () if text is None else looked_for(task_of(text, task.workflow, task.run, task.no, task.wf.prepared.facts))
+        before = () if text is None else was_looked_for(text, task.facts)
         self.put(part, key, {name: packed_task(task)})
         self._look_for(part, task, before)
 

@@ -39,7 +39,7 @@ THIRD_PARTY = {
     "spec": {"attrs", "transitions"},
     "core": {"attrs", "cattrs"},
     "engine": {"attrs", "cattrs"},
-    "stores": {"apsw", "attrs", "psycopg", "redis"},
+    "stores": {"apsw", "hiredis", "attrs", "psycopg", "redis"},
     "sinks": {"attrs"},
     "formal": {"attrs", "cvc5", "z3"},  # the provers, where they are installed
     "render": {"attrs", "graphviz", "transitions"},

@@ -11,6 +11,7 @@ from kernel.engine.compensation import compensation_id
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.stores.redis import RedisStore
+from kernel.stores.sql_store import SqlStore
 from kernel.testing.clock import ManualClock
 from kernel.testing.crashes import Crashes, ProcessCrash
 from tests.stores.stand import Stand
@@ -225,7 +226,7 @@ def test_the_audit_knows_whose_account_it_was(each: Stand, k: Kernel) -> None:
             key = f"{each.store.prefixes[0]}w:1:{name}"
             each.store.link.call(key, "HDEL", key, "dcompensation")
     else:
-        with each.store.transaction(write=True) as transaction:
-            transaction.connection.execute("DELETE FROM delivery WHERE topic = 'compensation'")  # type: ignore[attr-defined]
-            transaction.wrote = True  # type: ignore[attr-defined]
+        assert isinstance(each.store, SqlStore)
+        with each.store.connection() as connection:
+            connection.execute("DELETE FROM delivery WHERE topic = 'compensation'")
     assert {(f.invariant, f.workflow_id) for f in k.audit().findings} == {("INV-03", name) for name in lost}

@@ -290,9 +290,8 @@ def test_the_audit_compares_notices_with_the_history(each: Stand, listener: List
     if isinstance(store, RedisStore):
         _renamed(store, name)
     elif not isinstance(store, MemoryStore):
-        with store.transaction(write=True) as transaction:
-            transaction.connection.execute(sql)
-            transaction.wrote = True
+        with store.connection() as connection:
+            connection.execute(sql)
     else:
         row = store.outbox.pop(("w", 1, "notify@2.TERMINATED"))
         if name:

@@ -86,11 +86,11 @@ def traces(k: Kernel, root: str) -> list[str]:
         return sorted({name for name, key in keys if key.split("/")[0] == root})
     if store.name == "redis":
         return [key for key in store.all_keys() if key.partition("}:")[2].partition(":")[0] in set("tfnhlwv")]
-    with store.transaction(write=False) as transaction:
+    with store.connection() as connection:
         found = []
         for query in ("SELECT 1 FROM tree", "SELECT 1 FROM workflow", "SELECT 1 FROM task", "SELECT 1 FROM payload",
                       "SELECT 1 FROM delivery", "SELECT 1 FROM history", "SELECT 1 FROM late"):
-            found += [query] * bool(transaction.connection.execute(query).fetchall())
+            found += [query] * bool(connection.execute(query).fetchall())
         return found
 
 

@@ -7,10 +7,10 @@ so is one that only reads. All else that a store needs is shared with SQLite.
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from queue import Empty, SimpleQueue
 from typing import NoReturn
 
 import psycopg
@@ -40,6 +40,8 @@ WAITING = ("on", "remote_apply")
 """Settings of synchronous_commit with which a commit waits for the disk of a standby, where one is named."""
 STALLED = "60s"
 """A process that stops in the middle of a commit holds its locks no longer than this."""
+PLANNED = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+"""Plans are made once, when a table may hold a row or two: one that reads it from end to end would be kept while it grows."""
 
 
 class PostgresStore(SqlStore[Link]):
@@ -58,7 +60,9 @@ class PostgresStore(SqlStore[Link]):
         self._at = located(url)
         self.place, self.read_only, self.listens = self._at.shown, self._at.read_only, self._at.listens
         self.patience = patience
-        self._free = threading.BoundedSemaphore(connections)
+        self._free = SimpleQueue[None]()
+        for _ in range(connections):
+            self._free.put(None)
         self.durability = ""
         try:
             self._open()
@@ -81,13 +85,15 @@ class PostgresStore(SqlStore[Link]):
     def take(self) -> Link:
         """A connection that nobody else uses, until it is put back. Raises StoreError, and Conflict when all are in use."""
         self.check_usable()
-        if not self._free.acquire(timeout=self.patience):
+        try:
+            self._free.get(timeout=self.patience)
+        except Empty:
             raise Conflict(f"using {quoted(self.place)}", stands=f"all connections were in use for {self.patience} s",
-                           why="nothing was applied", hint="try again; or let fewer threads share a kernel")
+                           why="nothing was applied", hint="try again; or let fewer threads share a kernel") from None
         try:
             return super().take()
         except BaseException as error:
-            self._free.release()
+            self._free.put(None)
             if isinstance(error, psycopg.Error):
                 raise ours(error, OPENING, self.place) from error
             raise
@@ -95,7 +101,7 @@ class PostgresStore(SqlStore[Link]):
     def put_back(self, connection: Link) -> None:
         """Keep a clean connection for the next transaction; close any other."""
         super().put_back(connection)
-        self._free.release()
+        self._free.put(None)
 
     def renewed(self, broken: Link) -> Link:
         """Another connection in place of one that broke while nobody used it; the other idle ones are no better."""
@@ -110,7 +116,7 @@ class PostgresStore(SqlStore[Link]):
         return Bell(self._connect, self._at.schema, heard) if self.listens else nullcontext()
 
     def _connect(self) -> Link:
-        options = (f"-c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
+        options = (f"{PLANNED} -c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
                    f" -c idle_in_transaction_session_timeout={STALLED}")
         server = {"connect_timeout": 10, "application_name": "kernel", **self._at.server, "client_encoding": "utf8"}
         server["options"] = f"{server.get('options') or ''} {options}"

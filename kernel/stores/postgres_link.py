@@ -12,9 +12,9 @@ from select import POLLIN, POLLOUT, poll
 from typing import Any
 
 import psycopg
-from psycopg import pq
 from psycopg.abc import QueryNoTemplate
 from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
@@ -25,8 +25,8 @@ Prepared = tuple[str, tuple[int, ...]]
 """A statement and the types of its parameters."""
 TEXTS = [PyFormat.TEXT] * 64
 """The format of each parameter."""
-FAILED = pq.ExecStatus.FATAL_ERROR
-ENDED = pq.ExecStatus.PIPELINE_SYNC
+FAILED = int(ExecStatus.FATAL_ERROR)
+"""The status of a result that is an error."""
 
 
 class Link:
@@ -93,34 +93,43 @@ class Link:
 
     def _results(self, sent: list[Prepared | None], fresh: dict[Prepared, bytes]) -> list[PGresult]:
         """What comes back, without what says that a statement was prepared."""
-        pgconn, found, order = self.connection.pgconn, list[PGresult](), iter(sent)
+        pgconn, found, failed = self.connection.pgconn, list[PGresult](), False
+        is_busy, take = pgconn.is_busy, pgconn.get_result
         while pgconn.flush():  # there is more than the socket takes: the server may want to be heard first
             if self._either.poll()[0][1] & ~POLLOUT:
                 pgconn.consume_input()
-        while True:
-            while pgconn.is_busy():
-                self._answer.poll()
-                try:
-                    pgconn.consume_input()
-                except psycopg.OperationalError:
-                    if found and found[-1].status == FAILED:
-                        self.close()  # the server has said why
-                        return found
-                    raise
-            result = pgconn.get_result()
-            if result is None:
-                if self.closed:
-                    raise psycopg.OperationalError(pgconn.get_error_message())
-                continue
-            if result.status == ENDED:
+        for statement in sent:
+            if is_busy() and not self._hear(failed):
                 return found
-            if found and found[-1].status == FAILED:
+            result = take()
+            if result is None:
+                raise psycopg.OperationalError(pgconn.get_error_message())
+            take()  # nothing: the end of what belongs to this statement
+            if failed:
                 continue
-            statement = next(order)
-            if statement is None or result.status == FAILED:
+            failed = result.status == FAILED
+            if statement is None or failed:
                 found.append(result)
             else:
                 self._known[statement] = fresh[statement]
+        if is_busy() and not self._hear(failed):
+            return found
+        take()  # the end of all
+        return found
+
+    def _hear(self, failed: bool) -> bool:
+        """Wait for the next result; false when the server said what failed, and then nothing more."""
+        pgconn = self.connection.pgconn
+        while pgconn.is_busy():
+            self._answer.poll()
+            try:
+                pgconn.consume_input()
+            except psycopg.OperationalError:
+                if not failed:
+                    raise
+                self.close()
+                return False
+        return True
 
     def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
         """The rows of a result."""

@@ -17,7 +17,7 @@ from kernel.core.archive import ArchivePolicy
 from kernel.core.plan import Plan, Subject, Tally
 from kernel.core.records import Prepared, TaskRow, WorkflowRow, entry_of, root_of
 from kernel.core.structure import Definition
-from kernel.engine.ports import Recorded
+from kernel.engine.ports import Recorded, Violation
 from kernel.spec.language import Lock
 from kernel.stores.known import outlived
 from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile
@@ -47,6 +47,8 @@ class PostgresTransaction(SqlTransaction):
         self.server, self.place, self.link, self.writes = store, store.place, link, write
         self.waiting: list[tuple[str, tuple[Any, ...]]] = [("begin_writing" if write else "begin_reading", ())]
         """Statements that nobody needs the result of yet; they go to the server with the next one."""
+        self.heard: list[int] = []
+        """Those among them whose answers are kept or checked when they come, by their places."""
         self.begun = False
         self.count = 0
         """How many rows the last statement wrote or gave."""
@@ -85,12 +87,13 @@ class PostgresTransaction(SqlTransaction):
 
     def _foresee(self, name: str, *values: Any) -> None:
         """Ask with the next question what will be asked soon."""
+        self.heard.append(len(self.waiting))
         self.waiting.append((name, values))
         self.foreseen[name] = values, None
 
     def _send(self) -> PGresult:
         """Send what waits, in one round trip; gives the last result. Raises the error of the first statement that fails."""
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting, heard, self.heard = self.waiting, [], self.heard, []
         asked = [(self.sql[name], values) for name, values in waiting]
         results = list[PGresult]()
         try:
@@ -102,20 +105,27 @@ class PostgresTransaction(SqlTransaction):
             self.link = self.server.renewed(self.link)
             results = self.link.ask(asked)
         self.begun = True
-        for (name, values), result in zip(waiting, results, strict=False):
-            if result.status == FAILED:
-                error = error_from_result(result)
-                if error.sqlstate == OTHER_ROW:
-                    changed_meanwhile(self.place)
-                raise error
-            if name in LOCKS and (version := int(result.get_value(0, 0) or 0)) != migrations(Dialect.POSTGRES)[-1][0]:
+        last = results[-1]
+        if last.status == FAILED:
+            error = error_from_result(last)
+            if error.sqlstate == OTHER_ROW:
+                changed_meanwhile(self.place)
+            raise error
+        for place in heard:
+            self._hear(*waiting[place], self.link.rows(results[place]))
+        self.count = last.command_tuples or 0
+        return last
+
+    def _hear(self, name: str, values: tuple[Any, ...], rows: list[Any]) -> None:
+        """Take in an answer that nobody waited for."""
+        if name in LOCKS:
+            ((version,),) = rows
+            if version != migrations(Dialect.POSTGRES)[-1][0]:
                 raise outlived(self.place, version)
-            if name in self.foreseen:
-                self.foreseen[name] = values, self.link.rows(result)
-            if name == "new_keys":
-                self.free += [key for (key,) in self.link.rows(result)]
-        self.count = result.command_tuples or 0
-        return result
+        elif name == "new_keys":
+            self.free += [key for (key,) in rows]
+        elif name in self.foreseen:
+            self.foreseen[name] = values, rows
 
     def commit(self) -> bytes | None:
         """Send what waits, with COMMIT behind it; gives the server's answer to that."""
@@ -147,6 +157,11 @@ class PostgresTransaction(SqlTransaction):
             self._send()
         return self.count
 
+    def violations(self) -> Iterable[Violation]:
+        """Every row that breaks a state invariant. An audit reads whole tables."""
+        self._wait("scan")
+        return super().violations()
+
     # ---- locks -------------------------------------------------------------------------------------------------------------
     def hold(self, name: str) -> None:
         """Lock a tree, alone, or the name of one that is not there; waits for whoever has it."""
@@ -157,6 +172,7 @@ class PostgresTransaction(SqlTransaction):
 
     def enter(self, name: str = "enter", values: tuple[str, ...] = ()) -> None:
         """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
+        self.heard.append(len(self.waiting))
         self._wait(name, values)
         self.entered = True
 
@@ -196,7 +212,7 @@ class PostgresTransaction(SqlTransaction):
             self._foresee("tree", workflow_id)
             self._foresee("tombstone", workflow_id)
             self._foresee("workflow", workflow_id, run)
-            self._wait("new_keys", (1,))
+            self._foresee("new_keys", 1)
             self._send()
             self.looked = True
         return super().workflow(workflow_id, run)
@@ -252,7 +268,7 @@ class PostgresTransaction(SqlTransaction):
     def _insert_workflow(self, values: tuple[Any, ...]) -> int:
         """Its number is drawn before, so that nobody waits for the row."""
         if not self.free:
-            self._wait("new_keys", (self.coming,))
+            self._foresee("new_keys", self.coming)
             self._send()
         self.coming -= 1
         key = self.free.pop(0)

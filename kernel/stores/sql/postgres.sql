@@ -118,6 +118,9 @@ SELECT one_row(count(*)) FROM done
 
 -- ---- the audit
 
+-- name: scan
+SET LOCAL enable_seqscan = on
+
 -- name: audit_STORE_task_of_nobody
 SELECT 'workflow number ' || t.workflow, 0, NULL, 'a task of a workflow that does not exist'
   FROM task t WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = t.workflow)

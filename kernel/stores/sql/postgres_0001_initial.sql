@@ -1,6 +1,7 @@
 -- The first schema, in a PostgreSQL schema of its own. Times are microseconds since the Unix epoch; NULL in expires and deadline
 -- means never. Texts compare by their bytes, whatever the database's collation. There are no foreign keys, because each would lock
--- a row that everybody refers to; the audit looks for rows that refer to nothing.
+-- a row that everybody refers to; the audit looks for rows that refer to nothing. There are no CHECKs, because the server compiles
+-- them anew for each statement; a state that is none is refused by who reads it.
 
 -- A text that compares by its bytes.
 CREATE DOMAIN words AS TEXT COLLATE "C";
@@ -35,7 +36,7 @@ CREATE TABLE archive_policy (
 -- A root and all its descendants: the unit of consistency. Its version and its clock are those of its last line of history.
 CREATE TABLE tree (
     root        WORDS   NOT NULL PRIMARY KEY,
-    run         INTEGER NOT NULL CHECK (run >= 1),
+    run         INTEGER NOT NULL,
     tasks       INTEGER NOT NULL
 );
 
@@ -60,7 +61,7 @@ CREATE TABLE workflow (
     id          WORDS   NOT NULL,
     run         INTEGER NOT NULL,
     root        WORDS   NOT NULL,
-    state       WORDS   NOT NULL CHECK (state IN ('RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'TIMED_OUT', 'TERMINATED')),
+    state       WORDS   NOT NULL,
     parent      WORDS   NOT NULL,
     parent_no   INTEGER NOT NULL,
     slot        INTEGER NOT NULL,
@@ -130,7 +131,7 @@ CREATE TABLE payload (
 CREATE TABLE delivery (
     workflow    BIGINT  NOT NULL,
     topic       WORDS   NOT NULL,
-    state       WORDS   NOT NULL CHECK (state IN ('PENDING', 'LEASED', 'DELIVERED', 'DEAD')),
+    state       WORDS   NOT NULL,
     attempt     INTEGER NOT NULL,
     claims      INTEGER NOT NULL,
     due         BIGINT  NOT NULL,
@@ -154,7 +155,7 @@ CREATE INDEX delivery_dead ON delivery (workflow, topic) WHERE state = 'DEAD';
 CREATE TABLE history (
     root        WORDS   NOT NULL,
     seq         BIGINT  NOT NULL,
-    version     INTEGER NOT NULL CHECK (version >= 1),
+    version     INTEGER NOT NULL,
     run         INTEGER NOT NULL,
     at          BIGINT  NOT NULL,
     kind        WORDS   NOT NULL,
@@ -240,39 +241,31 @@ SELECT t.root, t.run AS tree_run, h.version, h.at, t.tasks, h.seq, w.key, w.defi
   FROM tree t JOIN workflow w ON w.root = t.root AND w.run = t.run JOIN task k ON k.workflow = w.key
   LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true;
 
--- Lock trees that nobody else holds and that have tasks of a type, which are due, and give these tasks; only when there is no
--- other work wait for one tree. What was due may have been handed out before its tree was ours: then look again.
+-- Give tasks of a type that are due, in their order, each once its tree is ours: a tree that somebody else holds is passed by, and
+-- only when there is no other work we wait for the first such one. A task is read again under the lock: it may be gone by then.
 CREATE FUNCTION hand_out(type TEXT, moment BIGINT, horizon BIGINT, most BIGINT) RETURNS SETOF subject LANGUAGE plpgsql AS $$
 DECLARE
-    keys BIGINT[];
-    nos INTEGER[];
+    t RECORD;
+    its_root TEXT;
     busy TEXT;
     given INTEGER := 0;
 BEGIN
     FOR turn IN 1..10 LOOP
-        SELECT array_agg(f.workflow), array_agg(f.no) INTO keys, nos FROM (
-            SELECT t.workflow, t.no
-              FROM task t JOIN workflow w ON w.key = t.workflow JOIN tree r ON r.root = w.root
-             WHERE t.queue = type AND w.state = 'RUNNING'
-                   AND t.due <= horizon AND (t.due <= moment OR t.due <= (
-                       SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
-             ORDER BY t.due, t.workflow, t.no LIMIT most FOR UPDATE OF r SKIP LOCKED) f;
-        IF keys IS NULL THEN
-            SELECT w.root, ARRAY[t.workflow], ARRAY[t.no] INTO busy, keys, nos
-              FROM task t JOIN workflow w ON w.key = t.workflow
-             WHERE t.queue = type AND w.state = 'RUNNING'
-                   AND t.due <= horizon AND (t.due <= moment OR t.due <= (
-                       SELECT h.at FROM history h WHERE h.root = w.root ORDER BY h.seq DESC LIMIT 1))
-             ORDER BY t.due, t.workflow, t.no LIMIT 1;
-            EXIT WHEN NOT FOUND;
-            PERFORM hold(busy);
-        END IF;
-        FOR place IN 1..cardinality(keys) LOOP
-            RETURN QUERY SELECT * FROM subject s
-             WHERE s.key = keys[place] AND s.no = nos[place] AND s.queue = type AND s.state = 'RUNNING'
-                   AND (s.due <= moment OR s.due <= s.at);
+        busy := NULL;
+        FOR t IN SELECT workflow, no FROM task WHERE queue = type AND due <= horizon ORDER BY queue, due, workflow, no LOOP
+            SELECT root INTO its_root FROM workflow WHERE key = t.workflow AND state = 'RUNNING';
+            CONTINUE WHEN NOT FOUND;
+            PERFORM FROM tree WHERE root = its_root FOR UPDATE SKIP LOCKED;
+            IF NOT FOUND THEN
+                busy := coalesce(busy, its_root);
+                CONTINUE;
+            END IF;
+            RETURN QUERY SELECT * FROM subject s WHERE s.key = t.workflow AND s.no = t.no AND s.queue = type
+                   AND s.state = 'RUNNING' AND (s.due <= moment OR s.due <= s.at);
             given := given + FOUND::INTEGER;
+            EXIT WHEN given = most;
         END LOOP;
-        EXIT WHEN given > 0;
+        EXIT WHEN given > 0 OR busy IS NULL;
+        PERFORM hold(busy);
     END LOOP;
 END $$;

@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -113,6 +116,58 @@ def test_life_of_three_tasks(clients: int) -> None:
             own.append(LIVES * clients / ours)
         sys.stdout.write(f"\nlife of 3 tasks, {clients} clients, rate / bare: {spread(ratios)}   "
                          f"{statistics.median(own):.0f} lives/s\n")
+
+
+def serve(pipe: Connection, url: str, folder: str, number: int) -> None:
+    """A client in a process of its own: lives of these names, bare or not, until there are no more."""
+    with (kernel.open(url) as k,
+          psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection):
+        pipe.send("ready")
+        while asked := pipe.recv():
+            is_bare, names = asked
+            each(partial(bare_life, connection) if is_bare else partial(own_life, k, number), names)
+            pipe.send("done")
+
+
+def test_life_by_processes() -> None:
+    """8 clients in 8 processes, and 1 in one: the kernel's rate as a multiple of the bare rate, and of 8 as one of that of 1.
+
+    The goals are 0.6; and 3, or what the server itself gives: the last two figures are the bare kernel's.
+    """
+    clients, names = 8, (f"w{number:08d}" for number in itertools.count())
+    fresh = get_context("spawn")
+    with server() as found, kernel.open(found.url(options="")) as k, found.connect() as operator:
+        k.register(*map(typed, range(clients)))
+        operator.execute(BARE)
+        pipes, processes = list[Connection](), list[SpawnProcess]()
+        for number in range(clients):
+            ours, theirs = fresh.Pipe()
+            process = fresh.Process(target=serve, args=(theirs, found.url(options=""), str(found.folder), number))
+            process.start()
+            pipes.append(ours)
+            processes.append(process)
+            ours.recv()
+
+        def lives(is_bare: bool, some: list[Connection]) -> float:
+            """Lives per second."""
+            def work() -> None:
+                for pipe in some:
+                    pipe.send((is_bare, list(itertools.islice(names, LIVES))))
+                for pipe in some:
+                    pipe.recv()
+
+            return LIVES * len(some) / seconds(work)
+
+        rates = [(lives(True, pipes), lives(False, pipes), lives(True, pipes[:1]), lives(False, pipes[:1]))
+                 for _ in range(SLICES)]
+        for pipe, process in zip(pipes, processes, strict=True):
+            pipe.send(None)
+            process.join()
+    for text, one, other in (
+            ("8 processes, rate / bare", 1, 0), ("1 process, rate / bare", 3, 2), ("8 processes / 1 process", 1, 3),
+            ("the same of the bare kernel", 0, 2)):
+        sys.stdout.write(f"\nlife of 3 tasks, {text}: {spread([each[one] / each[other] for each in rates])}")
+    sys.stdout.write(f"   {statistics.median(each[1] for each in rates):.0f} lives/s by 8\n")
 
 
 def bare_terminate(connection: psycopg.Connection[Any], name: str, tasks: int) -> float:

@@ -27,6 +27,8 @@ from kernel.errors import quoted
 
 WHAT = "definition"
 """The payload that a spawned task has and no other."""
+WAITING = frozenset(("PENDING", "SKIPPED"))
+"""Where tasks stand that can be made to wait: what was skipped waits when it starts again."""
 HOLE = TaskDef("gone")
 """In a position that no task has."""
 

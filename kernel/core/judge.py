@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from kernel.core.checks import canonical, check_json
 from kernel.core.definitions import TaskDef, TaskKind
 from kernel.core.dynamic import made_by
-from kernel.core.extension import Spawn, added
+from kernel.core.extension import WAITING, Spawn, added
 from kernel.core.moments import duration, moment
 from kernel.core.outputs import Outputs
 from kernel.core.records import OWN, Payload, Prepared, TaskRow, WorkflowRow, child_id, microseconds
@@ -197,7 +197,7 @@ def _judge_dynamic(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict
     if too_many := full(view, len(tasks)):
         return Judged(0, too_many)
     behind = (view.task(task.workflow, no) for no in prepared.definition.successors[task.no])
-    spawn = Spawn(tasks, tuple(each.ref for each in behind if each.state == "PENDING"))
+    spawn = Spawn(tasks, tuple(each.ref for each in behind if each.state in WAITING))
     added(prepared, task.no, spawn)  # refuses what could not run in this workflow
     return Judged(1, spawn=spawn, tasks=view.tree.tasks)
 

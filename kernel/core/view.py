@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kernel.core.checks import canonical, refuse
-from kernel.core.extension import Spawn, added, extended, named, payload_of
+from kernel.core.extension import WAITING, Spawn, added, extended, named, payload_of
 from kernel.core.judge import full, handed_over, own_output
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Cascade, Plan, Tombstone
@@ -203,7 +203,7 @@ class View(WorkingSet):
         if too_many := full(self, len(spawned)):
             refuse(place, "tasks", too_many)
         waiting = [self.task(workflow.id, no) for no in spawned[0].before]
-        for late in [each for each in waiting if each.state != "PENDING"]:
+        for late in [each for each in waiting if each.state not in WAITING]:
             refuse(place, "before", f"task {quoted(late.ref)} waits for nothing any more: it is {late.state}")
         payloads = [payload_of(workflow.id, each) for each in spawned]
         workflow.prepared = prepared = extended(workflow.prepared, spawned)

@@ -326,8 +326,8 @@ class Kernel(Reader):
     ) -> Applied:
         """The task is done. A stale lease raises Fenced and changes nothing; what it brought can be read with `late`.
 
-        `spawn` adds tasks to the workflow in the same commit; PENDING ones named in `before` wait for them, too. Raises
-        InvalidDefinition, with nothing changed, for what could not run.
+        `spawn` adds tasks to the workflow in the same commit; those named in `before`, which must not have started, wait for
+        them, too. Raises InvalidDefinition, with nothing changed, for what could not run.
         """
         return report(self, self._on_lease("COMPLETE", lease, options, output=output, spawn=spawn_of(spawn, before)), lease)
 

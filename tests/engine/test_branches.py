@@ -249,6 +249,18 @@ def test_a_dynamic_fork_makes_tasks(k: Kernel) -> None:
     assert k.audit().clean
 
 
+def test_a_join_that_was_skipped_joins_when_it_starts_again(k: Kernel) -> None:
+    """What a fork made meanwhile comes before it, whatever an operator did."""
+    begun(k, {}, FAN)
+    k.skip("w", "meet")
+    k.complete(one(k, "end"))
+    k.complete(one(k, "plan"), output={"tasks": [{"ref": "a"}]})
+    k.complete(one(k, "a"), output={"n": 1})
+    assert k.get("w").state == "COMPLETED"
+    k.rerun("w", from_task="meet")
+    assert one(k, "end").input == {"all": {"a": {"n": 1}}}
+
+
 def test_a_dynamic_fork_may_make_nothing(k: Kernel) -> None:
     """Then what comes after it goes on at once."""
     begun(k, {}, FAN)

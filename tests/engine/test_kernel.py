@@ -600,6 +600,23 @@ def test_what_cannot_be_spawned(each: Stand, k: Kernel) -> None:
     k.complete(lease, spawn=[Task("x")])
 
 
+def test_what_was_skipped_may_be_named_as_waiting(k: Kernel) -> None:
+    """A result does not fail because an operator skipped what comes later; when that starts again, it waits."""
+    started(k, Task("a"), Task("b", after=["a"]), Task("c", after=["a"]))
+    lease = one(k, "a")
+    k.skip("w", "b")
+    k.complete(lease, spawn=[Task("x")], before=["b"])
+    assert states(k, "w") == {"a": "COMPLETED", "b": "SKIPPED", "c": "SCHEDULED", "x": "SCHEDULED"}
+    k.complete(one(k, "c"))
+    assert (k.get("w").state, k.audit().findings) == ("RUNNING", ())
+    k.terminate("w")
+    k.rerun("w", from_task="b")
+    assert states(k, "w") == {"a": "COMPLETED", "b": "PENDING", "c": "COMPLETED", "x": "SCHEDULED"}
+    for ref in ("x", "b"):
+        k.complete(one(k, ref))
+    assert (k.get("w").state, k.audit().findings) == ("COMPLETED", ())
+
+
 def test_a_paused_workflow_takes_spawned_tasks(k: Kernel) -> None:
     """They begin with RESUME."""
     started(k, Task("a"))

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from kernel.engine.document import checked_document
 from kernel.engine.entities import HistoryRow
@@ -135,17 +135,27 @@ def unknown(notes: list[list[str]], dump: Dump, replays: dict[str, set[tuple[str
     return lost
 
 
-def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Counter[str]:
-    """Nothing is wrong, and nothing that was acknowledged is lost; gives how many deliveries are in which state."""
+@frozen
+class Found:
+    """What is in a store in which nothing is wrong: its trees, deliveries by state, and events of its histories."""
+
+    trees: int
+    deliveries: Counter[str]
+    events: Counter[str]
+
+
+def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Found:
+    """Nothing is wrong, each history leads to its rows as `kernel verify` sees it, and nothing acknowledged is lost."""
     assert k.audit().findings == ()
     definitions = Definitions()
     dump = dumped(k.store, [w.id for w in k.find(limit=100_000).items if w.parent is None], definitions)
     commands: dict[str, set[tuple[str, str]]] = {}
-    states = Counter[str]()
+    states, events = Counter[str](), Counter[str]()
     for root, tree in dump.items():
         assert list(Tree(tree, definitions).problems()) == []
         lines = list(pages(k, root))
         commands[root] = {(line.workflow_id, line.command_id) for line in lines}
+        events.update(line.event for line in lines)
         assert list(told(lines, definitions).differences(tree)) == []
         for (name, _, _), facts in tree.deliveries.items():
             states[facts.state] += 1
@@ -154,7 +164,7 @@ def check(k: Kernel, archive: Path, notes: list[list[str]]) -> Counter[str]:
                 assert checked_document(data)["workflow"]["state"] == k.get(name, run=facts.run).state not in LIVE
                 assert facts.proof == f"sha256:{sha256(data).hexdigest()}"
     assert unknown(notes, dump, commands) == []
-    return states
+    return Found(len(dump), states, events)
 
 
 def told(lines: list[HistoryRow], definitions: Definitions) -> Replay:

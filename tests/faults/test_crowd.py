@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.crowd import CREW, SERVERS, crowded, place_on
 
-SHORT = 3.0
+SHORT = 2.0
 """Seconds."""
 
 

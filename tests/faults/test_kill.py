@@ -54,10 +54,10 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) 
     assert set(kinds) == {*EVENTS, "POLL", "DELIVERED"}
     clock = ManualClock(time.time() + 3600)  # every lease and every backoff is over
     with opened(path, archive, clock=clock) as k:
-        found = check(k, archive, notes)
+        found = check(k, archive, notes).deliveries
         assert found["DELIVERED"] >= kinds["DELIVERED"]
         settle(k)
-        settled = check(k, archive, notes)
+        settled = check(k, archive, notes).deliveries
         assert set(settled) == {"DELIVERED"}
         assert settled["DELIVERED"] == len(k.find(limit=100_000).items) == len(list(archive.glob("*.json")))
     for document in archive.glob("*.json"):

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import click
 
-from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, notices_option, warn
+from kernel.cli.common import ARCHIVE, Json, Place, StoreCommand, command_options, notices_option, warn, warn_of_notices
 from kernel.cli.files import Reading, family, load, task_defs_option
 from kernel.cli.reads import State
 from kernel.cli.text import duration, faint, heading, number, safe, say, state, when
@@ -44,6 +44,8 @@ def start(
     NAME is that of a registered definition, or of one in a --file; it can be left out when the file has only one. Children
     that no --file and no registered definition defines come from the folder of the first --file.
     """
+    if notify and not files:
+        raise click.UsageError("--notify is for what --file defines: a definition that is registered stays as it is")
     how = Reading(topics, task_defs, notify)
     loaded = [load(path, how) for path in files]
     own = [each for found, _ in loaded for each in found]
@@ -207,6 +209,7 @@ def deliver(ctx: click.Context, place: Place, limit: int, timeout: float, now: b
     if place.archive is None:
         warn("no --archive DIR, nor KERNEL_ARCHIVE: deliveries of topic 'archive' stay PENDING")
     with place.open(relay=RelayOptions(timeout=timeout), notices=notices) as k:
+        warn_of_notices(k, notices)
         settled = k.deliver(limit=limit, now=now)
     place.answer(settled, lambda: show_settled(settled))
     ctx.exit(int(bool(settled.released or settled.dead or settled.obstacles)))

@@ -134,6 +134,12 @@ def _json_option() -> click.Option:
     return click.Option(["--json", "as_json"], is_flag=True, help="One JSON value on standard output, errors included.")
 
 
+def warn_of_notices(k: kernel.Kernel, notices: str | None) -> None:
+    """Say that notices stay where they are, when there are any and nothing takes them."""
+    if notices is None and any(d.topic == NOTIFY for d in k.deliveries(state="PENDING", limit=1000)):
+        warn("no --notices DIR, nor KERNEL_NOTICES: deliveries of topic 'notify' stay PENDING")
+
+
 def notices_option(function: Function) -> Function:
     """Adds --notices."""
     return click.option("--notices", envvar="KERNEL_NOTICES", metavar="DIR", show_envvar=True,

@@ -11,7 +11,7 @@ from types import FrameType
 import attrs
 import click
 
-from kernel.cli.common import Place, StoreCommand, notices_option, warn
+from kernel.cli.common import Place, StoreCommand, notices_option, warn, warn_of_notices
 from kernel.cli.handlers import functions_of
 from kernel.cli.text import faint, number, safe, say, when
 from kernel.engine.daemon import Daemon
@@ -115,6 +115,7 @@ def daemon(place: Place, health: float, idle: float, notices: str | None) -> Non
     if place.archive is None:
         warn("without --archive DIR (or KERNEL_ARCHIVE) deliveries stay PENDING")
     with place.open(notices=notices) as k:
+        warn_of_notices(k, notices)
         served = Daemon(k, health=health, idle=(min(idle, 0.05), idle), notice=teller(k, place))
         with stopped_by_signals(lambda _: served.stop()):
             done = served.run()

@@ -19,10 +19,11 @@ LOOKS = {  # symbol and colour of each state
     "COMPLETED_WITH_ERRORS": ("≈", "yellow"), "SKIPPED": ("»", "bright_black"),
     "FAILED_WITH_TERMINAL_ERROR": ("✗", "red"), "CANCELED": ("⊘", "magenta"),
     "LEASED": ("◐", "cyan"), "DELIVERED": ("✓", "green"), "DEAD": ("✗", "red"),
+    "ABSENT": ("∅", "bright_black"),
 }
 _ASCII = str.maketrans({
     "─": "-", "│": "|", "├": "|", "└": "`", "▶": ">", "‖": "=", "✓": "+", "✗": "x", "◔": "t", "■": "#", "·": ".",
-    "○": "o", "◐": "*", "≈": "~", "»": ">", "⊘": "/", "…": "~", "→": ">",
+    "○": "o", "◐": "*", "≈": "~", "»": ">", "⊘": "/", "…": "~", "→": ">", "∅": "0",
 })
 
 

@@ -229,10 +229,13 @@ def test_notices_go_into_a_directory(cli: Cli, orders: str, tmp_path: Path) -> N
     cli("terminate", "w")
     assert "w#1:notify@2.PAUSED" in cli("deliveries").out
     assert cli("redrive", "w#1:notify@2.PAUSED").code == 0
+    assert "no --notices DIR, nor KERNEL_NOTICES: deliveries of topic 'notify' stay PENDING" in cli("deliver").err
     ran = cli("deliver", "--notices", "told")
     assert "w#1:notify@1.RUNNING  ✓ DELIVERED  sha256:" in ran.out
     assert ran.out.endswith("2 DELIVERED, 0 to be tried again, 0 DEAD\n")
     assert json.loads((tmp_path / "told" / file_name("w", 1, 2, "PAUSED")).read_text())["reason"] == "lunch"
+    assert "--notices" not in cli("deliver").err
+    assert cli("start", "bill", "--id", "v", "--notify", "PAUSED").code == 2
 
 
 def test_the_environment_stands_in(

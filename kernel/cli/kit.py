@@ -121,7 +121,7 @@ def _show_campaign(result: CampaignResult, seconds: float) -> None:
     say(f"open tasks under terminated workflows  {result.open_under_terminated:>9,}")
     found = report(result.taken)
     say(f"rows of the tables taken               {sum(row.times > 0 for row in found):>9,}  "
-        f"{faint(f'of {len(found)}; {sum(bool(row.excuse) for row in found)} cannot be yet')}")
+        f"{faint(f'of {len(found)}; {sum(bool(row.excuse) for row in found)} are out of reach')}")
     colour = "red" if result.violations else "green"
     say(f"violations                             {click.style(f'{result.violations:>9,}', fg=colour)}")
     if result.story is not None:

@@ -21,9 +21,6 @@ from kernel.spec.names import following
 from kernel.spec.vocabulary import ABSENT
 from kernel.testing.dump import TreeDump
 
-NOT_YET: Mapping[str, str] = {}
-"""Events that nothing fires yet, and why. Shorter with every command."""
-
 
 class Entry(NamedTuple):
     """One thing that can be taken: a row of a lifecycle in one of its states, a rule, what entering a state brings about."""
@@ -47,7 +44,7 @@ UNREACHED: Mapping[Entry, str] = {
         _task("REOPEN SKIPPED -> IN_PROGRESS"), _task("REOPEN FAILED_WITH_TERMINAL_ERROR -> IN_PROGRESS"),
     ), "what was skipped or rejected has no sub-workflow that could go on in place"),
 }
-"""What no run of today's commands comes to, and why."""
+"""What no run comes to, and why."""
 Place = tuple[str, str, str, str]
 """What a line of the history says: kind, event, source, target."""
 Lines = dict[Place, list[tuple[Row, Entry]]]
@@ -196,5 +193,4 @@ class Taken(NamedTuple):
 
 def report(taken: Mapping[Entry, int], spec: Spec = SPEC) -> list[Taken]:
     """Every entry of the tables, in their order."""
-    return [Taken(entry, taken.get(entry, 0), NOT_YET.get(entry.event, "") or UNREACHED.get(entry, ""))
-            for entry in entries(spec)]
+    return [Taken(entry, taken.get(entry, 0), UNREACHED.get(entry, "")) for entry in entries(spec)]

@@ -14,9 +14,10 @@ import click
 import kernel
 from kernel.cli.text import safe, say
 from kernel.errors import InvalidInput, KernelError, NotFound, quoted
+from kernel.stores.opening import REDIS
 
 SQLITE = "sqlite:///"
-POSTGRES = "postgresql://"
+SERVERS = ("postgresql", *REDIS)
 MEMORY = "memory://"
 ARCHIVE, NOTIFY = "archive", "notify"
 ACTOR = "cli"
@@ -43,7 +44,7 @@ class Place:
                                hint="--db sqlite:///FILE; only kernel run can work in memory")
         if url.startswith(SQLITE) and not create and not Path(url[len(SQLITE):].partition("?")[0]).exists():
             raise no_database(url)
-        if url.startswith(POSTGRES) and not create and "mode=" not in url:
+        if url.partition("://")[0] in SERVERS and not create and "mode=" not in url:
             url += f"{'&' if '?' in url else '?'}mode=rw"
         sinks: Mapping[str, kernel.Sink] = {topic: kernel.DirectoryArchive(path) for topic, path in (
             (ARCHIVE, self.archive), (NOTIFY, notices)) if path}

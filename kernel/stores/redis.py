@@ -19,7 +19,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from kernel.core.records import Policy, Prepared
-from kernel.errors import InvalidInput, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
+from kernel.errors import InvalidInput, NotFound, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
 from kernel.stores.known import Known
 from kernel.stores.redis_lately import Lately
 from kernel.stores.redis_link import Link
@@ -35,6 +35,7 @@ OPTIONS = frozenset((
     "client_name", "db", "health_check_interval", "max_connections", "socket_connect_timeout", "socket_keepalive",
     "socket_timeout", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"))
 """What a URL may say to the driver."""
+OURS = ("namespace", "partitions", "accept", "mode")
 BLOCK = 64
 """Serial numbers that a process takes at a time."""
 OLDEST = (7, 0)
@@ -58,10 +59,12 @@ class Address(NamedTuple):
     namespace: str
     partitions: int
     accepts: frozenset[str]
+    must_exist: bool
+    """Whether a store that is not there yet is made, or an error."""
 
 
 def address(text: str) -> Address:
-    """Take a URL apart. Raises InvalidInput."""
+    """Take a URL apart: `mode=rw` takes a store that is there; without it one is made. Raises InvalidInput."""
     try:
         parts = urlsplit(text)
         where = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
@@ -69,7 +72,7 @@ def address(text: str) -> Address:
     except ValueError as error:
         raise _wrong(text.rpartition("@")[2], str(error)) from error
     place = f"{parts.scheme}://{where}{parts.path}"
-    own = {name: value for name, value in options if name in ("namespace", "partitions", "accept")}
+    own = {name: value for name, value in options if name in OURS}
     cluster = SCHEMES[parts.scheme]
     namespace, partitions = own.get("namespace", "kernel"), own.get("partitions", "16" if cluster else "1")
     if not parts.hostname:
@@ -81,6 +84,8 @@ def address(text: str) -> Address:
     accepts = frozenset(own["accept"].split(",")) if "accept" in own else frozenset()
     if accepts - {"no-aof"}:
         raise _wrong(place, "the one thing that can be accepted is no-aof")
+    if own.get("mode", "rw") != "rw":
+        raise _wrong(place, "the one mode is rw: take the store that is there, and make none")
     rest = [(name, value) for name, value in options if name not in own]
     if strange := {name for name, _ in rest} - OPTIONS:
         raise _wrong(place, f"{quoted(min(strange))} is no option of it")
@@ -91,7 +96,7 @@ def address(text: str) -> Address:
         parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise _wrong(place, str(error)) from error
-    return Address(url, place, cluster, namespace, int(partitions), accepts)
+    return Address(url, place, cluster, namespace, int(partitions), accepts, "mode" in own)
 
 
 def _wrong(place: str, why: str) -> InvalidInput:
@@ -107,7 +112,7 @@ class RedisStore(Known):
     def __init__(self, url: str, *, policy: Policy | None = None, patience: float = 10.0) -> None:
         """`url` is redis://, rediss:// or redis+cluster://; `patience` is how long a question waits for an answer, in seconds.
 
-        Raises InvalidInput, StoreUnavailable, StoreReadOnly, SchemaMismatch or UnsafeStore.
+        Raises InvalidInput, NotFound, StoreUnavailable, StoreReadOnly, SchemaMismatch or UnsafeStore.
         """
         super().__init__()
         self.address = address(url)
@@ -174,6 +179,9 @@ class RedisStore(Known):
     def _begin(self) -> None:
         """Make the store where there is none; learn its id and its partitions."""
         key = f"{self.prefix(0)}meta"
+        if self.address.must_exist and not self.link.call(key, "EXISTS", key):
+            raise NotFound(f"opening {quoted(self.place)}", why="there is no store in this namespace",
+                           hint="kernel start NAME --file FILE.json makes one; ?namespace=NAME names another")
         made = {"schema": SCHEMA, "store": secrets.token_hex(8), "partitions": self.address.partitions}
         for field, value in made.items():
             self.link.call(key, "HSETNX", key, field, value)

@@ -44,6 +44,10 @@ def test_only_start_makes_a_store(cli: Cli) -> None:
     assert (told.code, "there is no store in this schema" in told.err) == (4, True)
     with stores.server.connect() as operator:
         assert operator.execute("SELECT to_regnamespace('nothing')").fetchall() == [(None,)]
+    url = server().new_url()
+    told = cli("show", "order-7", "--db", url)
+    assert (told.code, "there is no store in this namespace" in told.err) == (4, True)
+    assert [*server().client().scan_iter(f"*{url.partition('namespace=')[2]}:*")] == []
 
 
 def test_a_password_is_in_no_message(cli: Cli) -> None:

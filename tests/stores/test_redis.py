@@ -60,7 +60,7 @@ def own(tmp_path: Path) -> Iterator[Server]:
 # ---- opening ---------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("url", [
     "redis://", "redis:///0", "redis://h?partitions=0", "redis://h?partitions=x", "redis://h?namespace=", "redis://h?namespace={a}",
-    "redis://h?accept=anything", "redis://h:port/0", "redis+cluster://", f"redis://u:{SECRET}@?partitions=2",
+    "redis://h?accept=anything", "redis://h?mode=ro", "redis://h:port/0", "redis+cluster://", f"redis://u:{SECRET}@?partitions=2",
     "redis://h?protocol=3", "redis://h?socket_timeout=x", "redis://h/orders"])
 def test_a_wrong_url(url: str) -> None:
     """It is refused before anything is asked, with words that hold no password."""

@@ -195,11 +195,20 @@ class Instances:
         z3 = self.z3
         if z3.is_quantifier(expression):
             domains = [self.domains.get(expression.var_sort(i).name(), self.attempts) for i in range(expression.num_vars())]
-            return z3.And([self.expanded(z3.substitute_vars(expression.body(), *reversed(rows))) for rows in product(*domains)])
+            body = expression.body()
+            cases = [z3.substitute_vars(body, *reversed(rows)) for rows in product(*domains)]
+            return z3.And([*map(self.expanded, cases)] if self.nested(body, set()) else cases)
         if z3.is_and(expression) or z3.is_or(expression):
             joined: Callable[[list[Any]], Any] = z3.And if z3.is_and(expression) else z3.Or
             return joined([self.expanded(child) for child in expression.children()])
         return expression
+
+    def nested(self, expression: Any, seen: set[int]) -> bool:
+        """Whether there is a quantifier in it."""
+        if expression.get_id() in seen:
+            return False
+        seen.add(expression.get_id())
+        return self.z3.is_quantifier(expression) or any(self.nested(child, seen) for child in expression.children())
 
     def answers(self, limit: float) -> Iterator[str]:
         """What z3 says of each goal."""

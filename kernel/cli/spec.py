@@ -50,8 +50,8 @@ def check(ctx: click.Context, names: Sequence[str], engines: Sequence[str], path
     missing: dict[str, str] = {}
     for config in configs:
         results = []
-        for name in engines or ENGINES:
-            if name in missing or (name == "tlc" and config in law.large) or (name != "python" and config in law.vast):
+        for name in _engines(law, config, engines, named=bool(names)):
+            if name in missing:
                 continue
             live.show(f"{config.name}: {name} ...")
             try:
@@ -79,6 +79,16 @@ def _config(law: Law, name: str) -> Config:
         raise InvalidInput(f"the configuration {safe(name)!r}", why="there is none of this name",
                            allowed=tuple(config.name for config in known))
     return found
+
+
+def _engines(law: Law, config: Config, asked: Sequence[str], *, named: bool) -> Sequence[str]:
+    """The engines that explore a configuration, of those that are asked for: who names one wants it explored."""
+    able = ("python",) if config in law.vast else ("python", "spin") if config in law.large else tuple(ENGINES)
+    chosen = [name for name in asked or ENGINES if name in able]
+    if named and not chosen:
+        raise InvalidInput(f"exploring the configuration {config.name!r}", why=f"it is too large for {' and '.join(asked)}",
+                           allowed=able)
+    return chosen
 
 
 def _show(law: Law, config: Config, results: Sequence[Result]) -> None:
@@ -164,8 +174,8 @@ def prove(
     live, verdicts, missing = Live(err=True), list[Verdict](), dict[str, str]()
     every = list(Proof(law_of(path).spec).obligations())
     obligations = [o for o in every if not names or o.name in names]
-    if not obligations:
-        raise InvalidInput("what to prove", why="there is no command and no rule of this name",
+    if unknown := [name for name in names if all(name != o.name for o in every)]:
+        raise InvalidInput(f"proving {safe(unknown[0])!r}", why="there is no command and no rule of this name",
                            allowed=tuple(o.name for o in every))
     for number_, obligation in enumerate(obligations, 1):
         for name in provers or PROVERS:

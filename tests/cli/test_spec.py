@@ -70,6 +70,15 @@ def test_an_unknown_shape_is_refused(cli: Cli) -> None:
     assert "nested" in ran.err
 
 
+@pytest.mark.parametrize(("shape", "engine", "able"), [("vast", "spin", "python"), ("fork_late", "tlc", "python, spin")])
+def test_an_engine_that_is_too_small_is_refused(cli: Cli, shape: str, engine: str, able: str) -> None:
+    """Who asks for a large shape is told which engines explore it; nothing is not an answer."""
+    ran = cli("spec", "check", "--config", shape, "--engine", engine)
+    assert ran.code == 5
+    assert f"it is too large for {engine}" in ran.err
+    assert ran.err.rstrip().endswith(able)
+
+
 def test_prove_shows_each_step(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each step and prover; what is left open is named, with exit code 1."""
     monkeypatch.setattr(commands, "PROVERS", {
@@ -88,6 +97,7 @@ def test_prove_of_nothing_is_refused(cli: Cli) -> None:
     ran = cli("spec", "prove", "--step", "NOPE")
     assert ran.code == 5
     assert "TERMINATE" in ran.err
+    assert "proving 'NOPE'" in cli("spec", "prove", "--step", "POLL", "--step", "NOPE").err
 
 
 def test_export_writes_models(cli: Cli, tmp_path: Path) -> None:

@@ -227,7 +227,8 @@ class PostgresTransaction(SqlTransaction):
         rows = {row[1]: row[1:] for row in self.foreseen.get("next_tasks", ((), None))[1] or ()
                 if row[0] == self.keys.get(place)}
         if place not in self.known or not rows.keys() >= set(nos):
-            return self.task_rows("some_tasks", workflow_id, run, list(nos))
+            found = {row.no: row for row in self.task_rows("some_tasks", workflow_id, run, list(nos))}
+            return [found[no] for no in nos if no in found]
         return [self._task(workflow_id, run, self.known[place], rows[no]) for no in nos]
 
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:

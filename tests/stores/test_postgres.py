@@ -318,6 +318,20 @@ def test_a_worker_does_not_wait_for_a_tree_in_use(url: str, k: Kernel) -> None:
     assert [lease.workflow_id for lease in k.poll("pick", limit=5)] == ["w"]
 
 
+def test_work_behind_a_wide_tree_in_use(url: str, k: Kernel) -> None:
+    """Tasks of a tree that somebody holds are passed by, but a hundred at most: then who holds it is waited for."""
+    k.register(*(kernel.WorkflowDef(f"wide{size}", tasks=[kernel.TaskDef(f"t{no}", type="work") for no in range(size)])
+                 for size in (60, 50)))
+    for name, size in (("a", 60), ("b", 50), ("c", 50)):
+        k.start(f"wide{size}", workflow_id=name)
+    with Kernel(PostgresStore(url, patience=0.05)) as other, k.store.transaction(write=True) as transaction:
+        transaction.snapshot(Subject("a"))
+        assert {lease.workflow_id for lease in other.poll("work", limit=3)} == {"b"}
+        transaction.snapshot(Subject("b"))
+        with pytest.raises(Conflict):
+            other.poll("work")
+
+
 def test_all_connections_in_use(url: str) -> None:
     """More threads than connections wait, and then give up: Conflict."""
     store = PostgresStore(url, patience=0.05, connections=1)

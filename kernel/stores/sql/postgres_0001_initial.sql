@@ -240,30 +240,40 @@ SELECT t.root, t.run AS tree_run, h.version, h.at, t.tasks, h.seq, w.key, w.defi
   LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true;
 
 -- Give tasks of a type that are due, in their order, each once its tree is ours: a tree that somebody else holds is passed by, and
--- only when there is no other work we wait for the first such one. A task is read again under the lock: it may be gone by then.
+-- only when there is no other work among the next hundred tasks, and no tree is ours yet, we wait for the first such one. A task is
+-- read again under the lock: it may be gone by then.
 CREATE FUNCTION hand_out(type TEXT, moment BIGINT, horizon BIGINT, most BIGINT) RETURNS SETOF subject LANGUAGE plpgsql AS $$
 DECLARE
     t RECORD;
     its_root TEXT;
     busy TEXT;
+    ours BOOLEAN := false;
     given INTEGER := 0;
+    passed INTEGER;
 BEGIN
-    FOR turn IN 1..10 LOOP
+    FOR turn IN 1..3 LOOP
         busy := NULL;
+        passed := 0;
         FOR t IN SELECT workflow, no FROM task WHERE queue = type AND due <= horizon ORDER BY queue, due, workflow, no LOOP
             SELECT root INTO its_root FROM workflow WHERE key = t.workflow AND state = 'RUNNING';
             CONTINUE WHEN NOT FOUND;
             PERFORM FROM tree WHERE root = its_root FOR UPDATE SKIP LOCKED;
             IF NOT FOUND THEN
                 busy := coalesce(busy, its_root);
+                passed := passed + 1;
+                EXIT WHEN passed = 100;
                 CONTINUE;
             END IF;
+            ours := true;
             RETURN QUERY SELECT * FROM subject s WHERE s.key = t.workflow AND s.no = t.no AND s.queue = type
                    AND s.state = 'RUNNING' AND (s.due <= moment OR s.due <= s.at);
             given := given + FOUND::INTEGER;
             EXIT WHEN given = most;
         END LOOP;
         EXIT WHEN given > 0 OR busy IS NULL;
-        PERFORM hold(busy);
+        IF NOT ours THEN
+            PERFORM hold(busy);
+            ours := true;
+        END IF;
     END LOOP;
 END $$;

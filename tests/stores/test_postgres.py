@@ -31,18 +31,11 @@ from kernel.stores.postgres import ALONE, FRAGILE, PostgresStore
 from kernel.stores.postgres_url import located
 from kernel.stores.statements import Dialect, migrations, statements
 from kernel.testing.servers import PostgresServer, PostgresStores
-from tests.stores.servers import RUN
 from tests.stores.stand import new_store
 
 SECRET = "hunter2"  # noqa: S105 - looked for in messages
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("ship", after=["pick"])])
-
-
-@pytest.fixture
-def stores() -> PostgresStores:
-    """Stores on the server of this run."""
-    return RUN.postgres()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from kernel.engine.kernel import Kernel
 from kernel.stores import postgres_bell
 from kernel.stores.postgres import PostgresStore
 from kernel.testing.servers import PostgresStores
-from tests.stores.servers import RUN
 
 NUMBER = {"no": "${workflow.input.no}"}
 ORDER = kernel.WorkflowDef("order", tasks=[
@@ -24,12 +23,6 @@ LONG = 60.0
 """Seconds that a test waits for what comes at once."""
 NEVER = (3000.0, 3600.0)
 """Pauses in which a worker that hears nothing would miss everything."""
-
-
-@pytest.fixture
-def stores() -> PostgresStores:
-    """Stores on the server of this run."""
-    return RUN.postgres()
 
 
 @pytest.fixture

@@ -30,17 +30,10 @@ from kernel.stores.postgres_errors import OPENING, is_undecided, ours
 from kernel.testing.clock import ManualClock
 from kernel.testing.servers import QUICK, PostgresStores, postgres_server
 from tests.stores.proxy import Proxy
-from tests.stores.servers import RUN
 from tests.stores.stand import rows_of
 
 LEAF = kernel.WorkflowDef("leaf", topics=("archive",), tasks=[kernel.TaskDef("x")])
 ROOT = kernel.WorkflowDef("root", topics=("archive",), tasks=[kernel.TaskDef("sub", workflow="leaf"), kernel.TaskDef("a")])
-
-
-@pytest.fixture
-def stores() -> PostgresStores:
-    """Stores on the server of this run."""
-    return RUN.postgres()
 
 
 @pytest.fixture

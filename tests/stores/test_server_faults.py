@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from kernel.stores.postgres import ALONE, DURABLE, FOLLOWED
 from kernel.stores.redis_link import Script, script
 from kernel.testing.servers import PostgresServer, PostgresStores, postgres_server
 from tests.redis_server import Server, needs_redis, server
+from tests.stores.disks import remount, small_disk
 from tests.stores.servers import PLACE, RUN
 
 SECRET, GUESS = "correct-horse", "hunter2"
@@ -34,12 +35,6 @@ ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part")])
 LARGE = {"text": random.Random(1).randbytes(100_000).hex()}
 """An input that hardly gets smaller when it is compressed."""
-
-
-@pytest.fixture
-def stores() -> PostgresStores:
-    """Stores on the PostgreSQL server of this run."""
-    return RUN.postgres()
 
 
 @pytest.fixture
@@ -65,24 +60,6 @@ def states(k: Kernel, *names: str) -> list[str]:
 
 
 # ---- a disk that is full ----------------------------------------------------------------------------------------------------
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A disk of its own."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def enlarge(disk: Path, megabytes: int) -> None:
-    """There is more space."""
-    subprocess.run(["mount", "-o", f"remount,size={megabytes}m", str(disk)], check=True)
-
-
 def start_many(k: Kernel, begun: list[str]) -> None:
     """Start workflows, one after the other, and name them."""
     for number in range(200):
@@ -116,7 +93,7 @@ def test_a_postgres_disk_that_is_full(stores: PostgresStores) -> None:
             begun = fill(k)
             assert len(begun) > 3
             assert set(states(k, *begun)) == {"RUNNING"}
-            enlarge(disk, 50)
+            remount(disk, "size=50m")
             assert k.start("order", input=LARGE).state == "RUNNING"
             assert k.terminate(begun[-1]).ended == 2
             assert k.audit().clean
@@ -137,7 +114,7 @@ def test_a_redis_disk_that_is_full(tmp_path: Path) -> None:
         assert len(begun) > 3
         with pytest.raises(StoreFull, match="nothing was applied"):
             k.terminate(begun[0])
-        enlarge(disk, 50)
+        remount(disk, "size=50m")
         until(lambda: own.server.client().info("persistence")["aof_last_write_status"] == "ok")
         assert k.terminate(begun[0]).ended == 2
         own.server.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from kernel.spec.vocabulary import ABSENT, KINDS
 from kernel.stores import sqlite
 from kernel.stores.sqlite import APPLICATION, PRAGMAS, SqliteStore
 from kernel.stores.statements import migrations
+from tests.stores.disks import remount
 from tests.stores.stand import rows_of
 
 REAL = apsw.Connection
@@ -468,24 +468,16 @@ def test_a_reader_of_such_a_store_sees_what_somebody_else_wrote(sealed: str) -> 
 
 
 @pytest.mark.may_skip(reason="mounting needs root")
-def test_a_real_read_only_disk(tmp_path: Path) -> None:
+def test_a_real_read_only_disk(disk: Path) -> None:
     """Mounted read-only after the store was closed: reading works, opening for writing says why not."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        with kernel.open(f"sqlite:///{disk}/kernel.db") as k:
-            k.register(ORDER)
-            k.start("order", workflow_id="order-7")
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        with kernel.open(f"sqlite:///{disk}/kernel.db?mode=ro") as reader:
-            assert reader.get("order-7").state == "RUNNING"
-        with pytest.raises(KernelError):
-            kernel.open(f"sqlite:///{disk}/kernel.db")
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with kernel.open(f"sqlite:///{disk}/kernel.db") as k:
+        k.register(ORDER)
+        k.start("order", workflow_id="order-7")
+    remount(disk, "ro")
+    with kernel.open(f"sqlite:///{disk}/kernel.db?mode=ro") as reader:
+        assert reader.get("order-7").state == "RUNNING"
+    with pytest.raises(KernelError):
+        kernel.open(f"sqlite:///{disk}/kernel.db")
 
 
 def test_memory_is_another_url() -> None:

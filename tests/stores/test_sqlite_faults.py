@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -288,25 +287,11 @@ def test_a_database_that_may_not_grow(tmp_path: Path) -> None:
     k.start("wide")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own with 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.mark.may_skip(reason="mounting needs root")
-def test_a_full_disk(small_disk: Path) -> None:
+def test_a_full_disk(disk: Path) -> None:
     """A real one: every command is StoreFull with nothing applied, reads and audit work, and it goes on when space is back."""
-    k = prepared(small_disk)
-    ballast = small_disk / "ballast"
+    k = prepared(disk)
+    ballast = disk / "ballast"
     with pytest.raises(OSError, match="No space left"):
         ballast.write_bytes(b"x" * 2**20)
     old = rows_of(k.store)
@@ -316,7 +301,7 @@ def test_a_full_disk(small_disk: Path) -> None:
         assert rows_of(k.store) == old, name
         assert k.audit().clean
     with pytest.raises(KernelError):
-        opened_on_full_disk(small_disk)
+        opened_on_full_disk(disk)
     ballast.unlink()
     for ask in COMMANDS.values():
         ask(k)
@@ -330,13 +315,13 @@ def opened_on_full_disk(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.may_skip(reason="mounting needs root")
-def test_the_answer_is_true_however_much_space_is_left(small_disk: Path) -> None:
+def test_the_answer_is_true_however_much_space_is_left(disk: Path) -> None:
     """With the last page of the disk taken, with one left, with two, ...: StoreFull means that nothing was applied, and no
     error that all of it was, also when space runs out while the log is copied into the file.
     """
     answers: list[str] = []
     for free in range(0, 72, 3):
-        folder, ballast = small_disk / str(free), small_disk / "ballast"
+        folder, ballast = disk / str(free), disk / "ballast"
         folder.mkdir()
         k = prepared(folder)
         with k.store.transaction(write=False) as transaction:

@@ -55,7 +55,7 @@ def place_on(kind: str) -> Iterator[str]:
         return
     stores = RUN.postgres()
     schema = stores.schema()
-    yield stores.server.url(schema)
+    yield stores.server.url(schema, options="&unsafe=fsync&listen=on")
     stores.wipe(schema)
 
 

@@ -13,6 +13,7 @@ SHORT = 2.0
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # ten processes begin, and work, on whatever else the machine leaves them
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_crowd_loses_nothing(kind: str, tmp_path: Path) -> None:
     """Eight processes, none special; each is killed, some again and again. In the end no invariant is broken, each history

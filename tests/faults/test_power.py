@@ -28,7 +28,7 @@ from kernel.testing.stores import quick_folder
 from tests.redis_server import Server, needs_redis
 from tests.stores.stand import rows_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.may_skip(reason="mounting needs root")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.may_skip(reason="mounting needs root")]
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part")])

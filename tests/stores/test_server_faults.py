@@ -186,7 +186,6 @@ def test_a_primary_that_dies(stores: PostgresStores) -> None:
                 assert other.terminate("lost", command_id="again").ended == 2
                 second.stop(kill=True)
                 third.promote()
-                told(third, "synchronous_standby_names", "")  # nobody follows it
                 assert states(other, "kept", "lost") == ["TERMINATED", "TERMINATED"]
                 assert isinstance(other.outcome("again", workflow_id="lost"), kernel.Applied)
                 assert other.audit().clean

@@ -190,6 +190,8 @@ class PostgresTransaction(SqlTransaction):
                 self.enter()
             if lock is not Lock.TREE and subject.topic is not None:
                 self._wait("hold_delivery", (subject.workflow, subject.run, *entry_of(subject.topic)))
+                self._foresee("delivery", subject.workflow, subject.run, *entry_of(subject.topic))
+                self._foresee("archive_policies")
             elif lock is Lock.ROW:
                 self._wait("hold_task", (subject.workflow, subject.no))
             else:

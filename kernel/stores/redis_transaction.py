@@ -145,8 +145,8 @@ class RedisTransaction(RedisWriter):
         if stands is None:
             self.fields(key, "run")
             part.do("Z", self.head(self.store.partition(tree.root), "trees"), 0, tree.root)
-        elif stands[3] != tree.tasks:
-            self.fields(key, "tasks")
+        elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
+            self.seen.setdefault(key, {})["tasks"] = str(stands[3])  # as the decision knew it, whatever it is by now
         if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
             self.put(part, key, {"run": str(tree.run), "tasks": str(tree.tasks)})
         self.absent.discard(tree.root)

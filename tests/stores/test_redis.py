@@ -14,6 +14,7 @@ import pytest
 import redis
 
 import kernel
+from kernel.core.decide import decide
 from kernel.core.plan import Subject
 from kernel.engine.contention import TRIES, Overtaken
 from kernel.engine.faults import FaultPoint
@@ -183,6 +184,31 @@ def test_unrelated_work_does_not_conflict(k: Kernel) -> None:
     k.complete(leases[2])
     assert k.get("w").state == "COMPLETED"
     assert k.audit().clean
+
+
+def test_of_two_who_add_tasks_one_decides_again(k: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In two workflows of a tree, whenever the other commits: before the first has written, too, the tasks of both count."""
+    k.register(kernel.WorkflowDef("top", tasks=[kernel.TaskDef(ref, workflow="order") for ref in ("x", "y")]))
+    k.terminate("w")
+    k.start("top", workflow_id="v")
+    leases, decided = k.poll("t", limit=12), 0
+
+    def spawn(k: Kernel, number: int) -> None:
+        k.complete(leases[number], spawn=[kernel.TaskDef(f"more{number}")])
+
+    def decided_before(*given: Any) -> Any:
+        nonlocal decided
+        decided += 1
+        answer = decide(*given)
+        if decided == 1:
+            spawn(k, 6)
+        return answer
+
+    assert met(k, lambda k: spawn(k, 1), lambda k: spawn(k, 7)) == 2
+    monkeypatch.setattr("kernel.engine.kernel.decide", decided_before)
+    spawn(k, 0)
+    assert decided == 3
+    assert k.audit().findings == ()
 
 
 def test_a_version_is_that_of_the_commit(k: Kernel) -> None:

@@ -146,8 +146,8 @@ class RedisReader(RedisHeld):
             return base
         payloads = self.key(root_of(workflow_id), "v", f"{run}:{workflow_id}")
         return self.store.extend(base, extension, lambda: [
-            (int(name.partition(":")[0]), text) for name, text in self.everything(payloads).items()
-            if name.endswith(f":{WHAT}")])
+            (no, text) for name, text in self.everything(payloads).items()
+            if name.endswith(f":{WHAT}") and (no := int(name.partition(":")[0])) < columns[14]])  # others came meanwhile
 
     def placed(self, workflow_id: str, run: int) -> Placed:
         """What the store knows of a workflow that was read or made."""

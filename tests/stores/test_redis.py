@@ -267,6 +267,21 @@ def test_who_only_reads_sees_one_moment(k: Kernel, store: RedisStore) -> None:
         assert {task.state for task in t.tasks("w", 1)} == {"SCHEDULED"}
 
 
+def test_what_was_spawned_meanwhile_is_not_mixed_in(k: Kernel, store: RedisStore) -> None:
+    """A workflow that was read as it stood has the tasks that it had then, though what was spawned is read later."""
+    leases = k.poll("t", limit=2)
+    k.complete(leases[0], spawn=[kernel.TaskDef("g")])
+    with kernel.open(f"{server().url}?namespace={store.address.namespace}") as other:
+        with other.store.transaction(write=False) as t:
+            t.tree("w")
+            k.complete(leases[1], spawn=[kernel.TaskDef("h")])
+            row = t.workflow("w", 1)
+            assert row is not None
+            assert [each.task.ref for each in row.prepared.spawned.values()] == ["g"]
+        assert [t.ref for t in other.tasks("w")] == [*"abcdefgh"]
+        assert other.verify().clean
+
+
 def test_those_who_poll_together_take_different_tasks(k: Kernel, store: RedisStore) -> None:
     """Once somebody was overtaken, each looks past what another is about to take; what is not taken after all is seen again."""
     assert met(k, lambda k: k.poll("t", worker="first"), lambda k: k.poll("t", worker="second")) == 2

@@ -1,7 +1,7 @@
 """Verify: the history of each tree is replayed against the specification, and its rows are compared with what it tells.
 
-One read transaction a tree: who writes meanwhile is seen whole or not at all. `kernel.formal.trace` is the judge; here is where
-it gets histories, definitions and rows from.
+One read transaction a tree: who writes meanwhile is seen whole or not at all. Where a store cannot do that, a misstep counts
+that is found twice. `kernel.formal.trace` is the judge; here is where it gets histories, definitions and rows from.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from kernel.core.records import Prepared, TreeRow, root_of
 from kernel.engine.entities import Verification
 from kernel.engine.ports import HistoryRecord, Store, Transaction
 from kernel.engine.reading import tree_of
-from kernel.errors import NotFound
+from kernel.errors import Conflict, NotFound, quoted
 from kernel.formal.told import Misstep, NotAllowed, Outline, Place, Standing
 from kernel.formal.trace import Trace
 
+LOOKS = 20
+"""So often a tree is looked at for a misstep that is found twice."""
 PAGE = 1000
 """Lines, or workflows, that are read at a time."""
 
@@ -46,15 +48,28 @@ class Verifier:
     outlines: dict[Prepared, Outline] = field(factory=dict)
 
     def verify(self, root: str) -> None:
-        """One tree. Raises NotFound."""
+        """One tree. Raises NotFound, or Conflict where others wrote to it at every look."""
+        before: Misstep | None = None
+        for _ in range(LOOKS):
+            found, trace = self._look(root)
+            if found in (None, before):
+                break
+            before = found
+        else:
+            why = f"others wrote to it at each of {LOOKS} looks"
+            raise Conflict(f"verifying tree {quoted(root)}", why=why, hint="try again")
+        self.missteps += [] if found is None else [found]
+        self.trees, self.lines, self.transitions = self.trees + 1, self.lines + trace.seq, self.transitions + trace.moved
+
+    def _look(self, root: str) -> tuple[Misstep | None, Trace]:
+        """The first misstep of a tree, and who found it."""
         with self.store.transaction(write=False) as transaction:
             tree, trace = tree_of(transaction, root), self.trace(transaction)
             try:
                 found = next(missteps(transaction, trace, tree), None)
             except NotAllowed as broken:
                 found = broken.misstep
-        self.missteps += [] if found is None else [found]
-        self.trees, self.lines, self.transitions = self.trees + 1, self.lines + trace.seq, self.transitions + trace.moved
+        return found, trace
 
     def trace(self, transaction: Transaction) -> Trace:
         """What is to judge the history of a tree."""

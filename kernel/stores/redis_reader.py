@@ -266,9 +266,11 @@ class RedisReader(RedisHeld):
 
     # ---- what was done -----------------------------------------------------------------------------------------------------
     def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:
-        """A tree's history behind `after`, in order."""
+        """A tree's history behind `after`, in order; who only reads, and has read the tree, gets what led to what was read."""
         key, found, first = self.key(root, "h"), list[HistoryRecord](), after
-        while len(found) < limit and (texts := self.link.call(key, "LRANGE", key, first, first + PAGE - 1)):
+        last = self.trees[root][4] if root in self.trees and not self.write_too else 2**62
+        while len(found) < limit and first < last and (
+                texts := self.link.call(key, "LRANGE", key, first, min(first + PAGE, last) - 1)):
             lines = (line_of(first + number, text) for number, text in enumerate(texts, 1))
             found += [line for line in lines if workflow_id in (None, line.workflow) and run in (None, line.run)]
             first += PAGE

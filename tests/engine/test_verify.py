@@ -12,7 +12,7 @@ from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.engine import verify
 from kernel.engine.entities import Verification
 from kernel.engine.kernel import Kernel
-from kernel.errors import InvalidInput, NotFound
+from kernel.errors import Conflict, InvalidInput, NotFound
 from kernel.formal.told import Misstep
 from kernel.sinks.callable import CallableSink
 from kernel.stores.memory import MemoryStore
@@ -63,6 +63,19 @@ def test_page_by_page(lived: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
             break
     assert [after for _, _, after in seen] == ["v", "w", "w.x", None]
     assert sum(lines for _, lines, _ in seen) == whole.lines
+
+
+def test_a_misstep_counts_that_is_found_twice(lived: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a store shows no single moment, what others write meanwhile is none; if they never stop, that is a Conflict."""
+    one, other = (Misstep("w", n, 1, "w", "", "", "", "", "", "") for n in (1, 2))
+    looks: list[list[Misstep]] = [[one], []]
+    monkeypatch.setattr(verify, "missteps", lambda *given: iter(looks.pop(0)))
+    assert lived.verify("w").clean
+    looks += [[one], [other], [other]]
+    assert lived.verify("w").missteps == (other,)
+    looks += [[one], [other]] * 10
+    with pytest.raises(Conflict, match="each of 20 looks"):
+        lived.verify("w")
 
 
 def test_what_is_asked_for_must_be_there(lived: Kernel) -> None:

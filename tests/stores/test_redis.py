@@ -265,6 +265,7 @@ def test_who_only_reads_sees_one_moment(k: Kernel, store: RedisStore) -> None:
         assert row is not None
         assert row.state == "RUNNING"
         assert {task.state for task in t.tasks("w", 1)} == {"SCHEDULED"}
+        assert "TERMINATE" not in {line.event for line in t.history("w", None, None, 0, 100)}
 
 
 def test_what_was_spawned_meanwhile_is_not_mixed_in(k: Kernel, store: RedisStore) -> None:

@@ -18,7 +18,7 @@ demo: $(READY)  ## the story: terminate under a broken archive, in the old order
 test: check  ## every check: lint, types, import contracts, all tests, branch coverage of spec/ and core/ at 100 %
 	$(PYTEST) -n 2 --dist worksteal --cov
 
-quick: check  ## the same without slow tests and coverage (under 90 seconds)
+quick: check  ## the same without slow tests and coverage (a few minutes)
 	$(PYTEST) -n 2 --dist worksteal -m "not slow"
 
 check: $(READY)  ## lint, types and import contracts only

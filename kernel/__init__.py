@@ -1,11 +1,13 @@
 """Workflow and task lifecycles that are formally specified, on your own database.
 
-import kernel
+In a few lines:
 
-with kernel.open("sqlite:///orders.db") as k:
-k.register(kernel.WorkflowDef("order", tasks=[kernel.TaskDef("pick"), kernel.TaskDef("ship", after=["pick"])]))
-order = k.start("order", workflow_id="order-7")
-k.terminate(order.id, reason="customer withdrew")
+    import kernel
+
+    with kernel.open("sqlite:///orders.db") as k:
+        k.register(kernel.WorkflowDef("order", tasks=[kernel.TaskDef("pick"), kernel.TaskDef("ship", after=["pick"])]))
+        order = k.start("order", workflow_id="order-7")
+        k.terminate(order.id, reason="customer withdrew")
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""How it is kept: memory and SQLite behind one small port."""
+"""How it is kept: memory, SQLite, PostgreSQL and Redis behind one small port."""

@@ -1,1 +1,1 @@
-"""The public test kit: clocks, hostile sinks, fault points, stateful tests, planted bugs."""
+"""The public test kit: clocks, hostile sinks, fault points, stateful tests, planted bugs, and what every store is held to."""

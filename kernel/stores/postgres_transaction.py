@@ -35,6 +35,8 @@ AS_COLUMNS = {"insert_task": "insert_tasks", "insert_history": "insert_lines"}
 """The statements that many rows are given to, column by column."""
 NEXT = 4
 """So many tasks behind the one that a command is on are read with it."""
+TOGETHER = 8
+"""The payloads of so many tasks are read at once."""
 FEW = 8
 """So many rows are given to the server one by one."""
 
@@ -64,6 +66,8 @@ class PostgresTransaction(SqlTransaction):
         """The tasks that may be handed out, each with its workflow and its tree."""
         self.free: list[int] = []
         """Numbers of workflows that are not there yet."""
+        self.texts_of, self.texts = (0, 0), dict[tuple[int, str], str]()
+        """The payloads that were read last, and whose they are."""
         self.coming = 0
         """How many more workflows the plan makes."""
         self.led = self.entered = self.looked = False
@@ -232,6 +236,16 @@ class PostgresTransaction(SqlTransaction):
             found = {row.no: row for row in self.task_rows("some_tasks", workflow_id, run, list(nos))}
             return [found[no] for no in nos if no in found]
         return [self._task(workflow_id, run, self.known[place], rows[no]) for no in nos]
+
+    def _text(self, key: int, no: int, what: str) -> str | None:
+        """Who only reads asks for one text after the other: those of a workflow itself, or of a few tasks, come at once."""
+        if self.writes:
+            return super()._text(key, no, what)
+        first = no - no % TOGETHER if no >= 0 else no
+        if self.texts_of != (key, first):
+            rows = self.rows("payloads", (key, first, first + TOGETHER - 1 if no >= 0 else no))
+            self.texts_of, self.texts = (key, first), {(no, what): text for no, what, text in rows}
+        return self.texts.get((no, what))
 
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
         """Tasks of a type that could be handed out. A writing transaction gets those in trees that nobody else holds; only

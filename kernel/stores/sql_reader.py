@@ -237,7 +237,10 @@ class SqlReader(ABC):
             return None
         if (texts := self.fresh.get(self.keys[place])) is not None:
             return texts.get((no, what))
-        rows = self.rows("payload", (self.keys[place], no, what))
+        return self._text(self.keys[place], no, what)
+
+    def _text(self, key: int, no: int, what: str) -> str | None:
+        rows = self.rows("payload", (key, no, what))
         return str(rows[0][0]) if rows else None
 
     def history(self, root: str, workflow_id: str | None, run: int | None, after: int, limit: int) -> list[HistoryRecord]:

@@ -146,6 +146,7 @@ def test_a_command_is_few_round_trips(k: Kernel, proxy: Proxy) -> None:
     assert trips(lambda: k.poll("x")) == 2
     assert trips(lambda: k.poll("x", limit=2)) == 2
     assert trips(lambda: k.poll("x")) == 2  # nothing: a question and ROLLBACK
+    assert trips(lambda: k.get("u")) == 4
 
 
 def test_a_lease_renewed_while_it_was_taken_for_lost(k: Kernel, direct: PostgresStore) -> None:

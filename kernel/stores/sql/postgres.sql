@@ -64,6 +64,9 @@ SELECT no, state, attempt, handouts, not_before, expires, attempt_ends, total_en
        worker, reason, after_not_passed
   FROM task WHERE workflow = ? AND no = ANY (?)
 
+-- name: payloads
+SELECT no, what, text FROM payload WHERE workflow = ? AND no BETWEEN ? AND ? AND what <> 'definition'
+
 -- name: new_keys
 SELECT nextval('workflow_key_seq') FROM generate_series(1, ?)
 

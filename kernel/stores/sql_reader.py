@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from kernel.core.archive import NOTIFY, ArchivePolicy, Hearing
 from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, entry_of, root_of
+from kernel.engine.contention import Overtaken
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded, Timer, Violation, Waiting
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
@@ -107,14 +108,23 @@ class SqlReader(ABC):
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
         prepared = self.prepared(definition)
         if row[15]:
-            beyond = key, len(prepared.facts)
-            prepared = self.store.extend(prepared, row[15], lambda: self.rows("spawned", beyond))
+            place = key, len(prepared.facts), row[15]
+            prepared = self.store.extend(prepared, row[15], lambda: self._spawned(*place))
         self.keys[id, run], self.known[id, run] = key, prepared
         self.indexed[id, run] = state, _never(deadline)
         if state not in STATES["workflow"]:
             raise damaged(f"workflow {quoted(id)}", f"its state is {quoted(state)}")
         return WorkflowRow(id, run, state, parent, parent_no, slot, depth, prepared, started, changed, _never(deadline),
                            paused_by, row[13], row[14], list(row[16:]), extension=row[15])
+
+    def _spawned(self, key: int, first: int, extension: str) -> Iterator[tuple[int, str]]:
+        """The positions and texts of the tasks that an extension names. Raises Overtaken where it is another one by now."""
+        for named, no, text in self.rows("spawned", (first, key)):
+            if named != extension:
+                raise Overtaken("reading what was spawned", stands="nothing was applied",
+                                why="more was spawned meanwhile", hint="try again")
+            if no is not None:
+                yield no, text
 
     def workflow_rows(self, name: str, values: Any) -> list[WorkflowRow]:
         """The workflows that a statement finds."""

@@ -28,6 +28,7 @@ from kernel.errors import (
 )
 from kernel.stores import postgres
 from kernel.stores.postgres import ALONE, FRAGILE, PostgresStore
+from kernel.stores.postgres_transaction import PostgresTransaction
 from kernel.stores.postgres_url import located
 from kernel.stores.statements import Dialect, migrations, statements
 from kernel.testing.servers import PostgresServer, PostgresStores
@@ -373,3 +374,26 @@ def test_policy_of_deliveries_is_the_openers() -> None:
     """Attempts and lease of a delivery come from who writes it."""
     with new_store("postgres", None, Policy(sends=7, lease=1)) as store:  # type: ignore[arg-type]
         assert store.policy == Policy(sends=7, lease=1)
+
+
+def test_what_is_spawned_meanwhile_is_not_mixed_in(k: Kernel, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads a workflow under no lock, and then what was spawned in it, reads both of one moment, or again."""
+    k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(ref) for ref in "abc"]))
+    for name in ("u", "v"):
+        k.start("wide", workflow_id=name)
+        k.complete(k.poll("a")[0], spawn=[kernel.TaskDef("x")])  # what was spawned has one name in both
+    asked, rows = 0, PostgresTransaction.rows
+
+    def rows_(transaction: PostgresTransaction, name: str, values: Any = ()) -> list[Any]:
+        nonlocal asked
+        asked += name == "spawned"
+        if name == "spawned" and asked == 1:
+            k.complete(k.poll("b")[0], spawn=[kernel.TaskDef("y")])
+        return rows(transaction, name, values)
+
+    (lease,) = k.poll("c")
+    with kernel.open(url) as other:
+        monkeypatch.setattr(PostgresTransaction, "rows", rows_)
+        other.heartbeat(lease)
+        assert asked > 1
+        assert [[t.ref for t in other.tasks(name)] for name in ("u", "v")] == [[*"abcxy"], [*"abcx"]]

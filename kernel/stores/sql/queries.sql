@@ -124,7 +124,8 @@ UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_be
 SELECT text FROM payload WHERE workflow = ? AND no = ? AND what = ?
 
 -- name: spawned
-SELECT no, text FROM payload WHERE workflow = ? AND no >= ? AND what = 'definition' ORDER BY no
+SELECT w.extension, p.no, p.text FROM workflow w
+  LEFT JOIN payload p ON p.workflow = w.key AND p.no >= ? AND p.what = 'definition' WHERE w.key = ? ORDER BY p.no
 
 -- name: put_payload
 INSERT INTO payload (workflow, no, what, text) VALUES (?, ?, ?, ?)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import redis
 
 import kernel
 from kernel.stores.redis import LARGEST_TREE
-from tests.redis_server import Server, needs_redis
+from tests.redis_server import Server, cluster, needs_redis
 
 pytestmark = [pytest.mark.bench, needs_redis]
 START = """redis.call('HSET', KEYS[1], 's', 'RUNNING', 'o', 3, 't0', 'SCHEDULED', 't1', 'SCHEDULED', 't2', 'SCHEDULED')
@@ -26,62 +29,134 @@ redis.call('HSET', KEYS[1], ARGV[1], 'COMPLETED') redis.call('XADD', KEYS[2], '*
 if redis.call('HINCRBY', KEYS[1], 'o', -1) == 0 then
   redis.call('HSET', KEYS[1], 's', 'COMPLETED') redis.call('XADD', KEYS[3], '*', 'w', KEYS[1])
 end return 1"""
-SLICES, LIVES = 9, 48
+SLICES, LIVES = 21, 32
+Work = Callable[[int, str], None]
 
 
 @pytest.fixture(params=["always", "everysec"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """A server of its own, with its log forced to the disk so often."""
-    found = Server(tmp_path, "--appendonly", "yes", "--appendfsync", request.param)
-    yield found
-    found.kill()
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of its own on a disk, to which its log is forced so often."""
+    with TemporaryDirectory(prefix="bench-", dir="/var/tmp") as folder:
+        found = Server(Path(folder), "--appendonly", "yes", "--appendfsync", request.param)
+        yield found
+        found.kill()
 
 
-def bare(server: Server, lives: int, name: str) -> None:
-    """The bare kernel: one script a transition, seven a workflow."""
-    client: Any = server.client()
+def bare(url: str) -> Work:
+    """The bare kernel: one script a transition, seven a workflow; in a cluster each with its own log and outbox."""
+    client: Any = redis.Redis.from_url(url) if url.startswith("redis://") else redis.RedisCluster.from_url(
+        url.replace("redis+cluster", "redis"))
     start, poll, done = (client.script_load(text) for text in (START, POLL, DONE))
-    for number in range(lives):
-        key = f"w{name}-{number}"
-        client.evalsha(start, 2, key, "ev")
-        for no in range(3):
-            client.evalsha(poll, 2, key, "ev", f"t{no}")
-            client.evalsha(done, 3, key, "ev", "outbox", f"t{no}")
+
+    def work(lives: int, name: str) -> None:
+        for number in range(lives):
+            key, log, outbox = (f"{{{number % 16}}}{kind}" for kind in (f"w{name}-{number}", "ev", "outbox"))
+            client.evalsha(start, 2, key, log)
+            for no in range(3):
+                client.evalsha(poll, 2, key, log, f"t{no}")
+                client.evalsha(done, 3, key, log, outbox, f"t{no}")
+
+    return work
 
 
-def ours(k: kernel.Kernel, lives: int, name: str) -> None:
+def ours(k: kernel.Kernel) -> Work:
     """The same through the kernel, which looks for its tasks in a queue that all share."""
-    for number in range(lives):
-        k.start("three", workflow_id=f"w{name}-{number}")
-        left = 3
-        while left:
-            for lease in k.poll("t", worker=name):
-                k.complete(lease)
-                left -= 1
+    def work(lives: int, name: str) -> None:
+        for number in range(lives):
+            k.start("three", workflow_id=f"w{name}-{number}")
+            left = 3
+            while left:
+                for lease in k.poll("t", worker=name):
+                    k.complete(lease)
+                    left -= 1
+
+    return work
 
 
-def seconds(work: Callable[[int, str], None], clients: int, name: str) -> float:
-    """How long so many clients take for a slice."""
-    threads = [threading.Thread(target=work, args=(LIVES // clients, f"{name}.{number}")) for number in range(clients)]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - begun
+class Clients:
+    """So many at work together: threads that share what they use, or processes, each with connections of its own."""
+
+    def __init__(self, url: str, number: int, *, processes: bool) -> None:
+        self.number, self._ends, self._running = number, list[Any](), list[Any]()
+        if not processes:
+            self._kernel = kernel.open(url)
+            self._works = {"bare": [bare(url.partition("?")[0]) for _ in range(number)], "ours": [ours(self._kernel)] * number}
+            return
+        spawn = multiprocessing.get_context("spawn")
+        for _ in range(number):
+            end, other = spawn.Pipe()
+            self._ends.append(end)
+            self._running.append(spawn.Process(target=serve, args=(url, other)))
+            self._running[-1].start()
+        for end in self._ends:
+            end.recv()
+
+    def seconds(self, subject: str, lives: int, name: str) -> float:
+        """How long they take for so many workflows, divided among them."""
+        begun, each = time.perf_counter(), lives // self.number
+        if self._ends:
+            for number, end in enumerate(self._ends):
+                end.send((subject, each, f"{name}.{number}"))
+            for end in self._ends:
+                end.recv()
+        else:
+            threads = [threading.Thread(target=work, args=(each, f"{name}.{number}"))
+                       for number, work in enumerate(self._works[subject])]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        return time.perf_counter() - begun
+
+    def close(self) -> None:
+        """Send them home."""
+        for end in self._ends:
+            end.send(None)
+        for process in self._running:
+            process.join()
+        if not self._ends:
+            self._kernel.close()
 
 
-@pytest.mark.parametrize("clients", [1, 8])
-def test_lifecycles(server: Server, clients: int) -> None:
-    """Workflows of three tasks, started, polled and completed: as a multiple of the bare scripts."""
-    with kernel.open(server.new_url()) as k:
+def serve(url: str, end: Any) -> None:
+    """What a process of its own does."""
+    with kernel.open(url) as k:
+        works = {"bare": bare(url.partition("?")[0]), "ours": ours(k)}
+        end.send("ready")
+        while (asked := end.recv()) is not None:
+            subject, lives, name = asked
+            works[subject](lives, name)
+            end.send("done")
+
+
+def compared(url: str, clients: int, *, processes: bool) -> str:
+    """Our rate as a multiple of the bare one: the median of the slices, and the spread of the middle eight tenths."""
+    with kernel.open(url) as k:
         k.register(kernel.WorkflowDef("three", tasks=[kernel.TaskDef(f"t{no}", type="t") for no in range(3)]))
+    at_work = Clients(url, clients, processes=processes)
+    try:
         found = []
-        for number in range(SLICES):
-            base = seconds(partial(bare, server), clients, f"b{number}")
-            found.append(base / seconds(partial(ours, k), clients, f"o{number}"))
-    print(f"\n{server.options[-1]}, {clients} clients: {statistics.median(found):.2f} of bare Redis "  # noqa: T201
-          f"({min(found):.2f} to {max(found):.2f})")
+        for number in range(-1, SLICES):
+            base = at_work.seconds("bare", LIVES, f"b{number}")
+            found.append(base / at_work.seconds("ours", LIVES, f"o{number}"))
+    finally:
+        at_work.close()
+    each = sorted(found[1:])
+    return f"{statistics.median(each):.2f} of bare Redis ({each[SLICES // 10]:.2f} to {each[-1 - SLICES // 10]:.2f})"
+
+
+@pytest.mark.parametrize(("clients", "processes"), [(1, False), (8, False), (8, True)], ids=["1", "8 threads", "8 processes"])
+def test_lifecycles(server: Server, clients: int, processes: bool) -> None:
+    """Workflows of three tasks, started, polled and completed: as a multiple of the bare scripts."""
+    told = compared(server.new_url(), clients, processes=processes)
+    print(f"\n{server.options[-1]}, {clients} {'processes' if processes else 'threads'}: {told}")  # noqa: T201
+
+
+@pytest.mark.parametrize(("clients", "processes"), [(1, False), (8, True)], ids=["1", "8 processes"])
+def test_lifecycles_in_a_cluster(clients: int, processes: bool) -> None:
+    """The same on three primaries with a replica each, on one machine."""
+    told = compared(f"{cluster().url}?namespace=b{clients}", clients, processes=processes)
+    print(f"\ncluster, {clients} {'processes' if processes else 'threads'}: {told}")  # noqa: T201
 
 
 @pytest.mark.parametrize("wide", [True, False])

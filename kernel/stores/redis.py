@@ -27,7 +27,7 @@ from kernel.stores.redis_span import Span
 
 SCHEMA = 1
 LARGEST_TREE = 10_000
-"""Tasks of a tree. No script takes more of the server than 135 ms for one, and 250 ms is what others may have to wait."""
+"""Tasks of a tree. No script takes more of the server than 120 ms for one, and 250 ms is what others may have to wait."""
 PARTITIONS_MAX = 1024
 SCHEMES = {"redis": False, "rediss": False, "redis+cluster": True, "rediss+cluster": True}
 """The URLs of this store: whether each means a cluster."""

@@ -99,7 +99,7 @@ def _show(law: Law, config: Config, results: Sequence[Result]) -> None:
     counts = sorted({(r.states, r.transitions) for r in results})
     said = " or ".join(f"{states:>7,} states {transitions:>9,} transitions" for states, transitions in counts)
     good = "equal" if len(results) > 1 else "holds"
-    bad = "DIFFER" if len(counts) > 1 else "BROKEN"
+    bad = "BROKEN" if all(r.broken for r in results) else "DIFFER"  # who finds something stops there, and counts no more
     verdict = click.style(good, fg="green") if agree(results) else click.style(bad, fg="red", bold=True)
     say(f"{config.name:<16} {said}  {verdict}  {faint(seen)}")
     for result in results:

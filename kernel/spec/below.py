@@ -1,6 +1,6 @@
 """Static checks of what steps reach.
 
-Each row once; by one rule, unless that ends it; and by a cascade, which is one level of moves, all that is below.
+Each row once; by one rule, unless all that could end it; and by a cascade, which is one level of moves, all that is below.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ def once(spec: Spec) -> Iterator[str]:
 
 
 def alternatives(spec: Spec) -> Iterator[str]:
-    """Of the rules that end nothing one is enabled on a row: among these only the order of the rows can count."""
-    cascading = {(enter.kind, state) for enter in spec.on_enter if enter.cascade for state in enter.states}
-    ways = [(rule, way) for rule in spec.progress for way in _ways(spec, rule) if (rule.on, way.target) not in cascading]
+    """Two rules that can be enabled on one row both end it, and their order says how; all others exclude each other."""
+    ways = [(rule, way) for rule in spec.progress for way in _ways(spec, rule)]
     for (a, one), (b, other) in combinations(ways, 2):
-        both = (*a.guards, *one.guards, *b.guards, *other.guards)
+        if a is b or a.on != b.on or {one.target, other.target} <= {*spec.kinds[a.on].terminal}:
+            continue
+        guards = (*a.guards, *one.guards, *b.guards, *other.guards)
         states = [state for state in one.source if state in other.source]
-        if a is not b and a.on == b.on and any(satisfiable(*(g.holds for g in both), given={STATE: s}) for s in states):
+        if any(satisfiable(*(g.holds for g in guards), given={STATE: state}) for state in states):
             yield f"{a.name} and {b.name} can be enabled on the same {a.on}"
 
 

@@ -44,8 +44,10 @@ def test_check_tells_a_disagreement_and_a_story(cli: Cli, monkeypatch: pytest.Mo
 
 
 def test_check_tells_what_is_broken(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where engines agree, or there is only one, nothing DIFFERs."""
-    monkeypatch.setattr(commands, "ENGINES", {"python": lambda *_: Result("python", 7, 9, 0.0, ("INV-01 w",), ("START w",))})
+    """Where all engines find something nothing DIFFERs, however far each came."""
+    monkeypatch.setattr(commands, "ENGINES", {
+        name: lambda *_, name=name, states=states: Result(name, states, 9, 0.0, ("INV-01 w",), ("START w",))
+        for name, states in (("python", 7), ("spin", 8))})
     ran = cli("spec", "check", "--config", "one")
     assert ran.code == 1
     assert "BROKEN" in ran.out

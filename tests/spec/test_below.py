@@ -36,7 +36,7 @@ def test_a_row_that_is_moved_twice_is_named() -> None:
 
 
 def test_rules_that_meet_on_one_row_are_named() -> None:
-    """Two of them that can be enabled on one row, whether they move it or others; not where one of them ends it."""
+    """Two of them that can be enabled on one row, whether they move it or others; not where both of them end it."""
     def ruled(*rules: Step) -> list[str]:
         return list(alternatives(evolve(SPEC, progress=rules)))
 
@@ -45,7 +45,9 @@ def test_rules_that_meet_on_one_row_are_named() -> None:
     assert ruled(skip, launch) == ["SKIP and LAUNCH can be enabled on the same task"]
     assert ruled(evolve(skip, guards=(Guard("new", is_("PENDING")),)), launch) == []
     assert ruled(told, evolve(told, name="TELL_AGAIN")) == ["TELL and TELL_AGAIN can be enabled on the same workflow"]
-    assert ruled(told, Step("END", "workflow", (Fire("FAIL"),))) == []
+    fail, complete = Step("END_BADLY", "workflow", (Fire("FAIL"),)), Step("END_WELL", "workflow", (Fire("COMPLETE"),))
+    assert ruled(told, fail) == ["TELL and END_BADLY can be enabled on the same workflow"]
+    assert ruled(fail, complete) == []
     assert ruled(told, skip) == []
 
 

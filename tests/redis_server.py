@@ -34,9 +34,16 @@ class Server:
     def __init__(self, folder: Path, *options: str) -> None:
         """`options` go to the server, as on its command line; by default it keeps a log that it does not force to the disk."""
         self.folder, self.options = folder, options or ("--appendonly", "yes", "--appendfsync", "no")
-        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self.start()
+        for left in reversed(range(5)):
+            self.port = free_port()
+            try:
+                self.start()
+            except redis.ConnectionError:  # somebody took the port, or the one that a cluster adds, in the same moment
+                if not left:
+                    raise
+            else:
+                break
 
     @property
     def url(self) -> str:

@@ -65,7 +65,7 @@ SELECT no, state, attempt, handouts, not_before, expires, attempt_ends, total_en
   FROM task WHERE workflow = ? AND no = ANY (?)
 
 -- name: payloads
-SELECT no, what, text FROM payload WHERE workflow = ? AND no BETWEEN ? AND ? AND what <> 'definition'
+SELECT no, what, text FROM payload WHERE workflow = ? AND no BETWEEN ? AND ?
 
 -- name: new_keys
 SELECT nextval('workflow_key_seq') FROM generate_series(1, ?)

@@ -117,7 +117,7 @@ class PostgresStore(SqlStore[Link]):
 
     def _connect(self) -> Link:
         options = (f"{PLANNED} -c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
-                   f" -c idle_in_transaction_session_timeout={STALLED}")
+                   f" -c idle_in_transaction_session_timeout={STALLED} -c client_min_messages=warning")
         server = {"connect_timeout": 10, "application_name": "kernel", **self._at.server, "client_encoding": "utf8"}
         server["options"] = f"{server.get('options') or ''} {options}"
         connection = Link(psycopg.connect(make_conninfo("", **server), autocommit=True, prepare_threshold=None))

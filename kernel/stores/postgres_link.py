@@ -27,12 +27,14 @@ TEXTS = [PyFormat.TEXT] * 64
 """The format of each parameter."""
 FAILED = int(ExecStatus.FATAL_ERROR)
 """The status of a result that is an error."""
+STANDBY = "SyncRepWaitForLSN"
+"""Where the server warns that a COMMIT does not wait for its standby any longer; it has no code for that."""
 
 
 class Link:
     """A connection of the driver's, and what it prepared. Used by one thread at a time."""
 
-    __slots__ = ("_answer", "_either", "_known", "_numbers", "_values", "connection")
+    __slots__ = ("_answer", "_either", "_known", "_numbers", "_values", "connection", "hurried")
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         # One type for all numbers and one for all texts: otherwise a statement is prepared anew for each mixture of them.
@@ -44,6 +46,13 @@ class Link:
         self._answer, self._either = poll(), poll()
         self._answer.register(connection.pgconn.socket, POLLIN)
         self._either.register(connection.pgconn.socket, POLLIN | POLLOUT)
+        self.hurried = ""
+        """What the server said when a COMMIT was not to wait for its standby any longer; the COMMIT itself ends well then."""
+        connection.add_notice_handler(self._warned)
+
+    def _warned(self, warning: psycopg.errors.Diagnostic) -> None:
+        if warning.source_function == STANDBY:
+            self.hurried = warning.message_primary or "it does not wait for its standby"
 
     @property
     def closed(self) -> bool:

@@ -54,7 +54,9 @@ class PostgresSpan:
                 link.ask([("ROLLBACK", ())])
 
     def _commit(self) -> None:
-        """COMMIT, and see that it was one. When the connection breaks on the way nobody knows yet whether it happened."""
+        """COMMIT, and see that it was one. When the connection breaks on the way nobody knows yet whether it happened; and not
+        whether it stays so, when a standby that it should have waited for may not have it.
+        """
         store, transaction = self.store, self.transaction
         try:
             status = transaction.commit()
@@ -66,3 +68,6 @@ class PostgresSpan:
             raise
         if status != b"COMMIT":
             rolled_back(store.place)
+        if transaction.link.hurried:
+            transaction.link.close()
+            raise unknown(store.place, transaction.command_id, transaction.workflow_id, transaction.link.hurried)

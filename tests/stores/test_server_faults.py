@@ -20,7 +20,7 @@ from psycopg import sql
 
 import kernel
 from kernel.engine.kernel import Kernel
-from kernel.errors import StoreFull, StoreReadOnly, StoreUnavailable
+from kernel.errors import CommitUnknown, StoreFull, StoreReadOnly, StoreUnavailable
 from kernel.stores import redis_link
 from kernel.stores.postgres import ALONE, DURABLE, FOLLOWED
 from kernel.stores.redis_link import Script, script
@@ -190,16 +190,33 @@ def test_a_primary_that_dies(quick: str) -> None:
         assert states(k, "kept", "lost") == ["TERMINATED", "RUNNING"]
         assert isinstance(k.outcome("end", workflow_id="lost"), kernel.NotApplied)
         assert k.audit().clean
-        with postgres_server(settings=(), place=quick, of=second) as third:
-            told(second, "synchronous_standby_names", "*")
-            with kernel.open(either(second, third)) as other:
-                assert other.store.durability == DURABLE + FOLLOWED
-                assert other.terminate("lost", command_id="again").ended == 2
-                second.stop(kill=True)
-                third.promote()
-                assert states(other, "kept", "lost") == ["TERMINATED", "TERMINATED"]
-                assert isinstance(other.outcome("again", workflow_id="lost"), kernel.Applied)
-                assert other.audit().clean
+        told(second, "synchronous_standby_names", "*")
+        hurried(either(first, second), second)
+        with postgres_server(settings=(), place=quick, of=second) as third, kernel.open(either(second, third)) as other:
+            assert other.store.durability == DURABLE + FOLLOWED
+            assert other.terminate("lost", command_id="again").ended == 2
+            second.stop(kill=True)
+            third.promote()
+            told(third, "synchronous_standby_names", "")  # nobody follows it
+            assert states(other, "kept", "lost") == ["TERMINATED", "TERMINATED"]
+            assert isinstance(other.outcome("again", workflow_id="lost"), kernel.Applied)
+            assert other.audit().clean
+
+
+def hurried(url: str, server: PostgresServer) -> None:
+    """When somebody cancels the waiting for a standby that is not there, nobody is told that it has the commit."""
+    def cancel() -> None:
+        with server.connect() as operator:
+            until(lambda: operator.execute(
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").fetchall())
+
+    with kernel.open(url) as k:
+        canceling = threading.Thread(target=cancel)
+        canceling.start()
+        with pytest.raises(CommitUnknown, match="canceling wait for synchronous replication"):
+            k.start("order", workflow_id="alone", command_id="alone")
+        canceling.join()
+        assert k.get("alone").state == "RUNNING", "it stands, as long as this server does"
 
 
 def read_only(standby: PostgresServer) -> None:

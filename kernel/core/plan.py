@@ -57,7 +57,7 @@ class Cascade:
     """One event for a whole set of rows behind `link` of a workflow, written as one statement.
 
     `line` is the table row that moves them; `where` picks among them; `emits` are the links over which a workflow so moved
-    writes deliveries.
+    writes deliveries; `most` is how many of the workflow's own tasks it can still move, where they are counted.
     """
 
     event: str
@@ -70,6 +70,8 @@ class Cascade:
     emits: tuple[str, ...]
     by: str
     reason: str
+    most: int | None = None
+    """How many of the workflow's own tasks it can move at most, where they are counted."""
 
 
 @frozen(eq=False)

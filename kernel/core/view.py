@@ -241,7 +241,9 @@ class View(WorkingSet):
         if line is None:
             raise InvalidDefinition(f"{part.event} over {part.link!r}", why="it does not move a set of rows that exist")
         emits = line.emits if part.kind == "workflow" else ()
-        cascade = Cascade(part.event, part.kind, part.link, anchor.id, line, part.where, self.given, emits, by, reason)
+        place = self.program.open_tasks
+        cascade = Cascade(part.event, part.kind, part.link, anchor.id, line, part.where, self.given, emits, by, reason,
+                          anchor.counts[place] if ending and place is not None else None)
         (self.plan.last if ending else self.plan.first).append(cascade)
         loaded: Iterable[WorkflowRow | TaskRow] = (self.workflows if part.kind == "workflow" else self.tasks).values()
         for row in [row for row in loaded if row is not anchor and self._reached(cascade, row)]:

@@ -253,17 +253,20 @@ class SqlTransaction(SqlReader):
         return found
 
     def _cascade_own(self, cascade: Cascade, plan: Plan) -> int:
-        """Move the anchor's own tasks; gives how many."""
+        """Move the anchor's own tasks; gives how many. Each statement looks at all of them, so none is run for nothing."""
         row, key = cascade.line.row, self.keys[cascade.workflow, plan.tree.run]
-        lines = []
-        for source in sorted(row.source):
+        lines, moved = list[Change](), 0
+        for source in sorted(row.source, reverse=True):
+            if moved == cascade.most:
+                break
             self._run("cascade_task_own", (row.target, plan.now, key, source))
             count = self._changed()
             if count:
-                lines.append(Change("task", cascade.workflow, "", cascade.event, source, row.target, 0, count, cascade.by,
-                                    cascade.reason))
+                moved += count
+                lines.insert(0, Change("task", cascade.workflow, "", cascade.event, source, row.target, 0, count, cascade.by,
+                                       cascade.reason))
         self._write_lines(plan, lines)
-        return sum(line.count for line in lines)
+        return moved
 
     def _values(self, cascade: Cascade, plan: Plan) -> dict[str, Any]:
         row, policy = cascade.line.row, self.store.policy

@@ -12,7 +12,7 @@ from kernel.formal.proof import Proof
 from kernel.render.write import PART
 from kernel.spec import SPEC
 from tests.conformance.cases import PINNED
-from tests.formal.test_engines import COUNTS
+from tests.formal.test_engines import COUNTS, VAST_COUNTS
 from tests.formal.test_provers import NEEDED
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +46,7 @@ def counts() -> str:
         states, transitions = COUNTS[config.name]
         engines = "Python, Spin" if config in LARGE else "Python, Spin, TLC"
         rows.append((config.name, f"{states:,}", f"{transitions:,}", engines))
+    rows += [(name, f"{states:,}", f"{transitions:,}", "Python") for name, (states, transitions) in VAST_COUNTS.items()]
     return table(("shape", "states", "transitions", "seen by"), rows)
 
 

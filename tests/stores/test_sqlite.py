@@ -74,6 +74,7 @@ def contents(path: str) -> bytes:
 # ------------------------------------------------------------------------------------------------------------ settings
 SETTINGS = {
     "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "trusted_schema": 0, "cell_size_check": 1, "busy_timeout": 0,
+    "wal_autocheckpoint": 3000,
     "read_uncommitted": 0, "recursive_triggers": 0, "mmap_size": 0, "locking_mode": "normal",
 }
 

@@ -79,6 +79,7 @@ SMALL = (
     Config("fork_again", evolve(FORK, tasks=tuple(evolve(t, tries=2) if t.sub is None else t for t in FORK.tasks))),
     Config("runs_late", hurried(INSIDE)),
     Config("runs_mixed", evolve(MIXED, runs=2)),
+    Config("runs_fork", evolve(FORK, runs=2)),
 )
 """Every engine explores these."""
 SHOWN = ("one", "chain_late", "nested", "deep", "mixed", "deliveries", "runs_nested", "purge")
@@ -86,7 +87,6 @@ SHOWN = ("one", "chain_late", "nested", "deep", "mixed", "deliveries", "runs_nes
 LARGE = (
     Config("again_late", hurried(AGAIN)),
     Config("fork_late", hurried(FORK)),
-    Config("runs_fork", evolve(FORK, runs=2)),
 )
 """The explorer and Spin explore these."""
 VAST = (

@@ -93,7 +93,8 @@ def tlc(files: Mapping[str, str], module: str) -> tuple[str, float]:
         for file, text in files.items():
             (folder / file).write_text(text)
         begun = time.perf_counter()
-        java = ["java", "-XX:+UseSerialGC", "-Xmx2g", f"-Djava.io.tmpdir={folder}", "-cp", str(tlc_jar()), "tlc2.TLC"]
+        stack = "-Xss64m"  # it evaluates by recursion: with Java's own megabyte the larger shapes overflow now and then
+        java = ["java", "-XX:+UseSerialGC", "-Xmx2g", stack, f"-Djava.io.tmpdir={folder}", "-cp", str(tlc_jar()), "tlc2.TLC"]
         said = _run("TLC", [*java, "-workers", "1", "-deadlock", "-nowarning", module], folder, may_fail=True)
         seconds = time.perf_counter() - begun
     if "states generated" not in said:

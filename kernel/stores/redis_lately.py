@@ -53,7 +53,8 @@ class Lately:
 
     def take(self, root: str) -> Left | None:
         """A tree that is remembered: once, since who takes it is about to change it."""
-        return self._trees.pop(root, None)
+        with self._lock:
+            return self._trees.pop(root, None)
 
     def is_new(self, root: str) -> bool:
         """Whether nothing says that there is such a tree."""

@@ -160,3 +160,25 @@ def test_nothing_is_remembered_of_what_was_not_read(pair: Pair) -> None:
     assert lately.take("w") is not None
     k.terminate("w")
     assert lately.take("w") is None
+
+
+def test_nobody_takes_what_another_makes_room_with() -> None:
+    """Each look at the trees that are remembered has them for itself."""
+    lately = Lately()
+
+    class Watched(dict[str, Left]):
+        """Trees that notice who comes without the lock."""
+
+        def __iter__(self) -> Iterator[str]:
+            assert lately._lock.locked()
+            return super().__iter__()
+
+        def pop(self, *given: Any) -> Any:
+            assert lately._lock.locked()
+            return super().pop(*given)
+
+    lately._trees = Watched()
+    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset())
+    for number in range(MOST_TREES + 1):
+        lately.keep(f"w{number}", left)
+    assert lately.take("w1") == left

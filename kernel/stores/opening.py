@@ -36,9 +36,14 @@ def open(
     of these, and StoreError when the store cannot be used.
     """
     policy = Policy() if attempts is None else Policy(sends=inputs.whole(attempts, "the attempts of a delivery", 1))
-    kernel = Kernel(_store(url, policy), sinks=sinks, actor=actor, **options)
-    if archive is not None:
-        kernel.set_archive_policy(archive)
+    store = _store(url, policy)
+    try:
+        kernel = Kernel(store, sinks=sinks, actor=actor, **options)
+        if archive is not None:
+            kernel.set_archive_policy(archive)
+    except BaseException:
+        store.close()
+        raise
     return kernel
 
 

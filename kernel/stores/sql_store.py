@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kernel.core.records import Policy, Prepared
@@ -75,8 +75,9 @@ class SqlStore(Known, ABC, Generic[Connection]):
             self._drop_idle()
 
     def _drop_idle(self) -> None:
-        while self._idle:
-            self._drop(self._idle.pop())
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                self._drop(self._idle.pop())
 
     # ---- definitions, once read ------------------------------------------------------------------------------------------
     def prepared(self, reader: SqlReader, key: int) -> Prepared:

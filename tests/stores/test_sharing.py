@@ -50,6 +50,33 @@ def locked(path: str) -> Iterator[apsw.Connection]:
     connection.close(True)
 
 
+# ------------------------------------------------------------------------------------------------------------- closing
+class Raced(list[apsw.Connection]):
+    """Connections of which another thread takes the last one, whenever somebody has seen that there is one."""
+
+    def __bool__(self) -> bool:
+        found = len(self) > 0
+        self.clear()
+        return found
+
+
+def test_closing_while_another_thread_takes_a_connection(path: str) -> None:
+    """Who closes what nobody uses finds that somebody uses it now."""
+    store = SqliteStore(path)
+    store._idle = Raced(store._idle)
+    store.close()
+    assert store.closed
+
+
+def test_a_kernel_that_is_not_made_leaves_nothing_open(tmp_path: Path) -> None:
+    """What is wrong with an option is told, and the store is closed."""
+    for wrong in ({"actor": "\0"}, {"sinks": {"archive": 7}}, {"archive": "nightly"}, {"colour": "red"}):
+        with pytest.raises((kernel.InvalidInput, TypeError)):
+            kernel.open(f"sqlite:///{tmp_path}/own.db", **wrong)
+        there = [os.readlink(place) for place in Path("/proc/self/fd").iterdir() if place.exists()]
+        assert not [name for name in there if name.startswith(str(tmp_path))], wrong
+
+
 # ------------------------------------------------------------------------------------------------------------- waiting
 class Watch:
     """Time that passes only by sleeping."""

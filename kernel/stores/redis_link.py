@@ -1,7 +1,7 @@
 """The way to the server: one command out, one answer in, and errors of the driver as errors of our tree.
 
-A read is asked again where the connection broke or the cluster is being rearranged, for as long as there is patience. A commit
-is sent once; where it may have arrived and no answer came back, nobody knows what became of it.
+A read is asked again where the connection broke, a few times; and where a cluster is being rearranged, for as long as there is
+patience. A commit is sent once; where it may have arrived and no answer came back, nobody knows what became of it.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class Link:
         """`place` is what messages call it: without the password. `patience` is in seconds."""
         self.place, self.patience = place, patience
         self.cluster: Any = None
+        self.closed = False
         self._idle: dict[ConnectionPool, deque[Any]] = {}
         """The connections on which nothing is under way: the driver's own way to them costs more than a command does."""
         options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": patience,
@@ -107,11 +108,15 @@ class Link:
             raise self.ours(error, "opening") from error
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
-        for idle in self._idle.values():
-            while idle:
-                idle.pop().disconnect()
-        (self.client if self.cluster is None else self.cluster).close()
+        """Close the connections that are not in use; one that is, is closed when its command is done."""
+        self.closed = True
+        for idle in list(self._idle.values()):
+            with suppress(IndexError):  # another thread may take the last one
+                while True:
+                    idle.pop().disconnect()
+        clients = [self.client] if self.cluster is None else [node.redis_connection for node in self.cluster.get_nodes()]
+        for client in filter(None, clients):
+            client.connection_pool.disconnect(inuse_connections=False)
 
     def _pool(self, key: str, node: Any = None) -> ConnectionPool:
         if self.cluster is None:
@@ -189,7 +194,7 @@ class Link:
         data = pack_command(command)
         pool = self._pool(key, node)
         idle = self._idle.setdefault(pool, deque())
-        connection = _fit(idle) or pool.get_connection()
+        connection = _fit(idle, pool) or pool.get_connection()
         whole = False
         try:
             if node is not None:
@@ -208,7 +213,7 @@ class Link:
             whole = True
             raise
         finally:
-            if whole:
+            if whole and not self.closed:
                 idle.append(connection)
             else:
                 connection.disconnect()
@@ -233,7 +238,7 @@ class Link:
         return kind(f"{doing} {quoted(self.place)}", why=_told(error), stands="nothing was applied", hint=hint)
 
 
-def _fit(idle: deque[Any]) -> Any:
+def _fit(idle: deque[Any], pool: ConnectionPool) -> Any:
     """A connection that the server has not closed, and on which nothing is left over; None where there is none."""
     while True:
         try:
@@ -246,6 +251,7 @@ def _fit(idle: deque[Any]) -> Any:
         except LOST:
             pass
         connection.disconnect()
+        pool.release(connection)  # or it would count as one in use
 
 
 def _code(error: Exception) -> str:

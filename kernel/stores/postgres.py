@@ -40,6 +40,8 @@ WAITING = ("on", "remote_apply")
 """Settings of synchronous_commit with which a commit waits for the disk of a standby, where one is named."""
 STALLED = "60s"
 """A process that stops in the middle of a commit holds its locks no longer than this."""
+SILENT = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 40_000}
+"""A host that vanished is noticed after 40 s, unless the URL says otherwise; else the system would wait for hours."""
 PLANNED = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
 """Plans are made once, when a table may hold a row or two: one that reads it from end to end would be kept while it grows."""
 
@@ -118,7 +120,7 @@ class PostgresStore(SqlStore[Link]):
     def _connect(self) -> Link:
         options = (f"{PLANNED} -c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
                    f" -c idle_in_transaction_session_timeout={STALLED} -c client_min_messages=warning")
-        server = {"connect_timeout": 10, "application_name": "kernel", **self._at.server, "client_encoding": "utf8"}
+        server = {"connect_timeout": 10, "application_name": "kernel", **SILENT, **self._at.server, "client_encoding": "utf8"}
         server["options"] = f"{server.get('options') or ''} {options}"
         connection = Link(psycopg.connect(make_conninfo("", **server), autocommit=True, prepare_threshold=None))
         try:

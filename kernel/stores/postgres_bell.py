@@ -28,6 +28,7 @@ class Bell:
     def __init__(self, connect: Callable[[], Link], schema: str, heard: Callable[[str], None]) -> None:
         """`heard` gets the type of the tasks that there are now; an empty one after each connection that was made."""
         self.connect, self.schema, self.heard = connect, schema, heard
+        self._pause = PAUSES[0]
         self._end, self._ended = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name=f"bell of {schema}", daemon=True)
 
@@ -41,7 +42,6 @@ class Bell:
         self._ended.close()
 
     def _run(self) -> None:
-        pause = PAUSES[0]
         with DefaultSelector() as waiting:
             waiting.register(self._ended, EVENT_READ)
             while True:
@@ -49,9 +49,9 @@ class Bell:
                     self._listen(waiting)
                     return
                 except (psycopg.Error, StoreError):
-                    if waiting.select(pause):
+                    if waiting.select(self._pause):
                         return
-                    pause = min(PAUSES[1], 2 * pause)
+                    self._pause = min(PAUSES[1], 2 * self._pause)
 
     def _listen(self, waiting: DefaultSelector) -> None:
         """Until the end, or until the connection breaks."""
@@ -61,6 +61,7 @@ class Bell:
         try:
             statement = sql.SQL("LISTEN {}").format(sql.Identifier(self.schema))
             link.execute(statement)
+            self._pause = PAUSES[0]
             self.heard("")
             while self._ended not in [key.fileobj for key, _ in waiting.select()]:
                 server.consume_input()

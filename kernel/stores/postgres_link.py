@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.abc import QueryNoTemplate
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
@@ -27,6 +27,8 @@ TEXTS = [PyFormat.TEXT] * 64
 """The format of each parameter."""
 FAILED = int(ExecStatus.FATAL_ERROR)
 """The status of a result that is an error."""
+FORGOTTEN = b"26000"
+"""The code of an error: the server does not know a statement that was prepared."""
 STANDBY = "SyncRepWaitForLSN"
 """Where the server warns that a COMMIT does not wait for its standby any longer; it has no code for that."""
 
@@ -95,6 +97,9 @@ class Link:
             found = self._results(sent, fresh)
             if not self.closed:
                 pgconn.exit_pipeline_mode()
+            last = found[-1]
+            if last.status == FAILED and last.error_field(DiagnosticField.SQLSTATE) == FORGOTTEN:
+                self.close()  # there was a DISCARD: another connection prepares everything anew
         except BaseException:
             self.close()
             raise

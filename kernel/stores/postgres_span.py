@@ -37,8 +37,10 @@ class PostgresSpan:
         except psycopg.Error as foreign:
             raise ours(foreign, self._doing, self.store.place) from foreign
         finally:
-            self._undo()
-            self.store.put_back(self.transaction.link)
+            try:
+                self._undo()
+            finally:
+                self.store.put_back(self.transaction.link)
         if isinstance(error, psycopg.Error):
             raise ours(error, self._doing, self.store.place) from error
 

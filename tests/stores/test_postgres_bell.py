@@ -13,6 +13,8 @@ import kernel
 from kernel.engine.kernel import Kernel
 from kernel.stores import postgres_bell
 from kernel.stores.postgres import PostgresStore
+from kernel.stores.postgres_bell import Bell
+from kernel.stores.postgres_link import Link
 from kernel.testing.servers import PostgresStores
 
 NUMBER = {"no": "${workflow.input.no}"}
@@ -108,6 +110,21 @@ def test_a_connection_that_broke_is_made_anew(
         k.start("order", input={"no": 0})
         assert heard.get(timeout=LONG) == "pick"
     store.close()
+
+
+def test_pauses_are_short_again_after_a_connection(monkeypatch: pytest.MonkeyPatch, stores: PostgresStores) -> None:
+    """However long the server was away before."""
+    monkeypatch.setattr(postgres_bell, "PAUSES", (0.001, LONG))
+    heard, turns = Queue[str](), iter(range(6))
+
+    def connect() -> Link:
+        if next(turns) < 5:
+            raise kernel.StoreUnavailable("connecting", why="nobody answers")
+        return Link(stores.server.connect())
+
+    with Bell(connect, "nothing", heard.put) as bell:
+        assert heard.get(timeout=LONG) == ""
+        assert bell._pause == 0.001
 
 
 def test_it_ends_while_nobody_answers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from threading import Barrier
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ from kernel.errors import (
 )
 from kernel.stores.postgres import ALONE, FRAGILE, PostgresStore
 from kernel.stores.postgres_errors import OPENING, is_undecided, ours
+from kernel.stores.postgres_link import Link
 from kernel.testing.clock import ManualClock
 from kernel.testing.servers import QUICK, PostgresStores, postgres_server
 from tests.stores.proxy import Proxy
@@ -264,3 +266,33 @@ def test_what_was_acknowledged_survives_the_servers_crash() -> None:
             assert k.get("w").state == "RUNNING"
             assert k.terminate("w").ended == 2
             assert k.audit().clean
+
+
+def test_a_server_that_forgot_what_was_prepared(direct: PostgresStore) -> None:
+    """DISCARD, which poolers say: the next command finds a connection that works."""
+    k = Kernel(direct)
+    k.register(LEAF)
+    k.start("leaf", workflow_id="w")
+    with direct.connection() as link:
+        link.execute("DISCARD ALL")
+    assert k.terminate("w").ended == 1
+
+
+def test_an_interrupted_undoing_leaves_no_connection_in_use(direct: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever presses Ctrl-C while a transaction is undone can go on with as many connections as before."""
+    k, free = Kernel(direct), direct._free.qsize()
+    k.register(LEAF)
+    k.start("leaf", workflow_id="w")
+
+    def interrupted(link: Link, asked: object) -> NoReturn:
+        link.close()
+        raise KeyboardInterrupt
+
+    span = direct.transaction(write=True)
+    assert span.__enter__().tree("w") is not None
+    monkeypatch.setattr(Link, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        span.__exit__(None, None, None)
+    monkeypatch.undo()
+    assert direct._free.qsize() == free
+    assert k.get("w").state == "RUNNING"

@@ -88,3 +88,12 @@ def test_a_server_that_ends_the_connection_says_why(link: Link) -> None:
     (found,) = link.ask([ONE])
     assert isinstance(error_from_result(found), psycopg.errors.AdminShutdown)
     assert link.closed
+
+
+def test_a_server_that_forgot_what_was_prepared(link: Link) -> None:
+    """A connection on which somebody said DISCARD is closed: it would be of no use to anybody."""
+    link.ask([ONE])
+    link.execute("DISCARD ALL")
+    (found,) = link.ask([ONE])
+    assert isinstance(error_from_result(found), psycopg.errors.InvalidSqlStatementName)
+    assert link.closed

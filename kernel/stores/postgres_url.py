@@ -46,6 +46,9 @@ def located(url: str) -> Place:
     """
     try:
         parts = urlsplit(url)
+        if "@" in (parts.path or parts.query) or parts.netloc.count("@") > 1 or parts.fragment:
+            refuse("it holds a sign that belongs to a name or a password, and means something else in a URL",
+                   "write @ as %40, / as %2F, # as %23 and ? as %3F there")
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         ours = {name: value for name, value in options if name in OURS}
         theirs = urlencode([(name, value) for name, value in options if name not in OURS], quote_via=quote)
@@ -67,7 +70,6 @@ def located(url: str) -> Place:
     return Place(server, schema, mode == "ro", mode == "rw", unsafe, listen == ON, shown)
 
 
-def refuse(why: str) -> NoReturn:
+def refuse(why: str, hint: str = "postgresql://user@host:5432/database, with ?schema=NAME or ?mode=ro behind it") -> NoReturn:
     """Say what is wrong with a URL without showing it."""
-    raise InvalidInput("opening a PostgreSQL store", why=why,
-                       hint="postgresql://user@host:5432/database, with ?schema=NAME or ?mode=ro behind it")
+    raise InvalidInput("opening a PostgreSQL store", why=why, hint=hint)

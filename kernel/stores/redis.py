@@ -36,6 +36,7 @@ OPTIONS = frozenset((
     "socket_timeout", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"))
 """What a URL may say to the driver."""
 OURS = ("namespace", "partitions", "accept", "mode")
+ENCODED = "in a name or a password write @ as %40, / as %2F, # as %23 and ? as %3F"
 BLOCK = 64
 """Serial numbers that a process takes at a time."""
 OLDEST = (7, 0)
@@ -69,8 +70,10 @@ def address(text: str) -> Address:
         parts = urlsplit(text)
         where = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
         options = parse_qsl(parts.query, strict_parsing=True, keep_blank_values=True) if parts.query else []
-    except ValueError as error:
-        raise _wrong(text.rpartition("@")[2], str(error)) from error
+    except ValueError:  # what it says of it may hold the password
+        raise _wrong(text.partition("://")[0], "its host, its port or its query cannot be read", ENCODED) from None
+    if "@" in parts.path + parts.query or parts.fragment:
+        raise _wrong(parts.scheme, "it holds a sign that belongs to a password, and means something else in a URL", ENCODED)
     place = f"{parts.scheme}://{where}{parts.path}"
     own = {name: value for name, value in options if name in OURS}
     cluster = SCHEMES[parts.scheme]
@@ -99,8 +102,8 @@ def address(text: str) -> Address:
     return Address(url, place, cluster, namespace, int(partitions), accepts, "mode" in own)
 
 
-def _wrong(place: str, why: str) -> InvalidInput:
-    return InvalidInput(f"the store {quoted(place)}", why=why, hint="redis://localhost:6379/0?namespace=orders")
+def _wrong(place: str, why: str, hint: str = "redis://localhost:6379/0?namespace=orders") -> InvalidInput:
+    return InvalidInput(f"the store {quoted(place)}", why=why, hint=hint)
 
 
 class RedisStore(Known):

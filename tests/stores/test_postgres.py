@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -32,6 +34,7 @@ from kernel.stores.postgres_transaction import PostgresTransaction
 from kernel.stores.postgres_url import located
 from kernel.stores.statements import Dialect, migrations, statements
 from kernel.testing.servers import PostgresServer, PostgresStores
+from tests.stores.proxy import Proxy
 from tests.stores.stand import new_store
 
 SECRET = "hunter2"  # noqa: S105 - looked for in messages
@@ -96,6 +99,14 @@ def test_a_url_that_is_none_is_refused(rest: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", [f"a@{SECRET}", f"7/{SECRET}", f"7#{SECRET}", f"7?{SECRET}", f"7?schema={SECRET}"])
+def test_a_password_that_would_be_taken_for_something_else(password: str) -> None:
+    """A sign that has a meaning in a URL: it is not taken for the host, the database or an option, and shown."""
+    with pytest.raises(InvalidInput) as caught:
+        kernel.open(f"postgresql://ada:{password}@db.example/orders")
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql+psycopg", "mysql"])
 def test_another_scheme_does_not_show_its_password(scheme: str) -> None:
     """Nor does a URL of no store that we know."""
@@ -110,6 +121,18 @@ def test_no_server() -> None:
     with pytest.raises(StoreUnavailable) as caught:
         kernel.open(f"postgresql://ada:{SECRET}@127.0.0.1:1/orders?connect_timeout=2")
     assert SECRET not in str(caught.value)
+
+
+def test_a_host_that_vanishes_is_noticed(stores: PostgresStores, url: str) -> None:
+    """In less than a minute, or as soon as the URL says."""
+    with closing(Proxy(str(stores.server.folder / ".s.PGSQL.5432"))) as proxy:
+        far = stores.server.url(located(url).schema, port=proxy.port)
+        for given, idle in (("", 20), ("&keepalives_idle=7", 7)):
+            with kernel.open(far + given) as k:
+                assert isinstance(k.store, PostgresStore)
+                with k.store.connection() as link, socket.socket(fileno=os.dup(link.connection.fileno())) as wire:
+                    assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == idle
+                    assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 40_000
 
 
 def test_no_such_database(stores: PostgresStores) -> None:

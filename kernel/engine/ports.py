@@ -145,6 +145,9 @@ class Transaction(Protocol):
     def purgeable(self, before: int, after: str, limit: int) -> list[str]:
         """The ids of roots that ended at this time or earlier, behind the id `after`, in order."""
 
+    def roots(self, after: str, limit: int) -> list[str]:
+        """The ids of the trees that there are, behind the id `after`, in order: also of what is left of a damaged one."""
+
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
 

@@ -151,6 +151,7 @@ class Reader:
         return Backlog(
             at=moment(now), timers=found.timers, due=found.due, pending=found.pending, leased=found.leased, dead=found.dead,
             oldest=None if found.oldest is None else moment(found.oldest))
+
     def archive_policy(self) -> ArchivePolicy | None:
         """The archive policy that holds for every definition of this store; None where each has its own."""
         with self.store.transaction(write=False) as transaction:

@@ -16,15 +16,15 @@ from kernel.core.plan import Subject
 from kernel.core.records import Prepared, TreeRow, root_of
 from kernel.engine.entities import Verification
 from kernel.engine.ports import HistoryRecord, Store, Transaction
-from kernel.engine.reading import tree_of
-from kernel.errors import Conflict, NotFound, quoted
+from kernel.engine.reading import damaged, tree_of
+from kernel.errors import Conflict, NotFound, StoreCorrupt, quoted
 from kernel.formal.told import Misstep, NotAllowed, Outline, Place, Standing
 from kernel.formal.trace import Trace
 
 LOOKS = 20
 """So often a tree is looked at for a misstep that is found twice."""
 PAGE = 1000
-"""Lines, or workflows, that are read at a time."""
+"""Lines, or ids of trees, that are read at a time."""
 
 
 def outline(prepared: Prepared) -> Outline:
@@ -64,11 +64,13 @@ class Verifier:
     def _look(self, root: str) -> tuple[Misstep | None, Trace]:
         """The first misstep of a tree, and who found it."""
         with self.store.transaction(write=False) as transaction:
-            tree, trace = tree_of(transaction, root), self.trace(transaction)
+            trace = self.trace(transaction)
             try:
-                found = next(missteps(transaction, trace, tree), None)
+                found = next(missteps(transaction, trace, standing(transaction, root)), None)
             except NotAllowed as broken:
                 found = broken.misstep
+            except StoreCorrupt as error:
+                found = of_rows(root, trace, "", f"{error.asked}: {error.why}")
         return found, trace
 
     def trace(self, transaction: Transaction) -> Trace:
@@ -91,6 +93,19 @@ class Verifier:
         return Trace(outline_of, archiving)
 
 
+def standing(transaction: Transaction, root: str) -> TreeRow:
+    """The row of a tree. Raises NotFound; StoreCorrupt where there is a history, and nothing says that the tree was purged."""
+    tree = transaction.tree(root)
+    if tree is None and transaction.tombstone(root) is None and transaction.history(root, None, None, 0, 1):
+        raise damaged(f"tree {quoted(root)}", "its row is gone, its history is there")
+    return tree or tree_of(transaction, root)
+
+
+def of_rows(root: str, trace: Trace, stands: str, why: str) -> Misstep:
+    """A misstep of the rows of a tree, not of its history."""
+    return Misstep(root, trace.seq, trace.version, root, "", "", "", stands, "the rows", why)
+
+
 def missteps(transaction: Transaction, trace: Trace, tree: TreeRow) -> Iterator[Misstep]:
     """What is not as the history tells, run by run. Raises NotAllowed at the first step that is not allowed."""
     for line in lines_of(transaction, tree.root):
@@ -99,13 +114,15 @@ def missteps(transaction: Transaction, trace: Trace, tree: TreeRow) -> Iterator[
             yield from trace.differences(dict(rows_of(transaction, tree.root, trace.top.run)), deliveries=False)
         trace.feed(line)
     trace.settle()
+    if trace.top is not None and trace.top.run != tree.run:
+        yield of_rows(tree.root, trace, f"run {tree.run}", f"the tree is in run {tree.run}, its history tells {trace.top.run}")
     rows = dict(rows_of(transaction, tree.root, tree.run))
     outboxes = transaction.snapshot(Subject(tree.root)).outboxes()
     rows |= {("delivery", row.workflow, row.run, row.name): (row.state, row.attempt) for row in outboxes}
     yield from trace.differences(rows)
     if trace.version != tree.version:
         why = f"the tree has version {tree.version}, its history tells {trace.version}"
-        yield Misstep(tree.root, trace.seq, trace.version, tree.root, "", "", "", f"version {tree.version}", "the rows", why)
+        yield of_rows(tree.root, trace, f"version {tree.version}", why)
 
 
 def lines_of(transaction: Transaction, root: str) -> Iterator[HistoryRecord]:
@@ -129,11 +146,10 @@ def roots_of(store: Store, after: str, limit: int) -> list[str]:
     found: list[str] = []
     while len(found) < limit:
         with store.transaction(write=False) as transaction:
-            rows = transaction.find(None, None, after, PAGE)
-        if not rows:
+            roots = transaction.roots(found[-1] if found else after, PAGE)
+        if not roots:
             break
-        found += [row.id for row in rows if not row.parent]
-        after = rows[-1].id
+        found += roots
     return found[:limit]
 
 

@@ -58,7 +58,11 @@ def _subscribed(transaction: SqlReader) -> list[tuple[int, str]]:
 
 
 def _ref(transaction: SqlReader, workflow: str, run: int, no: int | None) -> str:
-    row = None if no is None else transaction.workflow(workflow, run)
+    """The reference of a task; its position where its workflow is damaged, too."""
+    try:
+        row = None if no is None else transaction.workflow(workflow, run)
+    except StoreCorrupt:
+        return str(no)
     return "" if row is None or no is None or no >= len(row.prepared.facts) else row.prepared.facts[no].ref
 
 
@@ -66,10 +70,11 @@ def _counters(transaction: SqlReader) -> Iterator[Violation]:
     """The counters of live workflows, a batch of workflows at a time."""
     for state in LIVE:
         after = ""
-        while rows := transaction.workflow_rows("workflows_in_state", (state, after, BATCH)):
-            for row in rows:
+        while rows := transaction.rows("workflows_in_state", (state, after, BATCH)):
+            for values in rows:
                 try:
+                    row = transaction.workflow_of(values)
                     yield from recount(row, Whole([row], list(transaction.tasks(row.id, row.run)), []))
                 except StoreCorrupt as error:
-                    yield Violation("STORE", row.id, row.run, "", error.why)
-            after = rows[-1].id
+                    yield Violation("STORE", values[2], values[3], "", f"{error.asked}: {error.why}")
+            after = rows[-1][2]

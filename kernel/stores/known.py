@@ -19,6 +19,8 @@ from kernel.errors import CommitUnknown, InvalidDefinition, SchemaMismatch, Stor
 
 MOST_EXTENDED = 100_000
 """Tasks of definitions with spawned ones that are kept compiled; and spawned tasks that are kept read."""
+UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What rows may lead to that no program of ours wrote, or that were never there together."""
 
 
 class Known:

@@ -121,6 +121,10 @@ class MemoryReader:
         """The ids of roots that ended at this time or earlier, behind the id `after`."""
         return self.store.purgeable(before, after)[:limit]
 
+    def roots(self, after: str, limit: int) -> list[str]:
+        """The ids of the trees that there are, behind the id `after`."""
+        return sorted(root for root in {*self.store.trees, *self.store.lines} if root > after)[:limit]
+
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
         return MemorySnapshot(self.store, root).tree()

@@ -7,7 +7,6 @@ is chosen when the store is made, and stays.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import zlib
@@ -23,6 +22,7 @@ from kernel.errors import InvalidInput, NotFound, SchemaMismatch, StoreReadOnly,
 from kernel.stores.known import Known
 from kernel.stores.redis_lately import Lately
 from kernel.stores.redis_link import Link
+from kernel.stores.redis_rows import loaded
 from kernel.stores.redis_span import Span
 
 SCHEMA = 1
@@ -183,7 +183,8 @@ class RedisStore(Known):
         """Make the store where there is none; learn its id and its partitions."""
         key = f"{self.prefix(0)}meta"
         if self.address.must_exist and not self.link.call(key, "EXISTS", key):
-            raise NotFound(f"opening {quoted(self.place)}", why="there is no store in this namespace",
+            raise NotFound(f"opening {quoted(self.place)}",
+                           why=f"there is no store in its namespace {quoted(self.address.namespace)}",
                            hint="kernel start NAME --file FILE.json makes one; ?namespace=NAME names another")
         made = {"schema": SCHEMA, "store": secrets.token_hex(8), "partitions": self.address.partitions}
         for field, value in made.items():
@@ -217,7 +218,7 @@ class RedisStore(Known):
         found = self._prepared.get(key)
         if found is None:
             place = f"{self.prefixes[0]}definitions"
-            digest, content = json.loads(self.link.call(place, "HGET", place, key))
+            digest, content = loaded(f"definition number {key}", self.link.call(place, "HGET", place, key))
             found = self.learn(key, digest, content)
         return found
 

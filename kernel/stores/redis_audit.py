@@ -2,33 +2,71 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow
+from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.engine.ports import Violation
-from kernel.errors import StoreCorrupt
+from kernel.engine.reading import damaged
+from kernel.errors import StoreCorrupt, quoted
 from kernel.spec.language import NEVER
 from kernel.spec.vocabulary import LIVE
 from kernel.stores.redis_reader import PAGE
-from kernel.stores.redis_rows import delivery_member, delivery_of, looked_for, member_of, place_of, task_of, workflow_of
+from kernel.stores.redis_rows import (
+    STATES,
+    delivery_member,
+    delivery_of,
+    loaded,
+    looked_for,
+    member_of,
+    place_of,
+    task_of,
+    workflow_of,
+)
 from kernel.stores.whole import notices
 from kernel.stores.whole import violations as broken
 
 if TYPE_CHECKING:
     from kernel.stores.redis_work import RedisWork
 
+GONE = "its row is gone"
+"""Of a tree that is listed."""
+
 
 def violations(transaction: RedisWork) -> Iterator[Violation]:
     """Every row that breaks an invariant, and every row that is not found where it is looked for."""
     for partition in range(transaction.store.partitions):
-        key, low = transaction.head(partition, "trees"), "-"
-        while roots := transaction.link.call(key, "ZRANGEBYLEX", key, low, "+", "LIMIT", 0, PAGE):
-            for root in roots:
-                yield from _of_tree(transaction, partition, root)
-            low = f"({roots[-1]}"
+        trees = set[str]()
+        for root in _listed(transaction, partition, "trees"):
+            trees.add(root)
+            yield from _of_tree(transaction, partition, root)
+        yield from _unlisted(transaction, partition, trees)
         yield from _left(transaction, partition)
+
+
+def _listed(transaction: RedisWork, partition: int, name: str) -> Iterator[str]:
+    """The members of an index, in order."""
+    key, low = transaction.head(partition, name), "-"
+    while members := transaction.link.call(key, "ZRANGEBYLEX", key, low, "+", "LIMIT", 0, PAGE):
+        yield from members
+        low = f"({members[-1]}"
+
+
+def _unlisted(transaction: RedisWork, partition: int, trees: set[str]) -> Iterator[Violation]:
+    """Trees of which there are workflows, and that are not listed among all trees."""
+    for state in sorted(STATES["workflow"]):
+        for member in _listed(transaction, partition, f"i:{state}"):
+            workflow_id, run = place_of(member)
+            root = root_of(workflow_id)
+            missing = root not in trees and not _is_in(transaction, partition, "trees", root)
+            if missing and _is_in(transaction, partition, f"i:{state}", member):  # or it was purged just now
+                yield Violation("STORE", root, run, "", "its tree is not found where all trees are listed")
+            trees.add(root)
+
+
+def _is_in(transaction: RedisWork, partition: int, name: str, member: str) -> bool:
+    key = transaction.head(partition, name)
+    return transaction.link.call(key, "ZSCORE", key, member) is not None
 
 
 def _left(transaction: RedisWork, partition: int) -> Iterator[Violation]:
@@ -40,11 +78,18 @@ def _left(transaction: RedisWork, partition: int) -> Iterator[Violation]:
 
 def _of_tree(transaction: RedisWork, partition: int, root: str) -> Iterator[Violation]:
     try:
+        yield from _judged(transaction, partition, root)
+    except StoreCorrupt as error:
+        if error.why != GONE or _is_in(transaction, partition, "trees", root):  # or it was purged just now
+            yield Violation("STORE", root, 0, "", f"{error.asked}: {error.why}")
+
+
+def _judged(transaction: RedisWork, partition: int, root: str) -> Iterator[Violation]:
+    """What is wrong with a tree. Raises StoreCorrupt where it cannot be read."""
+    try:
         tree = Tree(transaction, partition, root)
-    except (StoreCorrupt, ValueError, LookupError, TypeError) as error:
-        why = error.why if isinstance(error, StoreCorrupt) else f"a row cannot be read: {error}"
-        yield Violation("STORE", root, 0, "", why)
-        return
+    except (ValueError, LookupError, TypeError) as error:
+        raise damaged(f"tree {quoted(root)}", f"a row cannot be read: {error}") from error
     archiving = [(since, transaction.store.hearing(content)[1]) for since, content in transaction.policies(partition)]
     yield from broken(tree.trees, tree.workflows, tree.tasks, tree.deliveries, archiving)
     lost = set(tree.lost(transaction))
@@ -57,7 +102,10 @@ class Tree:
 
     def __init__(self, transaction: RedisWork, partition: int, root: str) -> None:
         self.link, self.prefix = transaction.link, transaction.store.prefixes[partition]
-        counted, rows, counts, owned = self.link.run("tree", self.prefix, root, NEVER)
+        counted, *found = self.link.run("tree", self.prefix, root, NEVER)
+        if not found:
+            raise damaged(f"tree {quoted(root)}", GONE)
+        rows, counts, owned = found
         run, version, clock, tasks, _ = counted
         self.trees = [TreeRow(root, int(run or 0), int(version or 0), int(clock or 0), int(tasks or 0))]
         self.workflows: list[WorkflowRow] = []
@@ -68,8 +116,10 @@ class Tree:
         own = dict(zip(owned[::2], owned[1::2], strict=True))
         for place, text in zip(rows[::2], rows[1::2], strict=True):
             workflow_id, of = place_of(place)
-            columns = json.loads(text)
+            columns = loaded(f"workflow {quoted(workflow_id)}", text)
             prepared = transaction.definition_of(workflow_id, of, columns)
+            if place not in number:
+                raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
             row = workflow_of(workflow_id, of, columns, number[place], prepared)
             self.workflows.append(row)
             self.serials[row.id, row.run] = columns[13]
@@ -120,5 +170,3 @@ class Tree:
                 for name, score in zip(part, scores, strict=True):
                     if score is None or float(score) != float(members[name][0]):
                         yield members[name][1]
-
-

@@ -21,6 +21,7 @@ from kernel.stores.redis_rows import (
     delivery_of,
     field_of,
     line_of,
+    loaded,
     place_of,
     record_of,
     task_of,
@@ -133,7 +134,7 @@ class RedisReader(RedisHeld):
         (counts,) = self.fields(self.key(root, "n"), place, compare=False)
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
-        columns = json.loads(text)
+        columns = loaded(f"workflow {quoted(workflow_id)}", text)
         row = workflow_of(workflow_id, run, columns, counts, self.definition_of(workflow_id, run, columns))
         self.columns[workflow_id, run], self.counts[workflow_id, run] = columns, row.counts[:]
         self.read.setdefault((workflow_id, run), counts)

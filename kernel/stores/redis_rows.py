@@ -43,6 +43,14 @@ class Placed(NamedTuple):
     """One more than the last position of a task."""
 
 
+def loaded(what: str, text: str | None) -> Any:
+    """A stored JSON text as a value; `what` it is of. Raises StoreCorrupt."""
+    try:
+        return json.loads(text or "")
+    except ValueError as error:
+        raise damaged(what, "it is gone" if text is None else f"it cannot be read: {error}") from error
+
+
 def time_text(value: int) -> str:
     """A time as it is stored."""
     return "" if value >= NEVER else str(value)
@@ -133,9 +141,10 @@ def packed_delivery(d: DeliveryRow) -> str:
 
 def delivery_of(text: str, workflow_id: str, run: int, name: str) -> DeliveryRow:
     """A delivery from its text. Raises StoreCorrupt."""
-    state, attempt, claims, due, expires, proof, error, changed, sends, lease, cause = json.loads(text)
+    what = f"delivery {quoted(name)} of workflow {quoted(workflow_id)}"
+    state, attempt, claims, due, expires, proof, error, changed, sends, lease, cause = loaded(what, text)
     if state not in STATES["delivery"]:
-        raise damaged(f"delivery {quoted(name)} of workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
+        raise damaged(what, f"its state is {quoted(state)}")
     topic, version, status = entry_of(name)
     return DeliveryRow(workflow_id, run, topic, state, attempt, claims, int(due), time_of(expires), proof, error, int(changed),
                        sends, int(lease), version=version, status=status, cause=cause)
@@ -174,13 +183,13 @@ def packed_record(found: Recorded) -> str:
 
 def record_of(text: str) -> Recorded:
     """The record of a command."""
-    request, outcome, at = json.loads(text)
+    request, outcome, at = loaded("the record of a command", text)
     return Recorded(request, canonical(json.loads(outcome)) if outcome else "", int(at))
 
 
 def line_of(seq: int, text: str) -> HistoryRecord:
     """A line of history."""
-    return HistoryRecord(seq, *json.loads(text))
+    return HistoryRecord(seq, *loaded(f"line {seq} of a history", text))
 
 
 def packed_line(columns: tuple[Any, ...]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core.plan import Tally
 from kernel.engine.contention import Overtaken
 from kernel.errors import Conflict, KernelError, SchemaMismatch, StoreError, StoreUnavailable, quoted
+from kernel.stores.known import UNEXPECTED
 from kernel.stores.redis_transaction import RedisTransaction
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Span:
                 self._check_recalled()
                 for partition in sorted(transaction.parts):
                     self._commit(partition)
-            elif isinstance(error, KernelError) and not isinstance(error, Conflict | StoreUnavailable):
+            elif isinstance(error, (KernelError, *UNEXPECTED)) and not isinstance(error, Conflict | StoreUnavailable):
                 self._doubt(error)
         except BaseException:
             self._let_go()
@@ -77,12 +78,13 @@ class Span:
             if partition in self.transaction.recalled - self.transaction.parts.keys():
                 self._compare(partition, compared, "writing nothing")
 
-    def _doubt(self, error: KernelError) -> None:
+    def _doubt(self, error: BaseException) -> None:
         """What led to an error was read in several looks: where it was changed meanwhile, it may never have been so."""
+        asked = error.asked if isinstance(error, KernelError) else f"reading {quoted(self.store.place)}"
         for partition, compared in self.transaction.comparisons():
-            self._compare(partition, compared, error.asked, error)
+            self._compare(partition, compared, asked, error)
 
-    def _compare(self, partition: int, compared: list[Any], asked: str, error: KernelError | None = None) -> None:
+    def _compare(self, partition: int, compared: list[Any], asked: str, error: BaseException | None = None) -> None:
         """Raises Overtaken where something is not as it was read."""
         told, *rest = self.store.link.run("commit", self.store.prefixes[partition], *compared, reading=True)
         if told == "stopped":

@@ -142,6 +142,14 @@ class RedisWork(RedisReader):
             low = f"({part[-1][0]}"
         return found[:limit]
 
+    def roots(self, after: str, limit: int) -> list[str]:
+        """The ids of the trees, behind the id `after`."""
+        found: list[str] = []
+        for number in range(self.store.partitions):
+            key = self.head(number, "trees")
+            found += self.link.call(key, "ZRANGEBYLEX", key, f"({after}" if after else "-", "+", "LIMIT", 0, limit)
+        return sorted(found)[:limit]
+
     def purgeable(self, before: int, after: str, limit: int) -> list[str]:
         """The ids of roots that ended at this time or earlier, behind the id `after`."""
         found: list[str] = []

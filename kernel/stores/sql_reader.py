@@ -71,8 +71,10 @@ class SqlReader(ABC):
 
     def store_id(self) -> str:
         """What was chosen at random when the store was made."""
-        ((value,),) = self.rows("store_id")
-        return str(value)
+        rows = self.rows("store_id")
+        if not rows:
+            raise damaged("the id of the store", "it is gone")
+        return str(rows[0][0])
 
     def prepared(self, key: int) -> Prepared:
         """The definition of a key, ready to run."""
@@ -88,7 +90,7 @@ class SqlReader(ABC):
         if not rows:
             return None
         row = rows[0]
-        workflow = self._workflow(row[6:31])
+        workflow = self.workflow_of(row[6:31])
         self.ahead[workflow.id, workflow.run] = workflow
         self.ahead[workflow.id, workflow.run, subject.no] = self._task(workflow.id, workflow.run, workflow.prepared, row[31:45])
         return self._tree(row)
@@ -104,7 +106,8 @@ class SqlReader(ABC):
         self.stored[root] = run, tasks, line
         return TreeRow(root, run, version, clock, tasks)
 
-    def _workflow(self, row: tuple[Any, ...]) -> WorkflowRow:
+    def workflow_of(self, row: tuple[Any, ...]) -> WorkflowRow:
+        """A workflow from its columns. Raises StoreCorrupt."""
         key, definition, id, run, state, parent, parent_no, slot, depth, started, changed, deadline, paused_by = row[:13]
         prepared = self.prepared(definition)
         if row[15]:
@@ -128,7 +131,7 @@ class SqlReader(ABC):
 
     def workflow_rows(self, name: str, values: Any) -> list[WorkflowRow]:
         """The workflows that a statement finds."""
-        return [self._workflow(row) for row in self.rows(name, values)]
+        return [self.workflow_of(row) for row in self.rows(name, values)]
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow as part of a run, in which it may be kept from an earlier one."""
@@ -136,7 +139,7 @@ class SqlReader(ABC):
         if ahead is not None:
             return cast(WorkflowRow, ahead)
         rows = self.rows("workflow", {"id": workflow_id, "run": run})
-        row = self._workflow(rows[0]) if rows else None
+        row = self.workflow_of(rows[0]) if rows else None
         if row is not None and row.run != run:
             self.keys[workflow_id, run], self.kept[workflow_id, run] = self.keys[workflow_id, row.run], row.run
             self.known[workflow_id, run] = row.prepared
@@ -230,6 +233,10 @@ class SqlReader(ABC):
     def purgeable(self, before: int, after: str, limit: int) -> list[str]:
         """The ids of roots that ended at this time or earlier, behind the id `after`."""
         return [root for (root,) in self.rows("purgeable", {"before": before, "after": after, "limit": limit})]
+
+    def roots(self, after: str, limit: int) -> list[str]:
+        """The ids of the trees that have a row or a history, behind the id `after`."""
+        return [root for (root,) in self.rows("roots", {"after": after, "limit": limit})]
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""

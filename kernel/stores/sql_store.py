@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kernel.core.records import Policy, Prepared
+from kernel.engine.reading import damaged
 from kernel.stores.known import Known
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class SqlStore(Known, ABC, Generic[Connection]):
         """The definition of a key, ready to run; definitions never change, so each is read once."""
         found = self._prepared.get(key)
         if found is None:
-            ((digest, content),) = reader.rows("definition_by_key", (key,))
-            found = self.learn(key, digest, str(content))
+            rows = reader.rows("definition_by_key", (key,))
+            if not rows:
+                raise damaged(f"definition number {key}", "it is gone")
+            found = self.learn(key, rows[0][0], str(rows[0][1]))
         return found

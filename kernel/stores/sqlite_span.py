@@ -17,15 +17,13 @@ from kernel.errors import (
     StoreUnavailable,
     quoted,
 )
-from kernel.stores.known import outlived, unknown
+from kernel.stores.known import UNEXPECTED, outlived, unknown
 from kernel.stores.sqlite_transaction import SqliteTransaction
 from kernel.stores.statements import migrations
 
 if TYPE_CHECKING:
     from kernel.stores.sqlite import SqliteStore
 
-UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What a row that no program of ours wrote may lead to."""
 MEANINGS: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
     (apsw.FullError, StoreFull, "free some space on the disk; reads still work"),
     (apsw.ReadOnlyError, StoreReadOnly, "the file or its folder cannot be written by this user"),

@@ -38,9 +38,7 @@ class SqliteTransaction(SqlTransaction):
         return self.connection.changes()
 
     def damage(self) -> Iterable[Violation]:
-        """Damage of the file, and rows that refer to nothing."""
+        """Damage of the file."""
         for (damage,) in self.connection.execute("PRAGMA quick_check(10)").fetchall():
             if damage != "ok":
                 yield Violation("STORE", "", 0, "", str(damage))
-        for table, rowid, target, _ in self.connection.execute("PRAGMA foreign_key_check").fetchall():
-            yield Violation("STORE", "", 0, "", f"row {rowid} of {table} refers to a row of {target} that does not exist")

@@ -60,6 +60,8 @@ def answers(t: Transaction, chance: random.Random, now: int) -> Iterator[tuple[s
     for before in (now, now - 20_000_000, 0):
         yield f"has_records {before}", t.has_records(before)
         yield f"purgeable {before}", t.purgeable(before, chance.choice([*ids, ""]), chance.choice((1, LIMIT)))
+    for after in ("", chance.choice([*ids, "w1~"])):
+        yield f"roots {after}", t.roots(after, chance.choice((1, 3, LIMIT)))
     for workflow in [*ids, "nobody"]:
         yield f"late {workflow}", t.late(workflow)
     yield "sizes", t.sizes()

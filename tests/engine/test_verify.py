@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import apsw
 import attrs
 import pytest
 
@@ -103,7 +104,7 @@ in_embedded_stores = pytest.mark.parametrize("each", EMBEDDED, indirect=True)
 """What is written behind the back of a store is written as that store keeps it; verify reads all of them in the same way."""
 
 
-def damage(stand: Stand, of_memory: Callable[[MemoryStore], None], sql: str, workflow: str) -> Misstep:
+def damage(stand: Stand, of_memory: Callable[[MemoryStore], object], sql: str, workflow: str) -> Misstep:
     """Change what a store keeps of a workflow behind its back; gives the one misstep that verify finds."""
     if isinstance(stand.store, MemoryStore):
         of_memory(stand.store)
@@ -157,6 +158,42 @@ def test_a_delivery_that_is_gone(each: Stand, lived: Kernel) -> None:
         del store.outbox["w/sub", 1, "archive"]
     found = damage(each, edit, UNSENT, "w/sub")
     assert (found.workflow_id, found.subject, found.stands) == ("w/sub", "archive", "ABSENT")
+
+
+GONE: dict[str, tuple[Callable[[MemoryStore], object], str, str]] = {
+    "its row": (lambda store: store.trees.pop("v"), "DELETE FROM tree WHERE root = ?", "its row is gone, its history is there"),
+    "its history": (lambda store: store.lines.pop("v"), "DELETE FROM history WHERE root = ?", "history"),
+    "its run": (lambda store: setattr(store.trees["v"], "run", 2), "UPDATE tree SET run = 2 WHERE root = ?",
+                "the tree is in run 2, its history tells 1"),
+}
+
+
+@in_embedded_stores
+@pytest.mark.unverified
+@pytest.mark.parametrize("what", GONE)
+def test_what_is_left_of_a_tree(each: Stand, lived: Kernel, what: str) -> None:
+    """A tree of which only a row or a history is there is not passed by, and keeps no other from being verified."""
+    edit, sql, why = GONE[what]
+    found = damage(each, edit, sql, "v")
+    assert (found.root, found.rule) == ("v", "the rows")
+    assert why in found.why
+    assert lived.verify().trees == 3
+    assert [misstep.root for misstep in lived.verify("v").missteps] == ["v"]
+
+
+@in_embedded_stores
+@pytest.mark.unverified
+def test_a_tree_without_the_row_of_its_root(each: Stand, lived: Kernel) -> None:
+    """Its history has told of it; that there is none is told, not that all is well."""
+    if isinstance(each.store, MemoryStore):
+        del each.store.workflows["v", 1]
+    else:
+        assert isinstance(each.store, SqliteStore)
+        connection = apsw.Connection(each.store.path)
+        connection.execute("DELETE FROM workflow WHERE id = 'v'")
+        connection.close()
+    found = lived.verify()
+    assert (found.trees, [(misstep.root, misstep.rule) for misstep in found.missteps]) == (3, [("v", "the definition")])
 
 
 @pytest.mark.unverified

@@ -420,3 +420,16 @@ def test_what_is_spawned_meanwhile_is_not_mixed_in(k: Kernel, url: str, monkeypa
         other.heartbeat(lease)
         assert asked > 1
         assert [[t.ref for t in other.tasks(name)] for name in ("u", "v")] == [[*"abcxy"], [*"abcx"]]
+
+
+@pytest.mark.unverified
+def test_a_state_that_is_none_is_found(stores: PostgresStores, url: str, k: Kernel) -> None:
+    """The server does not look at what it is given; audit and verify do, and go on with what else there is."""
+    k.start("order", workflow_id="v")
+    with stores.server.connect() as operator:
+        changed = sql.SQL("UPDATE {} SET state = 'GONE' WHERE id = 'w'").format(
+            sql.Identifier(located(url).schema, "workflow"))
+        operator.execute(changed)
+    assert ("STORE", "w", "unknown state GONE") in {(f.invariant, f.workflow_id, f.text) for f in k.audit().findings}
+    found = k.verify()
+    assert (found.trees, [misstep.root for misstep in found.missteps]) == (2, ["w"])

@@ -6,7 +6,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +257,21 @@ def test_an_error_that_was_overtaken_is_no_error(k: Kernel, store: RedisStore) -
     for looks, meanwhile in ((2, k.get), (1, k.resume)):
         with pytest.raises(kernel.StoreCorrupt):
             read(looks, meanwhile)
+
+
+def test_rows_that_were_never_there_together(k: Kernel, store: RedisStore) -> None:
+    """Whatever a decision on them stumbles over, it is taken again."""
+    def stumble(meanwhile: Callable[[str], Any]) -> None:
+        with store.transaction(write=False) as t:
+            t.workflow("w", 1)
+            t.payload("w", 1, 0, "input")
+            meanwhile("w")
+            raise KeyError("a row that should be there")
+
+    with pytest.raises(Overtaken):
+        stumble(k.pause)
+    with pytest.raises(KeyError):
+        stumble(k.get)
 
 
 def test_who_only_reads_sees_one_moment(k: Kernel, store: RedisStore) -> None:
@@ -581,6 +596,35 @@ def test_a_row_that_cannot_be_read(k: Kernel) -> None:
     assert [(f.invariant, f.workflow_id) for f in k.audit().findings] == [("STORE", "w")]
     with pytest.raises(kernel.StoreCorrupt):
         k.commit(k.command("SKIP", Subject("w", 0)))
+
+
+@pytest.mark.parametrize(("command", "asked", "said"), [
+    (("LSET", "h:w", 1, "nonsense"), "history", "line 2 of a history: it cannot be read"),
+    (("HSET", "f:w", "w\0001", "nonsense"), "get", "workflow 'w': it cannot be read"),
+    (("HDEL", "n:w", "w\0001"), "get", "workflow 'w': its counters are gone"),
+    (("HSET", "w:1:w", "darchive", "nonsense"), "deliveries", "delivery 'archive' of workflow 'w': it cannot be read"),
+    (("DEL", "definitions"), "get", "definition number 1: it is gone"),
+    (("DEL", "t:w"), "", "tree 'w': its row is gone"),
+    (("ZREM", "trees", "w"), "", "its tree is not found where all trees are listed"),
+])
+def test_damage_is_told_by_its_name(store: RedisStore, command: tuple[Any, ...], asked: str, said: str) -> None:
+    """Who reads it gets StoreCorrupt; audit and verify say where it is, and look at the other trees."""
+    k = Kernel(store)
+    k.register(attrs.evolve(ORDER, notify=("RUNNING",)))
+    k.start("order", workflow_id="v")
+    k.start("order", workflow_id="w")
+    k.terminate("w")
+    name, key, *rest = command
+    store.link.call(store.prefixes[0] + key, name, store.prefixes[0] + key, *rest)
+    with closing(RedisStore(f"{server().url}?namespace={store.address.namespace}")) as other:
+        found = Kernel(other)
+        assert said in "\n".join(each.text for each in found.audit().findings)
+        if asked:
+            with pytest.raises(kernel.StoreCorrupt):
+                getattr(found, asked)(**({} if asked == "deliveries" else {"workflow_id": "w"}))
+        if name != "ZREM":
+            assert "w" in {misstep.root for misstep in found.verify().missteps}
+            assert found.verify().trees == 2
 
 
 def test_a_notice_is_named_by_the_version_of_its_commit(store: RedisStore) -> None:

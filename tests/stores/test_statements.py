@@ -114,6 +114,7 @@ SCANS = {
        for name in statements() if name.startswith(AUDIT)},
     "sizes": {"task", "workflow", "delivery"},
     "backlog": {"delivery", "d", "due", "timers"},  # the partial indexes of the outbox, to count them; due is one row
+    "roots": {"a", "b", "t"},  # the page itself
     "latest_time": {"delivery"},  # the partial indexes of open ones, once in the life of a process
 }
 

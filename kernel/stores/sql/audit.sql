@@ -1,5 +1,21 @@
 -- The audit: every row that breaks an invariant, set by set.
 
+-- The trees that have a row or a history, a page at a time.
+-- name: roots
+WITH RECURSIVE told (root, place) AS (
+    SELECT min(root), 1 FROM history WHERE root > :after
+    UNION ALL
+    SELECT (SELECT min(h.root) FROM history h WHERE h.root > t.root), t.place + 1 FROM told t
+     WHERE t.root IS NOT NULL AND t.place < :limit)
+SELECT b.root FROM (
+    SELECT a.root FROM (SELECT root FROM tree WHERE root > :after ORDER BY root LIMIT :limit) a
+    UNION SELECT t.root FROM told t WHERE t.root IS NOT NULL) b
+ ORDER BY b.root LIMIT :limit
+
+-- name: audit_STORE_workflow_state
+SELECT w.id, w.run, NULL, 'unknown state ' || w.state
+  FROM workflow w WHERE w.state NOT IN ('RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'TIMED_OUT', 'TERMINATED')
+
 -- name: audit_STORE_task_state
 SELECT w.id, w.run, t.no, 'unknown state ' || t.state
   FROM task t JOIN workflow w ON w.key = t.workflow
@@ -13,6 +29,22 @@ SELECT w.id, w.run, t.no, t.state || ', but not found where work is looked for'
        WHEN 'IN_PROGRESS' THEN CASE WHEN t.wakes < t.expires THEN t.wakes ELSE coalesce(t.expires, t.wakes) END END
     OR (t.due IS NOT NULL AND t.mode <> 'WORKER' AND t.queue <> '')
     OR (t.due IS NOT NULL AND t.mode = 'WORKER' AND (t.queue = '') <> (t.state = 'IN_PROGRESS'))
+
+-- name: audit_STORE_task_of_nobody
+SELECT 'workflow number ' || t.workflow, 0, NULL, 'a task of a workflow that does not exist'
+  FROM task t WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = t.workflow)
+
+-- name: audit_STORE_delivery_of_nobody
+SELECT 'workflow number ' || d.workflow, 0, NULL, 'a delivery of a workflow that does not exist'
+  FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = d.workflow)
+
+-- name: audit_STORE_payload_of_nobody
+SELECT 'workflow number ' || p.workflow, 0, NULL, 'a payload of a workflow that does not exist'
+  FROM payload p WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = p.workflow)
+
+-- name: audit_STORE_definition_missing
+SELECT w.id, w.run, NULL, 'its definition is gone'
+  FROM workflow w WHERE NOT EXISTS (SELECT 1 FROM definition d WHERE d.key = w.definition)
 
 -- name: audit_STORE_tasks_missing
 WITH size (definition, tasks) AS MATERIALIZED (
@@ -32,6 +64,10 @@ SELECT r.root, r.run, NULL, 'its tree has ' || coalesce(t.tasks, 0) || ' tasks, 
 SELECT w.id, w.run, NULL, 'its tree is gone'
   FROM workflow w LEFT JOIN tree r ON r.root = w.root
  WHERE r.root IS NULL
+
+-- name: audit_STORE_delivery_state
+SELECT w.id, w.run, NULL, 'unknown state ' || d.state || ' of the delivery for topic ' || d.topic
+  FROM delivery d JOIN workflow w ON w.key = d.workflow WHERE d.state NOT IN ('PENDING', 'LEASED', 'DELIVERED', 'DEAD')
 
 -- name: audit_INV-01_open_task
 SELECT w.id, w.run, t.no, t.state || ' under ' || w.state

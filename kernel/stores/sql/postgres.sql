@@ -124,22 +124,6 @@ SELECT one_row(count(*)) FROM done
 -- name: scan
 SET LOCAL enable_seqscan = on
 
--- name: audit_STORE_task_of_nobody
-SELECT 'workflow number ' || t.workflow, 0, NULL, 'a task of a workflow that does not exist'
-  FROM task t WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = t.workflow)
-
--- name: audit_STORE_delivery_of_nobody
-SELECT 'workflow number ' || d.workflow, 0, NULL, 'a delivery of a workflow that does not exist'
-  FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = d.workflow)
-
--- name: audit_STORE_payload_of_nobody
-SELECT 'workflow number ' || p.workflow, 0, NULL, 'a payload of a workflow that does not exist'
-  FROM payload p WHERE NOT EXISTS (SELECT 1 FROM workflow w WHERE w.key = p.workflow)
-
--- name: audit_STORE_definition_missing
-SELECT w.id, w.run, NULL, 'its definition is gone'
-  FROM workflow w WHERE NOT EXISTS (SELECT 1 FROM definition d WHERE d.key = w.definition)
-
 -- name: audit_STORE_tasks_missing
 WITH size (definition, tasks) AS MATERIALIZED (
     SELECT key, json_array_length(content::json -> 'tasks') FROM definition)

@@ -131,6 +131,9 @@ class Explorer:
         self.oracle = Oracle(spec, self.tree)
         self.requests = requests(spec, self.tree, kinds)
         self.seen = Exploration(self.tree, {self.tree.start: None})
+        follows = {follow.event for follow in spec.follows}
+        self.renewing = {(kind, event) for kind, table in spec.tables.items() for event in table.reopening if event in follows}
+        """The events that begin a run of the tree."""
         self.pace = 0
         """How much later each commit is than everything before it; 0: time stands still."""
 
@@ -159,11 +162,10 @@ class Explorer:
 
     def beyond(self, request: Request, state: State) -> bool:
         """Whether a request would begin a run of the tree that the shape has no room for."""
-        reopening = [e for e in self.spec.tables[request.step.on].reopening if e in {f.event for f in self.spec.follows}]
-        if not reopening:
+        if not any((request.step.on, fire.event) in self.renewing for fire in request.step.do):
             return False
         run = self.oracle.value(state, self.tree.rows["workflow"][0], "run")
-        return (run == self.tree.shape.runs and any(fire.event in reopening for fire in request.step.do)
+        return (run == self.tree.shape.runs
                 and self.oracle.moves(request.step, request.row, self.given(request, state), state) is not None)
 
     def bounded(self, state: State) -> bool:

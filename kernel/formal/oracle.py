@@ -1,7 +1,7 @@
 """The oracle: a plain interpreter of the tables, the judge of every faster way to run them.
 
 It walks expressions as they stand, scans every row behind a link, and after each step looks at every rule and every row
-again. It has no counters, no agenda, and nothing compiled.
+again. It has no counters, no agenda, and nothing compiled; but where it has looked before it knows what it saw.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from kernel.spec.vocabulary import ABSENT
 
 NOBODY = -1
 """In place of a row that can never be there: it is ABSENT."""
+CLOCK = ("now", "chance")
+"""What is given to progress, too: all else is presented to the command alone."""
 Given = Mapping[str, Value]
+Asked = tuple[State, tuple[tuple[str, Value], ...]]
+"""A state, and what is given in it."""
 Watch = Callable[[State], None]
 
 
@@ -51,20 +55,23 @@ class Oracle:
     def __init__(self, spec: Spec, tree: Tree) -> None:
         """Nothing is compiled; only the rows of the tables are sorted into their cells."""
         self.spec, self.tree, self.places = spec, tree, tree.places
+        self.columns = [tree.columns[place.kind] for place in tree.places]
         self.cells: dict[tuple[str, str, str], tuple[Row, ...]] = {
             (kind, event, state): table.rows_for(event, state)
             for kind, table in spec.tables.items() for event in table.events for state in table.kind.states
         }
+        self.known: dict[Asked, State | None] = {}
+        """What a step of progress makes of a state: most states are come to by many ways."""
 
     # ---- expressions --------------------------------------------------------------------------------------------------
     def value(self, state: State, row: int, name: str) -> Value:
         """A stored field or an attribute of a row."""
         if row == NOBODY:
             return ABSENT
-        place = self.places[row]
-        column = self.tree.columns[place.kind].get(name)
+        column = self.columns[row].get(name)
         if column is not None:
             return state[row][column]
+        place = self.places[row]
         if name == "news":
             return int(state[place.one["of"]][0] == place.fixed["status"])
         fixed = place.fixed[name]
@@ -134,7 +141,8 @@ class Oracle:
                 return not self.evaluate(expr.args[0], row, given, state, then)
             if expr.op == "eq":
                 a, b = expr.args
-                return self.evaluate(a, row, given, state, then) == self.evaluate(b, row, given, state, then)
+                other = b.value if isinstance(b, Lit) else self.evaluate(b, row, given, state, then)
+                return self.evaluate(a, row, given, state, then) == other
             return combined(expr.op, *(self.evaluate(a, row, given, state, then) for a in expr.args))
         if isinstance(expr, F):
             world = then if expr.then else state
@@ -247,6 +255,13 @@ class Oracle:
 
     # ---- commits ------------------------------------------------------------------------------------------------------
     def progress(self, state: State, given: Given) -> State | None:
+        """One step of progress, looked up where it was taken before."""
+        asked = state, tuple(given.items())
+        if asked not in self.known:
+            self.known[asked] = self.advance(state, given)
+        return self.known[asked]
+
+    def advance(self, state: State, given: Given) -> State | None:
         """One step of progress: the first rule in the order of the table, on the first row by workflow id and position."""
         for rule in self.spec.progress:
             for row in self.tree.rows[rule.on]:
@@ -275,5 +290,6 @@ class Oracle:
         moves = self.moves(command, row, given, state)
         if moves is None:
             return Stuck()
-        return self.settle(self.apply(moves, given, state), given, watch)
+        clock = {name: value for name, value in given.items() if name in CLOCK}
+        return self.settle(self.apply(moves, given, state), clock, watch)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve, field, frozen
 
 from kernel.formal.explore import Explorer, Request
-from kernel.formal.oracle import Given, Oracle, Stuck, Watch
+from kernel.formal.oracle import Asked, Given, Oracle, Stuck, Watch
 from kernel.formal.shape import Shape, State, Tree
 from kernel.spec.language import Enter, Expr, Guard, Op, Row, Spec, Step
 
@@ -34,6 +34,7 @@ class Recorder(Oracle):
         self.parts: set[Part] = set()
         self.left, self.watching = LONGEST, False
         """Only who watches is told which guards refuse, and what could have been taken instead."""
+        self.made: dict[Asked, set[Part]] = {}
         self.numbers = {id(row): number for table in spec.tables.values() for number, row in enumerate(table.rows)}
 
     def line(self, event: str, row: int, given: Given, state: State) -> Row | None:
@@ -43,8 +44,8 @@ class Recorder(Oracle):
             self.refusing(f"{kind} {self.numbers[id(line)]}", line.guards, row, given, state)
         return super().line(event, row, given, state)
 
-    def refusing(self, where: str, guards: Sequence[Guard], row: int, given: Given, state: State) -> None:
-        """Which guard it is that refuses, where all others hold; one that protects another one counts, too."""
+    def refusing(self, where: str, guards: Sequence[Guard], row: int, given: Given, state: State) -> bool:
+        """Whether any guard refuses; and which it is where all others hold. One that protects another one counts, too."""
         alone: Guard | None = None
         for guard in guards:
             try:
@@ -53,15 +54,16 @@ class Recorder(Oracle):
             except (KeyError, TypeError, IndexError):
                 break
             if alone is not None:
-                return
+                return True
             alone = guard
         if alone is not None:
             self.parts.add(("alone", where, alone.name))
+        return alone is not None
 
     def moves(self, step: Step, row: int, given: Given, state: State) -> dict[int, Row] | None:
         """The step was asked for, and taken, or which of its guards refuses it alone."""
-        if step.name and self.watching:
-            self.refusing(step.name, step.guards, row, given, state)
+        if step.name and self.watching and self.refusing(step.name, step.guards, row, given, state):
+            return None
         found = super().moves(step, row, given, state)
         if found is not None and step.name and self.watching:
             self.parts.add(("step", step.name))
@@ -94,10 +96,17 @@ class Recorder(Oracle):
         return found
 
     def progress(self, state: State, given: Given) -> State | None:
-        """One rule more: which, and whether the one behind it could have been taken, too."""
+        """One rule more, but not for ever. What is known of a step is what it is made of, too."""
         self.left -= 1
         if not self.left:
             raise EndlessError
+        asked, parts, self.parts = (state, tuple(given.items())), self.parts, set()
+        after = super().progress(state, given)
+        self.parts = parts | self.made.setdefault(asked, self.parts)
+        return after
+
+    def advance(self, state: State, given: Given) -> State | None:
+        """Which rule, and whether the one behind it could have been taken, too."""
         rules = self.spec.progress
         for place, rule in enumerate(rules):
             for row in self.tree.rows[rule.on]:

@@ -7,6 +7,7 @@ is chosen when the store is made, and stays.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import zlib
@@ -33,8 +34,13 @@ SCHEMES = {"redis": False, "rediss": False, "redis+cluster": True, "rediss+clust
 """The URLs of this store: whether each means a cluster."""
 OPTIONS = frozenset((
     "client_name", "db", "health_check_interval", "max_connections", "socket_connect_timeout", "socket_keepalive",
-    "socket_timeout", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"))
+    "socket_timeout"))
 """What a URL may say to the driver."""
+SECURE = frozenset((
+    "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"))
+"""And that of a connection that is encrypted."""
+POSITIVE = ("max_connections", "socket_timeout", "socket_connect_timeout")
+LARGEST_OPTION = 1_000_000
 OURS = ("namespace", "partitions", "accept", "mode")
 ENCODED = "in a name or a password write @ as %40, / as %2F, # as %23 and ? as %3F"
 BLOCK = 64
@@ -82,7 +88,7 @@ def address(text: str) -> Address:
         raise _wrong(place, "it names no host")
     if not namespace.isprintable() or not namespace or set(namespace) & set("{}"):
         raise _wrong(place, f"{quoted(namespace)} is no namespace: it must print, and hold no brace")
-    if not partitions.isascii() or not partitions.isdigit() or not 1 <= int(partitions) <= PARTITIONS_MAX:
+    if not re.fullmatch("[0-9]{1,4}", partitions) or not 1 <= int(partitions) <= PARTITIONS_MAX:
         raise _wrong(place, f"{quoted(partitions)} is no number of partitions from 1 to {PARTITIONS_MAX}")
     accepts = frozenset(own["accept"].split(",")) if "accept" in own else frozenset()
     if accepts - {"no-aof"}:
@@ -90,15 +96,17 @@ def address(text: str) -> Address:
     if own.get("mode", "rw") != "rw":
         raise _wrong(place, "the one mode is rw: take the store that is there, and make none")
     rest = [(name, value) for name, value in options if name not in own]
-    if strange := {name for name, _ in rest} - OPTIONS:
+    if strange := {name for name, _ in rest} - (OPTIONS | SECURE if parts.scheme.startswith("rediss") else OPTIONS):
         raise _wrong(place, f"{quoted(min(strange))} is no option of it")
     if not f"0{parts.path.strip('/')}".isdecimal():
         raise _wrong(place, f"{quoted(parts.path)} is no number of a database")
     url = urlunsplit((parts.scheme.partition("+")[0], parts.netloc, parts.path, urlencode(rest), ""))
     try:
-        parse_url(url)  # type: ignore[no-untyped-call]
+        given = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise _wrong(place, str(error)) from error
+    if bad := [name for name in POSITIVE if not 0 < given.get(name, 1) < LARGEST_OPTION]:
+        raise _wrong(place, f"{quoted(bad[0])} is not between 0 and {LARGEST_OPTION:,}")
     return Address(url, place, cluster, namespace, int(partitions), accepts, "mode" in own)
 
 
@@ -164,6 +172,8 @@ class RedisStore(Known):
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
             raise UnsafeStore(asked, stands=f"the server is version {version}", why="scripts of it may stop half way",
                               hint="Redis 7.0 or later, or Valkey")
+        if found.get("cluster_enabled") and not self.address.cluster:
+            raise InvalidInput(asked, why="its server is a node of a cluster", hint="begin the URL with redis+cluster://")
         if found.get("role") != "master":
             raise StoreReadOnly(asked, stands="this server is a replica", why="a replica takes no writes, and may be behind",
                                 hint="name the primary")

@@ -61,11 +61,13 @@ def own(tmp_path: Path) -> Iterator[Server]:
 
 # ---- opening ---------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("url", [
-    "redis://", "redis:///0", "redis://h?partitions=0", "redis://h?partitions=x", "redis://h?namespace=", "redis://h?namespace={a}",
+    "redis://", "redis:///0", "redis://h?partitions=0", "redis://h?partitions=x", f"redis://h?partitions={'9' * 5000}",
+    "redis://h?namespace=", "redis://h?namespace={a}",
     "redis://h?accept=anything", "redis://h?mode=ro", "redis://h:port/0", "redis+cluster://", f"redis://u:{SECRET}@?partitions=2",
     "redis://h?protocol=3", "redis://h?socket_timeout=x", "redis://h/orders", f"redis://:7/{SECRET}@h:6379/0",
     f"redis://:{SECRET}/7@h:6379/0", f"redis://u:7#{SECRET}@h/0", f"redis://u:7?{SECRET}@h/0", f"redis://:{SECRET}#7@h/0",
-    f"redis://u:7?a={SECRET}@h/0", f"redis://u:{SECRET}?x@h"])
+    f"redis://u:7?a={SECRET}@h/0", f"redis://u:{SECRET}?x@h", "redis://h?ssl_certfile=x", "redis://h?max_connections=-4",
+    "redis://h?socket_timeout=0", "redis://h?socket_timeout=nan", "rediss://h?socket_connect_timeout=inf"])
 def test_a_wrong_url(url: str) -> None:
     """It is refused before anything is asked, with words that hold no password."""
     with pytest.raises(kernel.InvalidInput) as caught:

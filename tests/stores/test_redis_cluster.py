@@ -21,7 +21,7 @@ from kernel.testing.conformance import Check
 from kernel.testing.redis_stores import RedisStores
 from tests.drift.test_readme import first_example
 from tests.model.budget import EXAMPLES, SEEDS, STEPS, run_machine
-from tests.redis_server import Server, cluster, needs_redis
+from tests.redis_server import Server, cluster, needs_redis, server
 from tests.zoo.house import EXHIBITS
 from tests.zoo.stand import on_stage
 
@@ -57,6 +57,14 @@ def told(node: Server, *command: Any) -> Any:
     """What a node answers."""
     client: Any = node.client()
     return client.execute_command(*command)
+
+
+def test_one_node_of_it_is_no_store() -> None:
+    """A URL of a single server is told to be one of a cluster; and the other way round."""
+    with pytest.raises(kernel.InvalidInput, match=r"redis\+cluster://"):
+        kernel.open(cluster().nodes[0].url)
+    with pytest.raises(kernel.StoreUnavailable, match="Cluster mode is not enabled"):
+        kernel.open(server().url.replace("redis://", "redis+cluster://"))
 
 
 @pytest.mark.parametrize("check", PROMISED, ids=lambda check: check.__name__)

@@ -142,6 +142,8 @@ def added(base: Prepared, by: int, spawn: Spawn) -> tuple[Spawned, ...]:
 
 def spawn_of(tasks: object, before: object) -> Spawn | None:
     """What a caller asks to be spawned; None for nothing. Raises InvalidDefinition."""
+    if tasks == () and before == ():
+        return None
     place = "what is to be spawned"
     if isinstance(tasks, str) or not isinstance(tasks, Sequence) or not all(isinstance(task, TaskDef) for task in tasks):
         refuse(place, "spawn", f"it must be a list of TaskDef, not {shown(tasks)}")

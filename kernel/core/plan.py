@@ -13,10 +13,10 @@ from kernel.core.records import Change, DeliveryRow, Payload, Prepared, TaskRow,
 from kernel.spec.evaluate import Function
 
 
-@frozen
+@define(hash=True)
 class Subject:
     """The row that a command is on: a workflow; a task of it (by position); or a delivery of one of its runs (by its name,
-    which is its topic unless it is a notice).
+    which is its topic unless it is a notice). Nobody changes it: to make it so that nobody can takes three times as long.
     """
 
     workflow: str
@@ -25,9 +25,12 @@ class Subject:
     run: int = 0
 
 
-@frozen
+@define
 class Command:
-    """A request. `given` is what the caller presents to the guards; the rest is written down, not decided on."""
+    """A request. `given` is what the caller presents to the guards; the rest is written down, not decided on.
+
+    It is the engine's own until it is decided on; then nobody changes it.
+    """
 
     name: str
     subject: Subject
@@ -151,8 +154,7 @@ class Plan:
         self.payloads, self.changes, self.purged, self.reached = [], [], None, None
 
 
-@frozen
-class Tally:
+class Tally(NamedTuple):
     """What the cascades of a plan reached, as the store counted it."""
 
     ended: int = 0

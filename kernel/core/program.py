@@ -139,6 +139,8 @@ class Program:
     """For each kind, (state, mode, whether it is judged) -> which rules can be enabled there; a workflow's mode is empty."""
     counters: tuple[Counter, ...]
     places: Mapping[Q, int]
+    width: Mapping[str, int]
+    """How many counters a row of a kind holds."""
     signature: Callable[[Any], tuple[Any, ...]]
     """The attributes of a task that decide whether it counts."""
     standing: Mapping[str, Mapping[tuple[Any, ...], Deltas]]
@@ -304,6 +306,7 @@ class _Compiler:
             agenda={kind: dict(self.agenda(kind, rules)) for kind in spec.kinds},
             counters=self.counters,
             places=self.places,
+            width={kind: sum(c.owner == kind for c in self.counters) for kind in spec.kinds},
             signature=_signature(self.names),
             standing={state: self.deltas[ABSENT, state] for state in spec.kinds["task"].states},
             follows={(f.kind, f.event): tuple(self.part(f.kind, fire, alone=True) for fire in f.do) for f in spec.follows},

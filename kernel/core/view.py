@@ -166,20 +166,17 @@ class View(WorkingSet):
 
     def create_tasks(self, workflow: WorkflowRow, line: Line, by: str) -> None:
         """Create all tasks of a workflow; one line of history for all of them."""
-        prepared, signature = workflow.prepared, self.program.signature
+        prepared, signature, width = workflow.prepared, self.program.signature, self.program.width["task"]
         sets = [(name, read(None, self.given)) for name, read in line.sets]
-        width = len(self.program.counters_of("task"))
-        born = [dict(line.deltas.get(signature(facts), ())) for facts in prepared.facts]
-        for no, before in enumerate(prepared.definition.predecessors):
-            counts = [0] * width
-            for place, by_how_much in (move for other in before for move in born[other].get("after", ())):
-                counts[place] += by_how_much
-            self._born(workflow, no, line, counts, sets)
-            for place, by_how_much in born[no].get("tasks", ()):
-                workflow.counts[place] += by_how_much
-        self.tree.tasks += len(prepared.facts)
+        rows = [self._born(workflow, no, line, [0] * width, sets) for no in range(len(prepared.facts))]
+        for row, after in zip(rows, prepared.definition.successors, strict=True):
+            for link, moved in line.deltas.get(signature(row.facts), ()):
+                for owner in (workflow,) if link == "tasks" else [rows[no] for no in after]:
+                    for place, by_how_much in moved:
+                        owner.counts[place] += by_how_much
+        self.tree.tasks += len(rows)
         self.plan.changes.append(
-            Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, len(prepared.facts), by, ""))
+            Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, len(rows), by, ""))
 
     def _born(self, workflow: WorkflowRow, no: int, line: Line, counts: list[int], sets: list[tuple[str, Any]]) -> TaskRow:
         row = TaskRow(
@@ -210,7 +207,7 @@ class View(WorkingSet):
         workflow.extension = named(workflow.extension, payloads)
         self.plan.payloads += payloads
         sets = [(name, read(None, self.given)) for name, read in line.sets]
-        width = len(self.program.counters_of("task"))
+        width = self.program.width["task"]
         rows = [self._born(workflow, each.no, line, [0] * width, sets) for each in spawned]
         for row in rows:
             self._stand(row, "tasks", [workflow])

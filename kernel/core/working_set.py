@@ -162,7 +162,7 @@ class WorkingSet:
         row = WorkflowRow(
             workflow_id, self.tree.run, ABSENT, up.workflow if up else "", up.no if up else OWN, up.attempt if up else 0,
             up.wf.depth + 1 if up else 0, prepared, self.now, self.now, NEVER, "", 0, "",
-            [0] * len(self.program.counters_of("workflow")),
+            [0] * self.program.width["workflow"],
         )
         row.view, row.touched = self, True
         row.purged = int(up is None and self.snapshot.tombstone() is not None)

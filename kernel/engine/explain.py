@@ -99,7 +99,7 @@ def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -
 def no_op_of(snapshot: Snapshot, plan: Plan) -> str:
     """Why a command changed nothing; of a workflow that a PAUSE above it paused, whose RESUME resumes it."""
     subject = plan.command.subject
-    row = snapshot.workflow(subject.workflow) if plan.no_op and subject.no is None and subject.topic is None else None
+    row = snapshot.workflow(subject.workflow) if subject.no is None and subject.topic is None else None
     if row is None or row.paused_by in ("", row.id):
         return plan.no_op
     return f"{plan.no_op}: the PAUSE of {quoted(row.paused_by)} paused it, and the RESUME of that resumes it, too"

@@ -105,7 +105,7 @@ def workflow_input(value: object) -> str:
     if value is not None and not isinstance(value, Mapping):
         raise InvalidInput("the input of a workflow", why=f"it is {kind_of(value)}, not an object with keys",
                            hint='an object reads {"sku": 7}')
-    return check_json(dict(value or {}), what="the input of the workflow")
+    return check_json(dict(value), what="the input of the workflow") if value else "{}"
 
 
 def lease(value: object) -> Lease:
@@ -113,8 +113,9 @@ def lease(value: object) -> Lease:
     if not isinstance(value, Lease):
         raise InvalidInput(f"the lease {quoted(value)}", why="it is no lease", hint="poll gives leases")
     workflow(value.workflow_id)
-    for field in ("position", "run", "handouts"):
-        whole(getattr(value, field), f"the lease's {field}")
+    whole(value.position, "the lease's position")
+    whole(value.run, "the lease's run")
+    whole(value.handouts, "the lease's handouts")
     text(value.worker, "the worker", LONGEST_NAME)
     return value
 

@@ -6,8 +6,6 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
-import attrs
-
 from kernel.core.archive import ArchivePolicy
 from kernel.core.content import task_content
 from kernel.core.decide import decide
@@ -30,7 +28,6 @@ from kernel.engine.reader import Reader
 from kernel.engine.relay import Relay, RelayOptions, Settled
 from kernel.engine.sinks import Sink
 from kernel.engine.timers import Ticked, tick
-from kernel.spec.vocabulary import ENDED
 
 
 class Options(TypedDict, total=False):
@@ -108,17 +105,20 @@ class Kernel(Reader):
 
     def _do(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan | None]:
         """Apply a command once: when the caller chose its id and it came before, give the first outcome, and no plan."""
-        if not command.request:
-            return self.apply(transaction, command)
-        found = outcomes.known(transaction, command)
+        found = outcomes.known(transaction, command) if command.request else None
         if found is not None:
             return outcomes.first(command, found, self.clock.now()), None
-        applied, plan = self.apply(transaction, command)
-        transaction.record(root_of(command.subject.workflow), command.id, outcomes.recorded(command, applied, plan.now))
+        tally, plan = self.apply(transaction, command)
+        applied = outcomes.applied(command, tally, plan)
+        if command.request:
+            transaction.record(root_of(command.subject.workflow), command.id, outcomes.recorded(command, applied, plan.now))
         return applied, plan
 
-    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
-        """Decide and write inside a transaction that is under way. One commit has one time, `now` in microseconds."""
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Tally, Plan]:
+        """Decide and write inside a transaction that is under way. One commit has one time, `now` in microseconds.
+
+        Gives what was written: the plan, and what its cascades reached.
+        """
         snapshot = transaction.snapshot(command.subject, self.program.commands[command.name].step.lock)
         now = self.clock.now() if now is None else now
         answer = decide(self.program, snapshot, command, now)
@@ -126,16 +126,10 @@ class Kernel(Reader):
             raise not_found(command.subject, command.name, snapshot.tombstone())
         if isinstance(answer, Refusal):
             raise error_of(self.program, snapshot, answer, now)
-        tally = Tally() if answer.no_op else transaction.write(answer)
-        ended, canceled, deliveries = tally.ended, tally.canceled, tally.deliveries
-        for change in answer.changes:
-            ended += change.kind == "workflow" and change.target in ENDED
-            canceled += change.target == "CANCELED"
-            deliveries += change.kind == "delivery" and change.event == "CREATE"
-        why = no_op_of(snapshot, answer)
-        again = sum(len(begun.again) for begun in answer.reopened)
-        return Applied(command.id, answer.tree.version, ended, canceled, deliveries, bool(why), why,
-                       answer.tree.run if answer.reopened else 0, again), answer
+        if answer.no_op:
+            answer.no_op = no_op_of(snapshot, answer)
+            return Tally(), answer
+        return transaction.write(answer), answer
 
     # ---- definitions and workflows ---------------------------------------------------------------------------------------
     @again
@@ -182,7 +176,8 @@ class Kernel(Reader):
             prepared = transaction.definition(name, version)
             if prepared is None:
                 raise unknown_definition(transaction.names(), name, version)
-            return self._do(transaction, attrs.evolve(command, prepared=prepared))[1]
+            command.prepared = prepared
+            return self._do(transaction, command)[1]
         if known is not None:
             outcomes.first(command, known, self.clock.now())
         elif existing is not None:

@@ -131,6 +131,20 @@ def applied_of(command_id: str, found: Recorded) -> Applied:
     return Applied(command_id, **content)
 
 
+def applied(command: Command, tally: Tally, plan: Plan) -> Applied:
+    """The outcome of a command: what its plan says, and what the cascades in it reached."""
+    ended, canceled, deliveries = tally
+    for change in plan.changes:
+        if change.kind == "workflow":
+            ended += change.target in ENDED
+        elif change.kind == "delivery":
+            deliveries += change.event == "CREATE"
+        elif change.target == "CANCELED":
+            canceled += 1
+    run, again = (plan.tree.run, sum(len(begun.again) for begun in plan.reopened)) if plan.reopened else (0, 0)
+    return Applied(command.id, plan.tree.version, ended, canceled, deliveries, bool(plan.no_op), plan.no_op, run, again)
+
+
 def counted(applied: Applied, plan: Plan | None) -> Applied:
     """An outcome with what only the commit has told: its version, and what its cascades reached."""
     reached = None if plan is None else plan.reached

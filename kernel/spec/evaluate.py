@@ -67,9 +67,12 @@ def _disjunction(parts: list[Function]) -> Function:
 
 
 def _comparison(op: str, left: Expr, right: Expr, counters: Counters) -> Function:
-    if isinstance(left, F) and isinstance(right, Lit) and op == "eq":
+    if isinstance(left, F) and isinstance(right, Lit):
         get, value = _getter(left), right.value
-        return lambda row, given: get(row) == value
+        if op == "eq":
+            return lambda row, given: get(row) == value
+        if op == "add":
+            return lambda row, given: get(row) + value
     if isinstance(left, Param) and isinstance(right, F):
         name, read = left.name, _getter(right)
         if op == "eq":
@@ -90,22 +93,23 @@ def _comparison(op: str, left: Expr, right: Expr, counters: Counters) -> Functio
 
 
 def _extreme(op: str, parts: list[Function]) -> Function:
-    first, rest = parts[0], parts[1:]
-    if not rest:
-        return first
-    others = _extreme(op, rest)
+    first, *others = parts
 
     def least(row: Any, given: Mapping[str, Any]) -> Any:
-        a, b = first(row, given), others(row, given)
-        if a < b:  # a call of min would take longer than all else here
-            return a
-        return b
+        found = first(row, given)
+        for other in others:  # a call of min would take longer than all else here
+            value = other(row, given)
+            if value < found:
+                found = value
+        return found
 
     def most(row: Any, given: Mapping[str, Any]) -> Any:
-        a, b = first(row, given), others(row, given)
-        if a > b:
-            return a
-        return b
+        found = first(row, given)
+        for other in others:
+            value = other(row, given)
+            if value > found:
+                found = value
+        return found
 
     return least if op == "min" else most
 

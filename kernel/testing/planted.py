@@ -221,7 +221,7 @@ class _WithoutOutbox:
         kept.last = [attrs.evolve(cascade, emits=()) for cascade in plan.last]
         kept.changes = [change for change in plan.changes if change.kind != "delivery" or change.event != "CREATE"]
         tally = self.inner.write(kept)
-        return attrs.evolve(tally, deliveries=len(_missing(self.inner, plan.tree)) - len(plan.created_deliveries))
+        return tally._replace(deliveries=len(_missing(self.inner, plan.tree)) - len(plan.created_deliveries))
 
 
 def _missing(transaction: Transaction, tree: TreeRow) -> list[tuple[str, str]]:
@@ -233,7 +233,7 @@ def _missing(transaction: Transaction, tree: TreeRow) -> list[tuple[str, str]]:
 class LateOutboxKernel(_AfterwardsKernel):
     """Writes the deliveries of a run after the commit that ended it."""
 
-    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Tally, Plan]:
         """Apply everything but the outbox."""
         return super().apply(cast(Transaction, _WithoutOutbox(transaction)), command, now)
 
@@ -271,7 +271,7 @@ class _WithoutNotices(_WithoutOutbox):
 class UntoldKernel(Kernel):
     """Tells of no change of status that a cascade brought."""
 
-    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Tally, Plan]:
         """Apply everything but the notices of cascades."""
         return super().apply(cast(Transaction, _WithoutNotices(transaction)), command, now)
 

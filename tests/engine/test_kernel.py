@@ -1206,13 +1206,13 @@ def checked(each: Stand, workflow: str, choice: kernel.Choice) -> tuple[str, boo
     done, error = None, None
     with suppress(Undone), each.store.transaction(write=True) as transaction:
         try:
-            done = each.k.apply(transaction, command)[0]
+            done = each.k.apply(transaction, command)[1]
         except Refused as refusal:
             error = refusal
         raise Undone
     if error is None:
         assert done is not None
-        assert choice.allowed != done.no_op
+        assert choice.allowed != bool(done.no_op)
     else:
         assert not choice.allowed
         assert getattr(error, "guard", "") == choice.guard

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-import attrs
 import pytest
 
 from kernel.core.plan import Plan, Tally
@@ -176,7 +175,7 @@ class Short(MemoryTransaction):
 
     def write(self, plan: Plan) -> Tally:
         tally = super().write(plan)
-        return attrs.evolve(tally, canceled=min(tally.canceled, 1_000)) if tally.canceled else tally
+        return tally._replace(canceled=min(tally.canceled, 1_000)) if tally.canceled else tally
 
 
 class Tidy(MemoryTransaction):

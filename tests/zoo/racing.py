@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import attrs
 
 import kernel
-from kernel.core.plan import Command, Plan, Subject
+from kernel.core.plan import Command, Plan, Subject, Tally
 from kernel.core.program import Program
 from kernel.engine import reading
 from kernel.engine.entities import Applied, Lease
@@ -210,12 +210,12 @@ def an_end_waits_for_its_own_lock(stage: Stage) -> None:
 class NestedKernel(Kernel):
     """Ends what an evaluation found to be over by a command of its own, inside the evaluation."""
 
-    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Tally, Plan]:
         """Apply, and end."""
-        applied, plan = super().apply(transaction, command, now)
+        tally, plan = super().apply(transaction, command, now)
         if any(change.kind == "workflow" and change.target in ENDED for change in plan.changes):
             self.terminate(command.subject.workflow)
-        return applied, plan
+        return tally, plan
 
 
 EXHIBITS = (

@@ -7,9 +7,8 @@ from typing import Any
 import attrs
 
 import kernel
-from kernel.core.plan import Command, Plan, Subject
+from kernel.core.plan import Command, Plan, Subject, Tally
 from kernel.core.program import Program
-from kernel.engine.entities import Applied
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Transaction
 from kernel.spec.language import Row
@@ -133,17 +132,17 @@ def removing_leaves_something(stage: Stage) -> None:
 class ShallowKernel(Kernel):
     """Removes a workflow, and forgets its sub-workflows."""
 
-    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Applied, Plan]:
+    def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Tally, Plan]:
         """Apply; then what was below is there again."""
         root = command.subject.workflow
         tree = transaction.tree(root)
         below = [] if tree is None else [row for row in transaction.below(root, tree.run) if row.id != root]
-        applied, plan = super().apply(transaction, command, now)
+        tally, plan = super().apply(transaction, command, now)
         if command.name == "PURGE" and tree is not None:
             left = Plan(Command("LEAVE", Subject(root)), plan.now, tree, False)
             left.created_workflows += below
             transaction.write(left)
-        return applied, plan
+        return tally, plan
 
 
 # ---- B34 -----------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from kernel.engine.ports import Recorded, Transaction
 from kernel.errors import CommitUnknown, InvalidDefinition
 from kernel.testing.corpus import TEXTS
 from kernel.testing.dump import difference
-from kernel.testing.interleaving import met, pairs
+from kernel.testing.interleaving import PATIENCE, WAITS, met, pairs
 from kernel.testing.lockstep import DEFINITIONS, LIMIT, Lockstep, answered
 from kernel.testing.planted import planted
 from kernel.testing.pool import TYPES
@@ -69,6 +69,36 @@ def commands_that_meet_are_as_if_in_turn(stores: Stores) -> None:
     """Each command against each other one, the first stopped just before it commits: as one after the other."""
     wrong = [told for scene, names in pairs() if (told := met(stores, scene, names))]
     insist(not wrong, "\n".join(wrong[:5]))
+
+
+class Withdrawn(Exception):
+    """Leaves a transaction, which is undone."""
+
+
+def what_is_undone_is_seen_by_nobody(stores: Stores) -> None:
+    """Who comes while a transaction is under way, and waits for it or not, decides on what was committed."""
+    with stands(stores) as (stand,):
+        stand.k.register(ORDER)
+        stand.k.start("order", workflow_id="w")
+        beside, seen = stores.beside(stand.store), list[Any]()
+        k = Kernel(beside, clock=stand.clock, chance=random.Random(1))
+
+        def look() -> None:
+            seen.extend((answered(lambda k: str(k.get("w").state), k), answered(lambda k: k.pause("w").version, k)))
+
+        other = threading.Thread(target=look, daemon=True)
+        try:
+            with stand.store.transaction(write=True) as transaction:
+                _apply(transaction, "TERMINATE", "w", stand.k)
+                other.start()
+                other.join(WAITS)
+                raise Withdrawn
+        except Withdrawn:
+            other.join(PATIENCE)
+        insist(seen == [("gives", "RUNNING"), ("gives", 2)], seen)
+        insist(stand.k.verify().clean, stand.k.verify().missteps)
+        if beside is not stand.store:
+            beside.close()
 
 
 # ---- transactions -------------------------------------------------------------------------------------------------------
@@ -318,7 +348,8 @@ def definitions_are_kept_once(stores: Stores) -> None:
 CHECKS: tuple[Check, ...] = (
     stores_are_told_apart, definitions_are_kept_once, what_was_committed_is_there_afterwards, an_exception_undoes_every_write,
     what_is_read_is_private, rows_are_equal_after_every_step, every_question_has_one_answer,
-    commands_that_meet_are_as_if_in_turn, the_same_id_applies_once, of_many_callers_one_applies, pages_make_a_whole,
-    audits_find_what_is_wrong, large_trees_end_in_one_commit, odd_texts_come_back_as_they_went, threads_share_a_store,
+    commands_that_meet_are_as_if_in_turn, what_is_undone_is_seen_by_nobody, the_same_id_applies_once,
+    of_many_callers_one_applies, pages_make_a_whole, audits_find_what_is_wrong, large_trees_end_in_one_commit,
+    odd_texts_come_back_as_they_went, threads_share_a_store,
 )
 """Every check, by its name; its docstring says what is promised."""

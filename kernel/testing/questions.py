@@ -40,6 +40,15 @@ def _unordered(rows: Iterable[Any]) -> list[Any]:
     return sorted((plain(row) for row in rows), key=repr)
 
 
+def _since(t: Transaction, tasks: Iterable[Subject]) -> Iterator[int]:
+    """Since when tasks may be handed out."""
+    for subject in tasks:
+        tree = t.tree(root_of(subject.workflow))
+        row = None if tree is None or subject.no is None else t.task(subject.workflow, tree.run, subject.no)
+        if row is not None:
+            yield row.not_before
+
+
 def answers(t: Transaction, chance: random.Random, now: int) -> Iterator[tuple[str, Any]]:
     """Every method that reads, about rows that are there and about some that are not; each question with its answer."""
     workflows = t.find(None, None, "", LIMIT)
@@ -50,9 +59,14 @@ def answers(t: Transaction, chance: random.Random, now: int) -> Iterator[tuple[s
             after = chance.choice([*ids, "", "w1~"])
             yield f"find {state} {name} {after}", plain(t.find(state, name, after, chance.choice((1, 3, LIMIT))))
     for type in ("pick", "pack", "nothing"):
-        yield f"pollable {type}", sorted(t.pollable(type, now, LIMIT), key=placed)
+        found = t.pollable(type, now, LIMIT)
+        yield f"pollable {type}", sorted(found, key=placed)
+        yield f"pollable {type}, in turn", list(_since(t, found))
     for topics in (("archive",), ("mail", "archive"), ("notify", "archive"), ()):
-        yield f"claimable {topics}", sorted(t.claimable(topics, now, LIMIT), key=placed)
+        found = t.claimable(topics, now, LIMIT)
+        yield f"claimable {topics}", sorted(found, key=placed)
+        yield f"claimable {topics}, in turn", [
+            row.due for s in found if (row := t.delivery(s.workflow, s.run, s.topic or "")) is not None]
     timers = t.timers(now + 40_000_000, LIMIT)
     yield "timers", sorted((timer.command, placed(timer.subject)) for timer in timers)
     yield "backlog", t.backlog(now)

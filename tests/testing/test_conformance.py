@@ -148,6 +148,20 @@ class Careless(OnMemory):
             MemoryTransaction.write(transaction, plan)
 
 
+class Open(OnMemory):
+    """Nobody waits for anybody, and what is written is there for others at once."""
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[MemoryTransaction]:
+        """Without the lock."""
+        transaction = MemoryTransaction(self)
+        try:
+            yield transaction
+        except BaseException:
+            transaction.undo()
+            raise
+
+
 class Forgetful(MemoryTransaction):
     """It does not know which commands it was given."""
 
@@ -208,6 +222,7 @@ PLANTS: dict[Check, Stores] = {
     conformance.an_exception_undoes_every_write: broken(Unforgiving), conformance.what_is_read_is_private: broken(Shared),
     conformance.rows_are_equal_after_every_step: broken(Mute), conformance.every_question_has_one_answer: broken(Idle),
     conformance.commands_that_meet_are_as_if_in_turn: Broken(Careless),
+    conformance.what_is_undone_is_seen_by_nobody: Broken(Open),
     conformance.the_same_id_applies_once: broken(Forgetful), conformance.of_many_callers_one_applies: broken(Forgetful),
     conformance.pages_make_a_whole: broken(Repeating), conformance.audits_find_what_is_wrong: broken(Blind),
     conformance.large_trees_end_in_one_commit: broken(Short), conformance.odd_texts_come_back_as_they_went: broken(Tidy),

@@ -10,7 +10,7 @@ import hashlib
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
@@ -48,8 +48,9 @@ from kernel.errors import (
     quoted,
 )
 from kernel.stores.known import unknown
+from kernel.stores.redis_part import Part
 
-PARTS = {"commit": ("compare", "write", "commit"), "cascade": ("compare", "write", "cascade", "commit")}
+PARTS = {"commit": ("compare", "commit"), "cascade": ("compare", "write", "cascade", "apply")}
 """Scripts that are made of several files."""
 PAUSES = (0.005, 0.2)
 """Seconds: the shortest and the longest pause before a question is asked again."""
@@ -144,14 +145,14 @@ class Link:
         known = () if self.cluster is None else keys
         return self._script(name, prefix, arguments, reading=reading, doing="reading", keys=known)
 
-    def commit(self, name: str, prefix: str, keys: Iterable[str], arguments: list[Any], command: tuple[str, str]) -> Any:
+    def commit(self, part: Part, arguments: list[Any], command: tuple[str, str]) -> Any:
         """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came.
 
         `command` is its id, and its workflow's. A cluster is told the keys: it runs no script where some of them are on their
         way to another node.
         """
-        return self._script(name, prefix, arguments, reading=False, doing="writing", command=command,
-                            keys=() if self.cluster is None else sorted(keys))
+        return self._script(part.script, part.prefix, arguments, reading=False, doing="writing", command=command,
+                            keys=() if self.cluster is None else sorted(part.keys()))
 
     def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,
                 command: tuple[str, str] | None = None, keys: Sequence[str] = ()) -> Any:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
 
 UNKNOWN = "definition "
+NOTHING = Tally()
+"""What no cascade reaches."""
 CROWD = 100
 """For how many polls after one that was overtaken tasks are held for who is about to take them."""
 
@@ -56,20 +58,20 @@ class Span:
         """One partition: everything or nothing. A transaction on several is one commit for each, in order."""
         transaction, store = self.transaction, self.store
         for number, name in transaction.taking:
-            transaction.part(number).do("z", transaction.head(number, "r"), name)
+            transaction.part(number).score(transaction.head(number, "r"), name, None)
         part = transaction.parts[partition]
-        told, *rest = store.link.commit(part.script, store.prefixes[partition], part.keys, transaction.operations(partition),
-                                        (transaction.command_id, transaction.workflow_id))
+        told, *rest = store.link.commit(
+            part, transaction.operations(partition), (transaction.command_id, transaction.workflow_id))
         if transaction.polled:
             store.crowd = CROWD if told == "stopped" else max(store.crowd - 1, 0)
         if told == "stopped":
             self._stopped(partition, str(rest[0]))
-        for plan, (version, reached, lines) in zip(part.plans, rest, strict=True):
-            plan.tree.version = int(version)
-            plan.reached = Tally(*map(int, reached))
+        for plan, (version, lines, *reached) in zip(part.plans, rest, strict=True):
+            plan.tree.version = version
+            plan.reached = Tally(*reached[0]) if reached else NOTHING
             root = plan.tree.root
             store.lately.take(root)
-            if transaction.latest[root] is plan and (left := transaction.left(plan, int(version), int(lines))) is not None:
+            if transaction.latest[root] is plan and (left := transaction.left(plan, version, lines)) is not None:
                 store.lately.keep(root, left)
 
     def _check_recalled(self) -> None:

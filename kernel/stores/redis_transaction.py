@@ -21,12 +21,15 @@ from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
 from kernel.stores.redis_lately import Left
+from kernel.stores.redis_part import Part
 from kernel.stores.redis_rows import field_of, packed_line, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
-from kernel.stores.redis_writer import Part, RedisWriter
+from kernel.stores.redis_writer import RedisWriter
 
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
+MARKS = ("-", "#")
+"""What the expectation of nothing, and of a digest, begins with."""
 Told = tuple[str, str, str, dict[str, str]]
 """What a workflow tells that a cascade moves: topic, due; of a notice its status, and its cause by the state before."""
 
@@ -76,10 +79,9 @@ class RedisTransaction(RedisWriter):
             key, plan = self.head(partition, f"c:{root}"), self.latest.get(root)
             self.fields(key, command_id)
             text = packed_record(found)
-            self.held[key][command_id] = text
-            self.own.setdefault(key, set()).add(command_id)
-            told = plan is not None and plan.command.id == command_id
-            self.part(partition).do("R", root, command_id, found.at, "1" if told else "0", text)
+            self.note(key, {command_id: text})
+            version = str(plan.tree.version) if plan is not None and plan.command.id == command_id else ""
+            self.part(partition).now.records.append((root, command_id, found.at, text, version))
 
     def forget(self, before: int, limit: int) -> int:
         """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
@@ -92,7 +94,7 @@ class RedisTransaction(RedisWriter):
         for _, place, number in old:
             root, command_id = place.split("\0")
             self.drop(self.part(number), self.head(number, f"c:{root}"), command_id)
-            self.part(number).do("z", self.head(number, "ct"), place)
+            self.part(number).score(self.head(number, "ct"), place, None)
         return len(old)
 
     def keep_late(self, record: LateRecord, most: int) -> None:
@@ -114,19 +116,19 @@ class RedisTransaction(RedisWriter):
         if tree.tasks > (stands[3] if stands else 0) and tree.tasks > self.store.policy.tree_tasks:
             raise _too_large(command.name, plan, self.store.policy.tree_tasks)
         self.command_id, self.workflow_id = command.id, command.subject.workflow
-        part.plans.append(plan)
-        part.commands |= {(root, command.id), ("", command.id)}
-        part.keys |= {self.key(root, kind) for kind in "tfnh"}
-        part.slack += len(plan.changes) + len(plan.tasks)
+        part.begin(plan)
+        part.commands |= dict.fromkeys(((root, command.id), ("", command.id)))
+        for change in plan.changes:
+            if change.kind == "task":
+                part.moves[change.workflow] = part.moves.get(change.workflow, 0) + change.count
         part.roots[root] = plan.now if root not in part.roots else min(plan.now, part.roots[root])
         self.latest[root] = plan
-        part.do("G", root, plan.now, command.actor, command.id, int(plan.raises))
         if any(delivery.version for delivery in plan.created_deliveries):
-            part.do("V", tree.version)
+            part.named.add(root)
         if plan.purged is not None:
             self.strict.add(root)
             self.moved.add(root)
-            part.do("P", root, canonical(plan.purged))
+            part.sweep("P", root, canonical(plan.purged))
             return Tally()
         self._write_tree(part, plan, stands)
         if plan.reopened:
@@ -144,20 +146,20 @@ class RedisTransaction(RedisWriter):
         tree, key = plan.tree, self.key(plan.tree.root, "t")
         if stands is None:
             self.fields(key, "run")
-            part.do("Z", self.head(self.store.partition(tree.root), "trees"), 0, tree.root)
+            part.score(self.head(self.store.partition(tree.root), "trees"), tree.root, 0)
         elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
             self.seen.setdefault(key, {})["tasks"] = str(stands[3])  # as the decision knew it, whatever it is by now
         if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
-            self.put(part, key, {"run": str(tree.run), "tasks": str(tree.tasks)})
+            part.now.tree = {"run": str(tree.run), "tasks": str(tree.tasks)}
+            self.note(key, part.now.tree)
         self.absent.discard(tree.root)
         _, version, _, _, lines = stands or (0, 0, 0, 0, 0)
         self.trees[tree.root] = tree.run, version + int(plan.raises), tree.clock, tree.tasks, lines + len(plan.changes)
 
     def _write_lines(self, part: Part, changes: Sequence[Change], plan: Plan) -> None:
         run, actor, name = plan.tree.run, plan.command.actor, plan.command.id
-        if changes:
-            part.do("L", len(changes), *(
-                packed_line((change.run or run, plan.now, *change[:9], actor, change.reason, name)) for change in changes))
+        part.now.lines = [
+            packed_line((change.run or run, plan.now, *change[:9], actor, change.reason, name)) for change in changes]
 
     def _write_rows(self, part: Part, plan: Plan) -> None:
         for workflow in plan.created_workflows:
@@ -168,7 +170,7 @@ class RedisTransaction(RedisWriter):
         for task in plan.tasks:
             self.update_task(part, task, plan.tree)
         for delivery in plan.created_deliveries:
-            part.do("E", "deliveries", 1)
+            part.count("deliveries", 1)
             self.put_delivery(part, delivery)
         for delivery in plan.deliveries:
             self.put_delivery(part, delivery)
@@ -181,14 +183,14 @@ class RedisTransaction(RedisWriter):
         for row in sorted(plan.aside, key=attrgetter("id")):
             aside.append([row.id, str(row.run), row.state, len(row.prepared.facts)])
             self.leave(part, row.id, row.run, run - 1)
-        part.do("A", run, plan.command.name, canonical(aside))
+        part.sweep("A", run, plan.command.name, canonical(aside))
         for begun in plan.reopened:
             row = begun.workflow
             self.leave(part, row.id, begun.was, run - 1)
             self.create(part, row)
             self.whole -= {self.key(plan.tree.root, kind, f"{row.run}:{row.id}") for kind in "wv"}
-            part.do("K", row.id, begun.was, row.run, ",".join(map(str, begun.left)), ",".join(map(str, begun.again)))
-            part.do("E", "tasks", row.prepared.size - len(begun.again))
+            part.sweep("K", row.id, begun.was, row.run, ",".join(map(str, begun.left)), ",".join(map(str, begun.again)))
+            part.count("tasks", row.prepared.size - len(begun.again))
 
     def _write_payloads(self, part: Part, plan: Plan) -> None:
         for payload in plan.payloads:
@@ -210,7 +212,7 @@ class RedisTransaction(RedisWriter):
         }
         if cascade.emits:
             content["told"] = self._told(cascade, plan)
-        part.do("X", canonical(content))
+        part.sweep("X", canonical(content))
         self.moved.add(plan.tree.root)
 
     def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[Told]]:
@@ -232,13 +234,11 @@ class RedisTransaction(RedisWriter):
         if self.looks < 2 and not self.recalled:
             return
         for partition, prefix in enumerate(self.store.prefixes):
-            compared: list[Any] = []
-            for root, (run, version, _, _, lines) in self.original.items():
-                if self.store.partition(root) == partition:
-                    compared += ["T", root, run, NEVER, version, lines]
-            compared += self._fields_compared(prefix)
-            if compared:
-                yield partition, compared
+            trees = [each for root, (run, version, _, _, lines) in self.original.items()
+                     if self.store.partition(root) == partition for each in (root, run, NEVER, version, lines)]
+            number, fields = self._fields_compared(prefix)
+            if trees or fields:
+                yield partition, ["", len(trees) // 5, *trees, number, *fields, 0, 0, 0, 0, 0, 0]
 
     def left(self, plan: Plan, version: int, lines: int) -> Left | None:
         """What a commit left of a tree, as far as is known: nothing where others came before it, or the script did more."""
@@ -255,38 +255,39 @@ class RedisTransaction(RedisWriter):
     def operations(self, partition: int) -> list[Any]:
         """Everything that one run of the script compares and writes."""
         part, prefix = self.parts[partition], self.store.prefixes[partition]
-        head = f"{prefix}head"
-        compared: list[Any] = ["C", head, 1, "schema", f"={self.store.schema}"]
+        trees: list[Any] = []
         for root, now in part.roots.items():
             original = self.original.get(root)
             if original is not None:
-                version, lines = (str(original[1]), str(original[4])) if root in self.strict else ("", "")
-                compared += ["T", root, str(original[0]), str(now), version, lines]
-        for root, command_id in sorted(part.commands):
+                version = original[1] if root in self.strict or root in part.named else ""
+                trees += (root, original[0], now, version, original[4] if root in self.strict else "")
+        for root, command_id in part.commands:
             self.seen.setdefault(f"{prefix}c:{root}", {}).setdefault(command_id, None)  # or it was given up meanwhile
-        compared += self._fields_compared(prefix)
-        for (workflow_id, run), counts in self.read.items():
-            root = root_of(workflow_id)
-            if self.store.partition(root) == partition and (workflow_id, run) not in self.made:
-                compared += ["N", self.key(root, "n"), field_of(workflow_id, run), counts, part.slack]
-        return [*compared, *part.operations]
+        number, fields = self._fields_compared(prefix)
+        counters: list[Any] = []
+        for place, counts in self.read.items():
+            if place not in self.made and self.store.partition(root := root_of(place[0])) == partition:
+                counters += (f"{prefix}n:{root}", field_of(*place), counts, self.after.get(place, counts),
+                             part.moves.get(place[0], 0))
+        rest = part.told(self.seen) if part.script == "commit" else [0, *part.operations()]
+        return [self.store.schema, len(trees) // 5, *trees, number, *fields, len(counters) // 5, *counters, *rest]
 
-    def _fields_compared(self, prefix: str) -> list[Any]:
-        """Every field that a decision has read of a partition."""
-        compared: list[Any] = []
+    def _fields_compared(self, prefix: str) -> tuple[int, list[Any]]:
+        """Every field that a decision has read of a partition: of how many hashes, and as the script is told."""
+        number, compared = 0, list[Any]()
         for key, fields in self.seen.items():
-            if key.startswith(prefix) and fields:
-                pairs = ((name, _expected(value)) for name, value in fields.items())
-                compared += ["C", key, len(fields), *(each for pair in pairs for each in pair)]
-        return compared
+            if fields and key.startswith(prefix):
+                number += 1
+                compared += (key, len(fields), *fields, *map(_expected, fields.values()))
+        return number, compared
 
 
 def _expected(value: str | None) -> str:
     """What a field is compared with."""
     if value is None:
         return "-"
-    if len(value) <= LONGEST_COMPARED:
-        return f"={value}"
+    if len(value) <= LONGEST_COMPARED and value[:1] not in MARKS:
+        return value
     return f"#{hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()}"
 
 

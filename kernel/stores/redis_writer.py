@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kernel.core.checks import canonical
 from kernel.core.plan import Plan
 from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.spec.language import NEVER
+from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
     Placed,
@@ -30,36 +31,6 @@ if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
 
 
-KEYED = ("H", "D", "Z", "z", "B")
-"""Operations whose first argument is the key that they write."""
-SWEEPING = ("X", "A", "K", "P")
-"""Operations that reach rows which were not read: the script has more to say then."""
-
-
-class Part:
-    """What a transaction does to one partition: one run of the script."""
-
-    def __init__(self) -> None:
-        self.operations: list[Any] = []
-        self.script = "commit"
-        self.plans: list[Plan] = []
-        self.roots: dict[str, int] = {}
-        """The trees that are written: the latest time of each that it may have when this is written."""
-        self.slack = 1
-        """How often the plans may have moved a counter."""
-        self.commands: set[tuple[str, str]] = set()
-        self.keys: set[str] = set()
-        """The keys that are written, as far as they are known before."""
-
-    def do(self, *operation: Any) -> None:
-        """Add an operation: its letter and its arguments."""
-        if operation[0] in KEYED:
-            self.keys.add(operation[1])
-        elif operation[0] in SWEEPING:
-            self.script = "cascade"
-        self.operations += operation
-
-
 class RedisWriter(RedisWork):
     """The half of a transaction that writes rows one by one."""
 
@@ -73,24 +44,30 @@ class RedisWriter(RedisWork):
         """The trees of which the script moves rows that were not read."""
         self.made: set[tuple[str, int]] = set()
         """The workflows that begin to exist."""
+        self.after: dict[tuple[str, int], str] = {}
+        """The counters of each workflow of which they were moved, as they are then."""
 
     def part(self, partition: int) -> Part:
         """What is done to a partition."""
-        return self.parts.setdefault(partition, Part())
+        known = self.parts.get(partition)
+        if known is None:
+            known = self.parts[partition] = Part(self.store.prefixes[partition])
+        return known
 
     # ---- writing hashes, so that later reads of this transaction see it --------------------------------------------------
-    def put(self, part: Part, key: str, fields: dict[str, str]) -> None:
-        """Write fields of a hash."""
+    def put(self, part: Part, key: str, fields: Mapping[str, str | None]) -> None:
+        """Write fields of a hash, or (None) take them out."""
+        self.note(key, fields)
+        part.put(key, fields)
+
+    def note(self, key: str, fields: Mapping[str, str | None]) -> None:
+        """Remember what is written."""
         self.held.setdefault(key, {}).update(fields)
         self.own.setdefault(key, set()).update(fields)
-        if fields:
-            part.do("H", key, len(fields), *(each for pair in fields.items() for each in pair))
 
     def drop(self, part: Part, key: str, *fields: str) -> None:
         """Take fields out of a hash."""
-        self.held.setdefault(key, {}).update(dict.fromkeys(fields))
-        self.own.setdefault(key, set()).update(fields)
-        part.do("D", key, len(fields), *fields)
+        self.put(part, key, dict.fromkeys(fields))
 
     # ---- workflows -------------------------------------------------------------------------------------------------------
     def create(self, part: Part, w: WorkflowRow) -> None:
@@ -108,10 +85,10 @@ class RedisWriter(RedisWork):
         rows = self.key(root, "w", f"{w.run}:{w.id}")
         self.whole |= {rows, self.key(root, "v", f"{w.run}:{w.id}")}
         self.put_queues(part, w)
-        part.do("E", "workflows", 1)
-        part.do("Z", self.head(partition, f"i:{w.state}"), 0, field_of(*place))
+        part.count("workflows", 1)
+        part.score(self.head(partition, f"i:{w.state}"), field_of(*place), 0)
         if w.deadline < NEVER:
-            part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
+            part.score(self.head(partition, "z"), f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
 
     def put_queues(self, part: Part, w: WorkflowRow) -> None:
         """Where each task of a workflow is looked for, for the scripts."""
@@ -130,19 +107,21 @@ class RedisWriter(RedisWork):
         if new != old:
             self.columns[place] = new
             key, text = self.key(root, "f"), canonical(new)
-            self.held.setdefault(key, {})[field_of(*place)] = text
-            self.own.setdefault(key, set()).add(field_of(*place))
-            part.do("W", field_of(*place), text)
-            part.keys |= {self.head(partition, f"i:{state}") for state in (old[0], new[0])}
+            self.note(key, {field_of(*place): text})
+            known = key, field_of(*place)
+            part.now.rows[known] = part.now.rows.get(known, old)[0], new[0], text
             if old[15] != new[15]:
                 self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
-                part.do("Z", self.head(partition, "z"), w.deadline, f"c{member_of(placed.serial, None, w.run, w.id)}")
+                part.score(self.head(partition, "z"), f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
         if w.counts != self.counts[place]:
-            before, after = (",".join(map(str, counts)) for counts in (self.counts[place], w.counts))
-            self.counts[place] = w.counts[:]
-            self.held[self.key(root, "n")][field_of(*place)] = after
-            part.do("B", self.key(root, "n"), field_of(*place), before, after)
+            key, name, after = self.key(root, "n"), field_of(*place), ",".join(map(str, w.counts))
+            before, self.held[key][name] = self.held[key][name] or "", after
+            self.counts[place], self.after[place] = w.counts[:], after
+            if place in self.made:
+                part.put(key, {name: after})
+            else:
+                part.now.counters[key, name] = part.now.counters.get((key, name), (before,))[0], after
 
     def leave(self, part: Part, workflow_id: str, run: int, until: int) -> None:
         """A row stays behind with the run before the present one."""
@@ -150,7 +129,7 @@ class RedisWriter(RedisWork):
         columns = self.columns[workflow_id, run]
         self.standing.clear()
         if is_present(columns):
-            part.do("z", self.head(self.store.partition(root), f"i:{columns[0]}"), place)
+            part.score(self.head(self.store.partition(root), f"i:{columns[0]}"), place, None)
         self.columns[workflow_id, run] = [*columns[:2], str(until), *columns[3:]]
         self.put(part, self.key(root, "f"), {place: canonical(self.columns[workflow_id, run])})
 
@@ -165,7 +144,7 @@ class RedisWriter(RedisWork):
         for key, fields in rows.items():
             self.put(part, key, fields)
         if tasks:
-            part.do("E", "tasks", len(tasks))
+            part.count("tasks", len(tasks))
 
     def update_task(self, part: Part, task: TaskRow, tree: TreeRow) -> None:
         """Write a task that was read, and where it is looked for."""
@@ -187,11 +166,10 @@ class RedisWriter(RedisWork):
         there = {index for index, _ in now}
         for index, _ in before:
             if index not in there:
-                part.do("z", *self._entry(partition, index, member))
+                part.score(*self._entry(partition, index, member), None)
         for index, due in now:
             if due < NEVER:
-                key, name = self._entry(partition, index, member)
-                part.do("Z", key, due, name)
+                part.score(*self._entry(partition, index, member), due)
 
     def _entry(self, partition: int, index: str, member: str) -> tuple[str, str]:
         return (self.head(partition, index), member) if index[0] == "q" else (self.head(partition, "z"), index + member)
@@ -207,14 +185,14 @@ class RedisWriter(RedisWork):
         member, leased = delivery_member(serial, d), f"d{member_of(serial, None, d.run, d.workflow)}\0{d.name}"
         if before != d.state:
             if before:
-                part.do("z", self.head(partition, f"x:{before}"), place)
-            part.do("Z", self.head(partition, f"x:{d.state}"), 0, place)
+                part.score(self.head(partition, f"x:{before}"), place, None)
+            part.score(self.head(partition, f"x:{d.state}"), place, 0)
         if d.state == "PENDING":
-            part.do("Z", self.head(partition, f"o:{d.topic}"), d.due, member)
-            part.do("Z", self.head(partition, "topics"), 0, d.topic)
+            part.score(self.head(partition, f"o:{d.topic}"), member, d.due)
+            part.score(self.head(partition, "topics"), d.topic, 0)
         elif before == "PENDING":
-            part.do("z", self.head(partition, f"o:{d.topic}"), member)
+            part.score(self.head(partition, f"o:{d.topic}"), member, None)
         if d.state == "LEASED" and d.expires < NEVER:
-            part.do("Z", self.head(partition, "z"), d.expires, leased)
+            part.score(self.head(partition, "z"), leased, d.expires)
         elif before == "LEASED":
-            part.do("z", self.head(partition, "z"), leased)
+            part.score(self.head(partition, "z"), leased, None)

@@ -41,11 +41,11 @@ end
 
 local function each_task(id, run, n, act)
   local key, size = P .. 'w:' .. run .. ':' .. id, 2000
-  local changed = hashes[key] or {}
+  local changed = sets[key] or {}
   for first = 0, n - 1, size do
     local fields = {}
     for no = first, math.min(first + size, n) - 1 do fields[#fields + 1] = tostring(no) end
-    local texts = redis.call('HMGET', key, unpack(fields))
+    local texts = call('HMGET', key, unpack(fields))
     for i, field in ipairs(fields) do
       local text = changed[field]
       if text == nil then text = texts[i] end
@@ -220,10 +220,10 @@ write['P'] = function()
     gone[#gone + 1], gone[#gone + 2] = key, P .. 'v:' .. run .. ':' .. id
     count('workflows', -1)
   end
-  for _, id in ipairs(redis.call('HKEYS', P .. 'c:' .. root)) do score(P .. 'ct', root .. '\0' .. id, false) end
+  for _, id in ipairs(call('HKEYS', P .. 'c:' .. root)) do score(P .. 'ct', root .. '\0' .. id, false) end
   for _, kind in ipairs({'t', 'f', 'n', 'h', 'c', 'l'}) do
     gone[#gone + 1] = P .. kind .. ':' .. root
-    hashes[P .. kind .. ':' .. root] = nil
+    sets[P .. kind .. ':' .. root] = nil
   end
   score(P .. 'trees', root, false)
   put(P .. 'graves', root, grave)

@@ -1,78 +1,14 @@
--- One commit: compare everything that was read, then write everything, or nothing at all.
--- ARGV[1] is the prefix of the partition's keys; then come operations, each a letter and its arguments: comparisons first. Nothing is
--- written before the last of them is done and every key that is to be written is known to be of its type.
+-- One commit: compare everything that was read, then write everything, or nothing at all. Nothing is written before the last
+-- thing is compared and every key that is to be written is known to be of its type.
+-- ARGV: the prefix of the partition's keys; its schema (empty: not asked for); then lists, each with its length before it:
+--   trees: root, run, the time of the decision; its version and its lines of history (empty: whatever they are)
+--   hashes: key, how many fields, the fields, then what each is expected to be ('-' nothing, '#...' what has this digest)
+--   counters: key, field, as it was, as it is then, how many tasks move it
+--   keys to be written that were not read: what gives the size of such a one, key
+-- Then comes what is written, which another file reads.
 
-local P, at = ARGV[1], 2
-local hashes, zsets, lists, gone, tally, plans = {}, {}, {}, {}, nil, {}
-local seen, plan = {}, nil  -- what was compared, by key; and the plan whose operations are under way
-
-local function take()
-  at = at + 1
-  return ARGV[at - 1]
-end
-
--- ---- what is there, with what this commit has done to it so far
-
-local function get(key, field)
-  local known = hashes[key] and hashes[key][field]
-  if known == nil then known = seen[key] and seen[key][field] end
-  if known ~= nil then return known end
-  return redis.call('HGET', key, field)
-end
-
--- Fields as they stand, to be compared; what is known is not asked for again.
-local function look(key, fields)
-  local values, known = redis.call('HMGET', key, unpack(fields)), seen[key] or {}
-  for i, field in ipairs(fields) do known[field] = values[i] end
-  seen[key] = known
-  return values
-end
-
-local function look_at(key, field)
-  local value, known = redis.call('HGET', key, field), seen[key] or {}
-  known[field], seen[key] = value, known
-  return value
-end
-
-local function put(key, field, value)
-  if not hashes[key] then hashes[key] = {} end
-  hashes[key][field] = value
-end
-
-local function all(key)
-  local found, flat = {}, redis.call('HGETALL', key)
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  for field, value in pairs(hashes[key] or {}) do found[field] = value or nil end
-  return found
-end
-
-local function score(key, member, value)
-  if not zsets[key] then zsets[key] = {} end
-  zsets[key][member] = value
-end
-
-local function count(field, by)
-  put(P .. 'head', field, string.format('%.0f', tonumber(get(P .. 'head', field) or '0') + by))
-end
-
-local function line(rest)
-  local key = P .. 'h:' .. plan.root
-  if not lists[key] then lists[key] = {} end
-  lists[key][#lists[key] + 1] = '[' .. plan.version .. ',' .. rest .. ']'
-  put(P .. 't:' .. plan.root, 'version', string.format('%.0f', plan.version))
-  put(P .. 't:' .. plan.root, 'clock', plan.now)
-end
-
--- ---- comparing
-
-local NONE, DIGEST = string.byte('-'), string.byte('#')
-
-local function same(value, expected)
-  local how = string.byte(expected)
-  if how == NONE then return not value end
-  if not value then return false end
-  return (how == DIGEST and redis.sha1hex(value) or value) == string.sub(expected, 2)
-end
+local A, P, call = ARGV, ARGV[1], redis.call
+local at, versions, late, counters = 4, {}, nil, nil
 
 local function numbers(text)
   local found = {}
@@ -80,45 +16,65 @@ local function numbers(text)
   return found
 end
 
--- A counter may have moved meanwhile where nobody could tell: a decision reads of it only whether it is 0.
-local function alike(value, expected, slack)
-  if value == expected then return true end
-  if not value then return false end
-  local now, before = numbers(value), numbers(expected)
-  for i = 1, #before do
-    if now[i] ~= before[i] and not (now[i] > slack and before[i] > slack) then return false end
-  end
-  return true
-end
+local head = call('HMGET', P .. 'head', 'schema', 'latest')
+if A[2] ~= '' and head[1] ~= A[2] then return {'stopped', P .. 'head schema'} end
 
-local compare = {}
-
-compare['C'] = function()
-  local key, n = take(), tonumber(take())
-  if n == 1 then
-    local field = take()
-    return not same(look_at(key, field), take()) and key .. ' ' .. field or nil
-  end
-  local fields, expected = {}, {}
-  for i = 1, n do fields[i], expected[i] = take(), take() end
-  local values = look(key, fields)
-  for i = 1, n do
-    if not same(values[i], expected[i]) then return key .. ' ' .. fields[i] end
-  end
-end
-
-compare['N'] = function()
-  local key, field, expected, slack = take(), take(), take(), tonumber(take())
-  if not alike(look_at(key, field), expected, slack) then return key .. ' ' .. field end
-end
-
-compare['T'] = function()
-  local root, run, now, version, lines = take(), take(), tonumber(take()), take(), take()
+for _ = 1, A[3] do
+  local root, version = A[at], A[at + 3]
   local key = P .. 't:' .. root
-  local tree = look(key, {'run', 'version', 'clock'})
-  if tree[1] ~= run then return key .. ' run' end
-  if tonumber(tree[3]) > now then return key .. ' clock' end
-  if version ~= '' and (tree[2] ~= version or redis.call('LLEN', P .. 'h:' .. root) ~= tonumber(lines)) then
-    return key .. ' version'
+  local tree = call('HMGET', key, 'run', 'version', 'clock')
+  if tree[1] ~= A[at + 1] then return {'stopped', key .. ' run'} end
+  if version ~= '' and tree[2] ~= version then return {'stopped', key .. ' version'} end
+  if A[at + 4] ~= '' and call('LLEN', P .. 'h:' .. root) ~= tonumber(A[at + 4]) then return {'stopped', key .. ' version'} end
+  if tonumber(tree[3]) > tonumber(A[at + 2]) then
+    late = late or {}
+    late[root] = {A[at + 2], tree[3]}
   end
+  versions[root], at = tonumber(tree[2]), at + 5
+end
+
+local hashes = at
+at = at + 1
+for _ = 1, A[hashes] do
+  local key, n = A[at], tonumber(A[at + 1])
+  local values = n == 1 and {call('HGET', key, A[at + 2])} or call('HMGET', key, unpack(A, at + 2, at + 1 + n))
+  local first = at + 1 + n
+  for i = 1, n do
+    local value, expected = values[i], A[first + i]
+    local same = value == expected
+    if expected == '-' then
+      same = not value
+    elseif not same and value and string.byte(expected) == 35 then
+      same = '#' .. redis.sha1hex(value) == expected
+    end
+    if not same then return {'stopped', key .. ' ' .. A[at + 1 + i]} end
+  end
+  at = first + n + 1
+end
+
+-- A counter may have moved meanwhile where nobody could tell: a decision reads of it only whether it is 0. Of so many tasks that
+-- move it by 1 each, and by so much together, no more than `downs` can have made it less.
+counters, at = at, at + 1
+for _ = 1, A[counters] do
+  local key, field, before, after = A[at], A[at + 1], A[at + 2], A[at + 3]
+  local value = call('HGET', key, field)
+  if value ~= before then
+    if not value then return {'stopped', key .. ' ' .. field} end
+    local now, from, to = numbers(value), numbers(before), numbers(after)
+    for i = 1, #from do
+      local downs = math.floor((A[at + 4] - (to[i] - from[i])) / 2)
+      if now[i] ~= from[i] and not (now[i] > downs and from[i] > downs) then return {'stopped', key .. ' ' .. field} end
+      now[i] = now[i] + to[i] - from[i]
+    end
+    if after ~= before then A[at + 3] = table.concat(now, ',') end
+  end
+  at = at + 5
+end
+
+local sizes = A[at]
+at = at + 1
+for _ = 1, sizes do
+  local size = redis.pcall(A[at], A[at + 1])
+  if type(size) == 'table' then return redis.error_reply('WRONGTYPE ' .. A[at + 1] .. ' is not for ' .. A[at]) end
+  at = at + 2
 end

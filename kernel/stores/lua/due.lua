@@ -143,15 +143,21 @@ local function in_turn(id, name)
   return own[1] < first[1] or (own[1] == first[1] and own[2] <= first[2])
 end
 
-local hold, clock = tonumber(ARGV[6] or ''), 0
-if hold then
-  local time = redis.call('TIME')
-  clock = time[1] * 1000 + math.floor(time[2] / 1000)
-  if hold > 0 then redis.call('ZREMRANGEBYSCORE', P .. 'r', '-inf', clock) end
+local hold, clock = tonumber(ARGV[6] or ''), nil
+
+local function milliseconds()
+  if not clock then
+    local time = redis.call('TIME')
+    clock = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return clock
 end
 
+if hold and hold > 0 then redis.call('ZREMRANGEBYSCORE', P .. 'r', '-inf', milliseconds()) end
+
 local function is_free(entry)
-  return not hold or tonumber(redis.call('ZSCORE', P .. 'r', entry) or '0') <= clock
+  local taken = hold and redis.call('ZSCORE', P .. 'r', entry)
+  return not taken or tonumber(taken) <= milliseconds()
 end
 
 local found, stale, offset, size = {}, {}, 0, math.min(limit + 4, 500)
@@ -164,11 +170,12 @@ while #found < limit and (#stale < 2000 or not sweep) do
     local command, id, run, rest = asked(batch[i], due)
     if not command then
       if not is_missing(what == 'z' and string.sub(batch[i], 1, 1) or what, id, run, rest) then stale[#stale + 1] = batch[i] end
-    elseif come(id, due) and #found < limit and is_free(batch[i]) and in_turn(id, rest) then
+    elseif come(id, due) and is_free(batch[i]) and in_turn(id, rest) then
       local entry = {command, id, run, rest, string.format('%.0f', due)}
       if what == 'q' then look(entry, batch[i]) end
-      if hold and hold > 0 then redis.call('ZADD', P .. 'r', clock + hold, batch[i]) end
+      if hold and hold > 0 then redis.call('ZADD', P .. 'r', milliseconds() + hold, batch[i]) end
       found[#found + 1] = entry
+      if #found == limit then break end
     end
   end
 end

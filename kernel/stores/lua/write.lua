@@ -1,4 +1,50 @@
--- What is written: each operation takes its arguments, and nothing reaches the server before all have been done.
+-- What is written where a commit reaches rows that were not read: operations, each a letter and its arguments, in turn. Nothing
+-- reaches the server before all have been done.
+
+local sets, zsets, lists, gone, tally, plans, plan = {}, {}, {}, {}, nil, {}, nil
+
+if late then return {'stopped', P .. 't:' .. next(late) .. ' clock'} end
+
+local function take()
+  at = at + 1
+  return A[at - 1]
+end
+
+-- What is there, with what this commit has done to it so far.
+local function get(key, field)
+  local known = sets[key] and sets[key][field]
+  if known ~= nil then return known end
+  return call('HGET', key, field)
+end
+
+local function put(key, field, value)
+  if not sets[key] then sets[key] = {} end
+  sets[key][field] = value
+end
+
+local function all(key)
+  local found, flat = {}, call('HGETALL', key)
+  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
+  for field, value in pairs(sets[key] or {}) do found[field] = value or nil end
+  return found
+end
+
+local function score(key, member, value)
+  if not zsets[key] then zsets[key] = {} end
+  zsets[key][member] = value
+end
+
+local function count(field, by)
+  put(P .. 'head', field, string.format('%.0f', tonumber(get(P .. 'head', field) or '0') + by))
+end
+
+local function line(rest)
+  local key = P .. 'h:' .. plan.root
+  if not lists[key] then lists[key] = {} end
+  lists[key][#lists[key] + 1] = '[' .. plan.version .. ',' .. rest .. ']'
+  put(P .. 't:' .. plan.root, 'version', string.format('%.0f', plan.version))
+  put(P .. 't:' .. plan.root, 'clock', plan.now)
+end
 
 local write = {}
 
@@ -6,13 +52,8 @@ write['G'] = function()
   plan = {root = take(), now = take(), actor = take(), command = take()}
   plan.version = tonumber(get(P .. 't:' .. plan.root, 'version') or '0') + tonumber(take())
   tally = {0, 0, 0}
-  plans[#plans + 1] = {plan.version, tally, P .. 'h:' .. plan.root}
+  plans[#plans + 1] = {plan.version, P .. 'h:' .. plan.root, tally}
   if tonumber(plan.now) > tonumber(get(P .. 'head', 'latest') or '0') then put(P .. 'head', 'latest', plan.now) end
-end
-
--- The names of notices hold the version that the decision expected.
-write['V'] = function()
-  if plan.version ~= tonumber(take()) then return P .. 't:' .. plan.root .. ' version' end
 end
 
 write['H'] = function()
@@ -52,13 +93,16 @@ write['B'] = function()
 end
 
 write['Z'] = function()
-  local key, value = take(), take()
-  score(key, take(), value)
+  local key, n = take(), tonumber(take())
+  for _ = 1, n do
+    local value = take()
+    score(key, take(), value)
+  end
 end
 
 write['z'] = function()
-  local key = take()
-  score(key, take(), false)
+  local key, n = take(), tonumber(take())
+  for _ = 1, n do score(key, take(), false) end
 end
 
 write['E'] = function()

@@ -157,14 +157,14 @@ class Link:
     def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,
                 command: tuple[str, str] | None = None, keys: Sequence[str] = ()) -> Any:
         found, key = script(name, reading=reading), f"{prefix}head"
-        tail = (1 + len(keys), key, *keys, prefix, *arguments)
+        asked = ("EVALSHA", found.sha, 1 + len(keys), key, *keys, prefix, *arguments)
         try:
-            return self._patiently(key, ("EVALSHA", found.sha, *tail), doing, command)
+            return self._patiently(key, asked, doing, command)
         except ResponseError as error:
             if not _code(error).startswith("NOSCRIPT"):
                 raise self.ours(error, doing) from error
         try:
-            return self._patiently(key, ("EVAL", found.text, *tail), doing, command)
+            return self._patiently(key, ("EVAL", found.text, *asked[2:]), doing, command)
         except ResponseError as error:
             raise self.ours(error, doing) from error
 
@@ -192,9 +192,10 @@ class Link:
 
     def _exchange(self, key: str, command: tuple[Any, ...], node: Any, commit: tuple[str, str] | None) -> Any:
         """One command on one connection. A connection that broke, or was left in the middle, is closed."""
-        data = pack_command(command)
         pool = self._pool(key, node)
-        idle = self._idle.setdefault(pool, deque())
+        idle = self._idle.get(pool)
+        if idle is None:
+            idle = self._idle.setdefault(pool, deque())
         connection = _fit(idle, pool) or pool.get_connection()
         whole = False
         try:
@@ -202,7 +203,7 @@ class Link:
                 connection.send_command("ASKING")
                 connection.read_response()
             try:
-                connection.send_packed_command([data])
+                connection.send_packed_command((pack_command(command),))
                 answer = connection.read_response()
             except LOST as lost:
                 if commit is None or isinstance(lost, ELSEWHERE):

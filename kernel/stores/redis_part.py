@@ -139,14 +139,10 @@ class Part:
         for key, fields in whole.hashes.items():
             if not compared.get(key):
                 kinds += ("HLEN", key)
-            for command in _commands(("HSET", "HDEL"), key, fields):
-                number += 1
-                commands += command
+            number += _tell(commands, ("HSET", "HDEL"), key, *_split(fields, first=True))
         for key, members in whole.zsets.items():
             kinds += ("ZCARD", key)
-            for command in _commands(("ZADD", "ZREM"), key, members):
-                number += 1
-                commands += command
+            number += _tell(commands, ("ZADD", "ZREM"), key, *_split(members, first=False))
         records: list[Any] = []
         for root, command_id, _, text, version in whole.records:
             records += (f"{self.prefix}c:{root}", command_id, root, version, text)
@@ -219,9 +215,13 @@ def _split(fields: Fields, *, first: bool) -> tuple[list[Any], list[Any]]:
     return puts, drops
 
 
-def _commands(names: tuple[str, str], key: str, fields: Fields) -> Iterator[list[Any]]:
-    """The commands that write a key, each with its name, the key, and the number of its arguments before these."""
-    for name, arguments in zip(names, _split(fields, first=names[0] == "HSET"), strict=True):
+def _tell(commands: list[Any], names: tuple[str, str], key: str, puts: list[Any], drops: list[Any]) -> int:
+    """Add the commands that write a key, each with its name, the key, and its arguments behind their number; gives how many."""
+    count = 0
+    for name, arguments in zip(names, (puts, drops), strict=True):
         for first in range(0, len(arguments), MOST):
             part = arguments[first:first + MOST]
-            yield [name, key, len(part), *part]
+            commands += (name, key, len(part))
+            commands += part
+            count += 1
+    return count

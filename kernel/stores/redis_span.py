@@ -76,9 +76,10 @@ class Span:
 
     def _check_recalled(self) -> None:
         """Who decided on what was remembered, and writes nothing there, learns whether it still stands."""
-        for partition, compared in self.transaction.comparisons() if self.transaction.recalled else ():
-            if partition in self.transaction.recalled - self.transaction.parts.keys():
-                self._compare(partition, compared, "writing nothing")
+        if unwritten := self.transaction.recalled - self.transaction.parts.keys():
+            for partition, compared in self.transaction.comparisons():
+                if partition in unwritten:
+                    self._compare(partition, compared, "writing nothing")
 
     def _doubt(self, error: BaseException) -> None:
         """What led to an error was read in several looks: where it was changed meanwhile, it may never have been so."""

@@ -49,7 +49,8 @@ def check_name(
         why = "it is empty"
     elif len(text) > longest:
         why = f"it has {len(text):,} characters; at most {longest:,} are allowed"
-    elif odd := next((c for c in text if not c.isprintable()), ""):
+    elif not text.isprintable():
+        odd = next(c for c in text if not c.isprintable())
         why = f"it holds the character U+{ord(odd):04X}, which does not print"
     elif text != text.strip():
         why = "it begins or ends with a blank"

@@ -38,7 +38,7 @@ CHOOSE = "choose a new command id"
 NO_TREE = ""
 """Where polls are recorded: they hand out tasks of any tree."""
 _LONGEST_PART = 100
-"""Characters of a part of a request that are kept as they are; of anything longer the digest is."""
+"""Characters of a text in a request that are kept as they are; of anything longer, and of what is spawned, the digest is."""
 _GENERATED = re.compile("c[0-9a-f]{16}")
 _WORDS = {"handouts": "lease", "run": "lease", "no": "task", "on": "workflow", "of": "run"}
 _DIGEST = "sha256:"
@@ -56,13 +56,14 @@ def generated(chance: Chance) -> str:
 def request_of(name: str, subject: Subject, parts: Mapping[str, Any]) -> str:
     """What is asked, as JSON: equal for equal requests. A part that is None was not given."""
     content = {"command": name, "on": subject.workflow, "no": subject.no, "topic": subject.topic, "of": subject.run or None}
-    content |= {key: _part(value) for key, value in parts.items()}
+    content |= {key: _part(value) for key, value in parts.items() if value is not None}
     return canonical({key: value for key, value in content.items() if value is not None})
 
 
 def _part(value: Any) -> Any:
-    text = canonical(value)
-    return value if len(text) <= _LONGEST_PART else f"{_DIGEST}{hashlib.sha256(text.encode()).hexdigest()}"
+    if isinstance(value, int) or (isinstance(value, str) and len(value) <= _LONGEST_PART):
+        return value
+    return f"{_DIGEST}{hashlib.sha256(canonical(value).encode()).hexdigest()}"
 
 
 def named(command_id: object) -> str:
@@ -83,7 +84,9 @@ def started_by(command_id: str) -> str:
 # ---- records ----------------------------------------------------------------------------------------------------------------
 def recorded(command: Command, applied: Applied, at: int) -> Recorded:
     """The first outcome of a command, to be kept."""
-    return Recorded(command.request, canonical(attrs.asdict(applied, filter=attrs.filters.exclude("command_id"))), at)
+    content = attrs.asdict(applied, recurse=False)
+    del content["command_id"]
+    return Recorded(command.request, canonical(content), at)
 
 
 def first(command: Command, found: Recorded, now: int) -> Applied:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,6 +44,13 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         return
     with quick_folder() as folder:
         yield folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a worker, stop what pytest-cov starts before it knows that it is in one: nothing saves it, and nothing pauses it."""
+    plugin: Any = config.pluginmanager.getplugin("_cov")
+    if plugin is not None and hasattr(config, "workerinput"):
+        plugin.cov_controller.cov.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

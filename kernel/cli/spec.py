@@ -110,6 +110,8 @@ def _show(law: Law, config: Config, results: Sequence[Result]) -> None:
 def _show_end(found: Sequence[str], rows: Sequence[tuple[Config, list[Result]]], missing: dict[str, str]) -> None:
     for flaw in found:
         say(f"{click.style('flaw', fg='red')}  {safe_lines(flaw)}")
+    if not rows and not found:
+        say("nothing was explored: the file names no SHAPES", err=True)
     engines = list(dict.fromkeys(r.engine for _, results in rows for r in results))
     say(f"\n{number(len(rows), 'shape')}, engines: {', '.join(engines) or 'none'}")
     results = [r for _, each in rows for r in each]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kernel.core.archive import ArchivePolicy
+from kernel.core.checks import LIMITS
 from kernel.core.records import Policy
 from kernel.engine import inputs
 from kernel.engine.kernel import Kernel
@@ -35,7 +36,8 @@ def open(
     definition, whoever opens it, until `Kernel.set_archive_policy` gives another. Raises InvalidInput for a URL that is none
     of these, and StoreError when the store cannot be used.
     """
-    policy = Policy() if attempts is None else Policy(sends=inputs.whole(attempts, "the attempts of a delivery", 1))
+    policy = Policy() if attempts is None else Policy(sends=inputs.whole(
+        attempts, "the attempts of a delivery", 1, LIMITS.whole))
     store = _store(url, policy)
     try:
         kernel = Kernel(store, sinks=sinks, actor=actor, **options)

@@ -21,8 +21,8 @@ def given_stores(url: str) -> Iterator[Stores]:
     """Stores on the server of a URL, `postgresql://...` or `redis://...`, as long as the context is entered.
 
     Where the URL names no schema or namespace, they are in one with a name of its own, which is removed in the end. Where it
-    does, that must be empty, and it is emptied after each store. Raises InvalidInput where it holds anything, and what opening
-    a store raises.
+    does, that must be empty, and it is emptied after each store. On Redis all is in one partition. Raises InvalidInput where
+    it holds anything, and what opening a store raises.
     """
     if url.startswith(POSTGRES):
         with driver("PostgreSQL", "postgres"), _postgres(url) as stores:
@@ -85,11 +85,15 @@ def _redis(url: str) -> Stores:
     from kernel.stores.redis import RedisStore
     from kernel.testing.redis_stores import RedisStores
 
-    place, named = split(url, "namespace")
+    place, named = split(split(url, "partitions")[0], "namespace")
+    place += f"{'&' if '?' in place else '?'}partitions=1"
     if named is None:
         token = secrets.token_hex(4)
         return RedisStores(place, names=(f"{OWN}_{token}_{number}" for number in itertools.count(1)))
     stores = RedisStores(place, names=itertools.repeat(named))
-    with closing(RedisStore(url)) as store:
+    with closing(RedisStore(f"{place}&namespace={named}")) as store:
         insist_on_empty(store, f"namespace {quoted(named)}")
+        if store.partitions > 1:
+            raise InvalidInput(f"a fault campaign in namespace {quoted(named)}", why=f"it has {store.partitions} partitions",
+                               hint="name another one, or none: a poll takes tasks of one partition, the campaign expects all")
     return stores

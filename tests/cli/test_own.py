@@ -118,3 +118,10 @@ def test_a_file_finds_what_is_beside_it(cli: Cli, tmp_path: Path) -> None:
     before = [*sys.path]
     assert cli("spec", "check", "--spec", str(tmp_path / "own.py"), "--engine", "python", "--config", "one").code == 0
     assert sys.path == before
+
+
+def test_a_file_without_shapes(cli: Cli, tmp_path: Path) -> None:
+    """Its tables are looked through; that nothing was explored is said."""
+    (tmp_path / "own.py").write_text("from tests.examples.order import SPEC")
+    ran = cli("spec", "check", "--spec", str(tmp_path / "own.py"))
+    assert (ran.code, "nothing was explored" in ran.err) == (0, True)

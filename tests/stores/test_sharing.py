@@ -70,7 +70,7 @@ def test_closing_while_another_thread_takes_a_connection(path: str) -> None:
 
 def test_a_kernel_that_is_not_made_leaves_nothing_open(tmp_path: Path) -> None:
     """What is wrong with an option is told, and the store is closed."""
-    for wrong in ({"actor": "\0"}, {"sinks": {"archive": 7}}, {"archive": "nightly"}, {"colour": "red"}):
+    for wrong in ({"actor": "\0"}, {"sinks": {"archive": 7}}, {"archive": "nightly"}, {"colour": "red"}, {"attempts": 2**31}):
         with pytest.raises((kernel.InvalidInput, TypeError)):
             kernel.open(f"sqlite:///{tmp_path}/own.db", **wrong)
         there = [os.readlink(place) for place in Path("/proc/self/fd").iterdir() if place.exists()]

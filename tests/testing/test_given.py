@@ -10,6 +10,7 @@ import pytest
 import kernel
 from kernel.engine.kernel import Kernel
 from kernel.errors import InvalidInput, NotFound, StoreUnavailable
+from kernel.testing.campaign import run_campaign
 from kernel.testing.given import OWN, given_stores, split
 from kernel.testing.stores import Stores
 from tests.redis_server import server
@@ -85,6 +86,16 @@ def test_a_place_in_use_is_refused(kind: str) -> None:
                 k.start("order", workflow_id="w")
         with kernel.open(named) as k:
             assert k.get("w").state == "RUNNING"
+
+
+def test_partitions_of_redis() -> None:
+    """A poll gives tasks of one partition, where the campaign expects all: so there is one, whatever the URL says."""
+    with given_stores(f"{server().url}?partitions=4") as stores:
+        assert run_campaign(60, 0, stores).violations == 0
+    named = server().new_url()
+    kernel.open(f"{named}&partitions=3").close()
+    with pytest.raises(InvalidInput, match="it has 3 partitions"), given_stores(named):
+        pass
 
 
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "memory://", f"mysql://ada:{SECRET}@h/d"])

@@ -135,6 +135,27 @@ def _states(atom: Expr, path: tuple[str, ...]) -> set[str | int] | None:
     return {chosen[1] for chosen in choices if chosen is not None}
 
 
+@frozen
+class Need:
+    """What a rule needs of the row at the end of a path: that its state is among each of these, and some of its fields."""
+
+    path: tuple[str, ...]
+    states: tuple[set[str | int], ...]
+    fields: frozenset[str]
+
+    @classmethod
+    def of(cls, path: tuple[str, ...], read: tuple[Expr, ...]) -> Need:
+        """What these conditions need of that row."""
+        found = [(atom, [f.name for f in reads(atom) if f.via == path]) for atom in read]
+        states = [_states(atom, path) for atom, names in found if names]
+        return cls(path, tuple(s for s in states if s is not None), frozenset(name for _, names in found for name in names))
+
+    def met_by(self, row: Row, source: str) -> bool:
+        """Whether a transition can make it true."""
+        changed = any(source not in s for s in self.states) or any(name in self.fields for name, _ in row.set)
+        return changed and all(row.target in s for s in self.states)
+
+
 def _fired(spec: Spec) -> set[tuple[str, str]]:
     """The kinds and events that a command, a rule or an ending fires.
 
@@ -152,27 +173,18 @@ def derive_wakes(spec: Spec) -> Mapping[tuple[str, str, str, str], tuple[str, ..
     They are those that read it over a path of links, when the transition can make true something that their rules need. A row
     that begins to exist is read by none that is older; one that goes takes those that read it with it.
     """
-    needs = [(f.via, needed) for rule in spec.progress for needed in (readings(spec, rule),)
-             for f in dict.fromkeys(f for a in needed for f in reads(a) if f.via)]
+    needs = [Need.of(path, read) for read in (readings(spec, rule) for rule in spec.progress)
+             for path in dict.fromkeys(f.via for a in read for f in reads(a) if f.via)]
     wakes: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for table in spec.tables.values():
         moves = [(r, s) for r in table.rows for s in r.source
                  if ABSENT not in (s, r.target) and (table.kind.name, r.event) in _fired(spec)]
         for row, source in moves:
             found = wakes.setdefault((table.kind.name, row.event, source, row.target), {})
-            for path, needed in needs:
-                if spec.links[path[-1]].target == table.kind.name and _enables(row, source, path, needed):
-                    if path not in REVERSE:
-                        raise InvalidDefinition(f"progress reads over {'.'.join(path)!r}", allowed=tuple(REVERSE.values()),
+            for need in needs:
+                if spec.links[need.path[-1]].target == table.kind.name and need.met_by(row, source):
+                    if need.path not in REVERSE:
+                        raise InvalidDefinition(f"progress reads over {'.'.join(need.path)!r}", allowed=tuple(REVERSE.values()),
                                                 why=f"nobody knows whom {row.event} wakes over it")
-                    found[REVERSE[path]] = None
+                    found[REVERSE[need.path]] = None
     return {key: tuple(links) for key, links in wakes.items() if links}
-
-
-def _enables(row: Row, source: str, path: tuple[str, ...], needed: tuple[Expr, ...]) -> bool:
-    """Whether the transition can make true what is needed of the row at the end of the path."""
-    atoms = [a for a in needed if any(f.via == path for f in reads(a))]
-    asked = [s for a in atoms if (s := _states(a, path)) is not None]
-    fields = {name for name, _ in row.set}
-    changed = any(source not in s for s in asked) or any(f.via == path and f.name in fields for a in atoms for f in reads(a))
-    return changed and all(row.target in s for s in asked)

@@ -84,6 +84,8 @@ def exclusive(spec: Spec) -> Iterator[str]:
 def exhaustive(spec: Spec) -> Iterator[str]:
     """Alternatives leave no gap: where the guards that all rows of a cell share hold, one of the rows is enabled."""
     for cell, rows in cells(spec):
+        if len(rows) == 1:
+            continue
         shared = [g.holds for g in rows[0].guards if all(g in r.guards for r in rows)]
         names = {g.name: g.holds for r in rows for g in r.guards}
         for v in valuations(*names.values(), given=fixed(*shared)):
@@ -384,7 +386,7 @@ CHECKS: tuple[Callable[[Spec], Iterator[str]], ...] = (
 def flaws(spec: Spec) -> tuple[str, ...]:
     """Everything that is wrong with a specification; the names are checked first, the rest only when they are right."""
     unknown = tuple(f"{named.__name__}: {flaw}" for flaw in named(spec))
-    return unknown or tuple(f"{check.__name__}: {flaw}" for check in CHECKS for flaw in check(spec))
+    return unknown or tuple(f"{check.__name__}: {flaw}" for check in CHECKS if check is not named for flaw in check(spec))
 
 
 def checked(spec: Spec) -> Spec:

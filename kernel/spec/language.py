@@ -18,6 +18,7 @@ NEVER = 2**62
 
 
 # ---- expressions ------------------------------------------------------------------------------------------------------
+# What nests keeps its hash: expressions are looked up often, and each time all parts would be walked.
 @frozen
 class Lit:
     """A constant: the name of a state, a number."""
@@ -41,7 +42,7 @@ class Param:
     name: str
 
 
-@frozen
+@frozen(cache_hash=True)
 class Op:
     """eq, lt, add, sub, min, max, part (millionths of), not, and, or."""
 
@@ -49,7 +50,7 @@ class Op:
     args: tuple[Expr, ...]
 
 
-@frozen
+@frozen(cache_hash=True)
 class Q:
     """`every` or `some` row behind a set link satisfies the named condition, which is read from that row."""
 
@@ -69,7 +70,7 @@ class Linked:
 Expr = Lit | F | Param | Op | Q | Linked
 
 
-@frozen
+@frozen(cache_hash=True)
 class Guard:
     """A named condition. `why` is what a refusal says when it does not hold."""
 

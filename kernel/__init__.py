@@ -12,8 +12,6 @@ In a few lines:
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
-
 from kernel import spec
 from kernel.core.archive import ArchivePolicy
 from kernel.core.decide import Choice
@@ -71,7 +69,7 @@ from kernel.sinks.callable import CallableSink
 from kernel.sinks.directory import DirectoryArchive
 from kernel.stores.opening import open
 
-__version__ = _version("lifecycle-kernel")
+__version__ = "0.1.0"
 
 __all__ = [
     "Applied", "ArchivePolicy", "Attempt", "Backlog", "CallableSink", "Choice", "CommitUnknown", "Conflict", "Daemon",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from kernel import __version__
-from kernel.cli import commands, demo, kit, policy, reads, reopening, service, spec, verify
+from kernel.cli import commands, policy, reads, reopening, service, verify
 from kernel.cli.common import error_fields, json_text
 from kernel.cli.exits import EXITS, code_of
 from kernel.cli.run import run
@@ -25,7 +25,24 @@ class Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in their order."""
-        return list(self.commands)
+        return ["demo", *self.commands, "diagram", "faults", "spec"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name. What no store in daily use needs imports much: it is imported when it is asked for."""
+        match cmd_name:
+            case "demo":
+                from kernel.cli.demo import demo
+                return demo
+            case "diagram":
+                from kernel.cli.kit import diagram
+                return diagram
+            case "faults":
+                from kernel.cli.kit import faults
+                return faults
+            case "spec":
+                from kernel.cli.spec import spec
+                return spec
+        return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As ever; says where an option goes that stands too early."""
@@ -53,10 +70,10 @@ def cli() -> None:
 
 
 for _command in (
-    demo.demo, run, commands.start, reads.list_workflows, reads.show, reads.tree, reads.history, commands.pause,
+    run, commands.start, reads.list_workflows, reads.show, reads.tree, reads.history, commands.pause,
     commands.resume, commands.terminate, commands.signal, commands.skip, reopening.retry, reopening.restart, reopening.rerun,
     service.worker, service.daemon, commands.tick, commands.deliver, reads.deliveries, commands.redrive, commands.outcome,
-    policy.policy, policy.purge, reads.audit, verify.verify, kit.diagram, kit.faults, spec.spec,
+    policy.policy, policy.purge, reads.audit, verify.verify,
 ):
     cli.add_command(_command)
 

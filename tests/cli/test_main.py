@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ COMMANDS = ["demo", "run", "start", "list", "show", "tree", "history", "pause", 
 
 def test_the_commands_are_those_that_exist() -> None:
     """The commands are listed in the order in which people meet them, and there are no others."""
-    assert list(main.cli.commands) == COMMANDS
+    assert main.cli.list_commands(click.Context(main.cli)) == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -32,7 +33,8 @@ def test_every_command_has_help_that_fits(cli: Cli, name: str) -> None:
     """Every command explains itself and each of its options; its first sentence is not cut off in the list."""
     ran = cli(name, "--help")
     assert ran.code == 0
-    command = main.cli.commands[name]
+    command = main.cli.get_command(click.Context(main.cli), name)
+    assert command is not None
     assert command.help
     for parameter in command.params:
         assert isinstance(parameter, click.Argument) or parameter.help, parameter.name
@@ -49,7 +51,18 @@ def test_help_of_the_group_lists_the_exit_codes(cli: Cli) -> None:
 
 def test_version(cli: Cli) -> None:
     """The version is that of the package."""
+    assert kernel.__version__ == version("lifecycle-kernel")
     assert kernel.__version__ in cli("--version").out
+
+
+def test_a_command_imports_what_it_needs() -> None:
+    """What checks, draws, proves and breaks things is not imported for a command that does none of that."""
+    code = "import sys, kernel.cli.main; print(*(name for name in sys.modules if name.startswith('kernel.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = {".".join(name.split(".")[:2]) for name in done.stdout.split()}
+    assert "kernel.stores" in found
+    assert not found & {"kernel.testing", "kernel.render"}
+    assert not {"kernel.cli.demo", "kernel.cli.kit", "kernel.cli.spec", "importlib.metadata"} & {*done.stdout.split()}
 
 
 def test_nothing_given_shows_help(cli: Cli) -> None:

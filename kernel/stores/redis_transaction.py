@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -21,7 +22,7 @@ from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
 from kernel.stores.redis_lately import Left
-from kernel.stores.redis_part import Part
+from kernel.stores.redis_part import MOST, Part
 from kernel.stores.redis_rows import field_of, packed_line, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import RedisWriter
@@ -277,9 +278,17 @@ class RedisTransaction(RedisWriter):
         number, compared = 0, list[Any]()
         for key, fields in self.seen.items():
             if fields and key.startswith(prefix):
-                number += 1
-                compared += (key, len(fields), *fields, *map(_expected, fields.values()))
+                for some in (fields,) if len(fields) <= MOST else _parts(fields):
+                    number += 1
+                    compared += (key, len(some), *some, *map(_expected, some.values()))
         return number, compared
+
+
+def _parts(fields: dict[str, str | None]) -> Iterator[dict[str, str | None]]:
+    """Fields, as many at a time as the arguments of one command may be."""
+    pairs = iter(fields.items())
+    while part := dict(islice(pairs, MOST)):
+        yield part
 
 
 def _expected(value: str | None) -> str:

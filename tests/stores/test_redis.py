@@ -401,6 +401,16 @@ def everything(k: Kernel) -> dict[str, Any]:
     return {key: client.dump(key) for key in k.store.all_keys()}
 
 
+def test_a_task_before_very_many(k: Kernel, store: RedisStore) -> None:
+    """What is read of a hash is compared whatever its size: more than the stack of a script holds, and a tree may have."""
+    many = 8_100
+    k.register(kernel.WorkflowDef("fan", tasks=[
+        kernel.TaskDef("a"), *(kernel.TaskDef(f"b{no}", after=["a"]) for no in range(many))]))
+    k.start("fan", workflow_id="v")
+    k.complete(*k.poll("a"))
+    assert k.terminate("v").canceled == many
+
+
 @pytest.mark.parametrize("kind", ["f:w", "n:w", "h:w", "w:1:w", "c:w", "o:archive", "x:PENDING", "topics", "i:TERMINATED"])
 def test_a_key_of_the_wrong_type(k: Kernel, kind: str) -> None:
     """Somebody wrote over a key: it is told, and not one other key has changed."""

@@ -49,5 +49,6 @@ for key, members in pairs(zsets) do
   in_parts('ZREM', key, drops)
 end
 for key, values in pairs(lists) do lists[key] = in_parts('RPUSH', key, values) end
-for _, each in ipairs(plans) do each[2] = lists[each[2]] or 0 end  -- how long its history is now
-return {'done', unpack(plans)}
+local answer = {'done'}
+for i, each in ipairs(plans) do answer[i + 1] = {each[1], lists[each[2]] or 0, each[3]} end  -- how long its history is now
+return answer

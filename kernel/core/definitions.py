@@ -306,6 +306,9 @@ def _check_workflow(definition: WorkflowDef) -> None:
     checks.names(place, "notify", definition.notify)
     for status in definition.notify:
         checks.choice(place, "notify", status, STATUSES)
+    if marked := [topic for topic in definition.topics if "@" in topic]:
+        why = f"{quoted(marked[0])} holds '@', with which deliveries of notices are named"
+        checks.refuse(place, "topics", why, "use letters, digits, '-', '_', '.' and ':'")
     if NOTIFY in definition.topics:
         checks.refuse(place, "topics", f"{quoted(NOTIFY)} is the topic of changes of status", "name the statuses in notify")
     if COMPENSATION in definition.topics:

@@ -230,6 +230,7 @@ WORKFLOWS: list[tuple[dict[str, Any], str, str]] = [
     ({"topics": "archive"}, "definition 'order', field 'topics'", "a list of names"),
     ({"topics": ["a", "a"]}, "definition 'order', field 'topics'", "'a' twice"),
     ({"topics": ["x" * 201]}, "definition 'order', field 'topics'", "201"),
+    ({"topics": ["a", "mail@2.RUNNING"]}, "definition 'order', field 'topics'", "'mail@2.RUNNING' holds '@'"),
     ({"timeout": 0}, "definition 'order', field 'timeout'", "0.0"),
     ({"timeout": -1.0}, "definition 'order', field 'timeout'", "-1.0"),
     ({"timeout": float("nan")}, "definition 'order', field 'timeout'", "nan"),

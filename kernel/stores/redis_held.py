@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.records import Prepared, WorkflowRow
 from kernel.stores.redis_lately import Counted, Names
-from kernel.stores.redis_rows import place_of
+from kernel.stores.redis_rows import Columns, place_of
 
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
@@ -36,7 +36,7 @@ class RedisHeld:
         """The same, as the server gave it."""
         self.standing: dict[tuple[str, int], WorkflowRow] = {}
         """The workflows that were read, each as part of a run, until this transaction writes one."""
-        self.columns: dict[tuple[str, int], list[Any]] = {}
+        self.columns: dict[tuple[str, int], Columns] = {}
         self.counts: dict[tuple[str, int], list[int]] = {}
         self.read: dict[tuple[str, int], str] = {}
         """The counters of each workflow that was read, as they were."""
@@ -55,13 +55,34 @@ class RedisHeld:
 
     def key(self, root: str, kind: str, rest: str | None = None) -> str:
         """The key of something of a tree."""
-        return f"{self.store.prefixes[self.store.partition(root)]}{kind}:{root if rest is None else rest}"
+        return f"{self.prefix(root)}{kind}:{root if rest is None else rest}"
+
+    def prefix(self, root: str) -> str:
+        """What the keys of a tree begin with."""
+        prefixes = self.store.prefixes
+        return prefixes[0] if len(prefixes) == 1 else prefixes[self.store.partition(root)]
 
     def head(self, partition: int, name: str) -> str:
         """A key of a partition."""
         return f"{self.store.prefixes[partition]}{name}"
 
     # ---- fields, remembered ----------------------------------------------------------------------------------------------
+    def field(self, key: str, name: str, *, compare: bool = True) -> str | None:
+        """A field of a hash; `compare`: the decision depends on it."""
+        held = self.held.get(key)
+        if held is None:
+            held = self.held[key] = {}
+        if name in held:
+            value = held[name]
+        elif key in self.whole:
+            value = None
+        else:
+            self.looks += 1
+            value = held[name] = self.link.call(key, "HGET", key, name)
+        if compare and name not in self.own.get(key, ()):
+            self.seen.setdefault(key, {}).setdefault(name, value)
+        return value
+
     def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:
         """Fields of a hash; `compare`: the decision depends on them."""
         held = self.held.setdefault(key, {})
@@ -94,7 +115,7 @@ class RedisHeld:
         if self.write_too and head in known:
             self.held.setdefault(head, {}).setdefault("policies", known[head])
             self.recalled.add(partition)
-        (text,) = self.fields(head, "policies")
+        text = self.field(head, "policies")
         if "policies" not in self.own.get(head, ()):
             known[head] = text
         return [(int(since), content) for since, content in json.loads(text or "[]")]
@@ -127,7 +148,7 @@ class RedisHeld:
             self.recalled.add(0)
             place, more = self.head(0, "definitions"), str(sum(map(len, known.values())) + 1)
             self.held.setdefault(place, {}).setdefault(more, None)
-            self.fields(place, more)
+            self.field(place, more)
             return known
         found: Names = {}
         for (name, version), number in sorted((place_of(field), number) for field, number in self.everything(names).items()):

@@ -24,14 +24,14 @@ class Chunk:
 
     def __init__(self, plan: Plan | None) -> None:
         self.plan = plan
-        self.tree: dict[str, str] = {}
-        """Fields of the plan's tree."""
+        self.tree: Fields = {}
+        """Fields of the tree of the plan, or of the one before it."""
         self.lines: list[str] = []
         """Its history."""
         self.hashes: dict[str, Fields] = {}
         self.zsets: dict[str, Fields] = {}
-        self.rows: dict[tuple[str, str], tuple[str, str, str]] = {}
-        """Workflows that were read, by key and place: in which state they were and are, and the new text."""
+        self.rows: dict[str, tuple[str, str, str]] = {}
+        """Workflows that were read, by place: in which state they were and are, and the new text."""
         self.counters: dict[tuple[str, str], tuple[str, str]] = {}
         """Of a workflow, by key and place: as they were, and as they are. `commit.lua` moves them where it compares them."""
         self.sizes: dict[str, int] = {}
@@ -115,7 +115,7 @@ class Part:
     # ---- as the scripts are told ---------------------------------------------------------------------------------------------
     def keys(self) -> set[str]:
         """The keys that are written, as far as they are known before."""
-        found = {f"{self.prefix}{kind}:{root}" for root in self.roots for kind in "tfnh"}
+        found = {f"{self.prefix}{kind}:{root}" for root in self.roots for kind in "th"}
         for step in self._steps:
             if isinstance(step, Chunk):
                 found |= step.hashes.keys() | step.zsets.keys()
@@ -130,7 +130,8 @@ class Part:
         chunks = [step for step in self._steps if isinstance(step, Chunk)]
         whole = chunks[0]
         for chunk in chunks:
-            self._settle(chunk)
+            if chunk.rows or chunk.records:
+                self._settle(chunk)
             if chunk is not whole:
                 whole.take_in(chunk)
         kinds: list[Any] = []
@@ -152,13 +153,13 @@ class Part:
                 root, tree = plan.tree.root, chunk.tree
                 kinds += ("LLEN", f"{self.prefix}h:{root}")
                 plans += (root, plan.now, int(plan.raises), 2 * len(tree), *_flat(tree), len(chunk.lines), *chunk.lines)
-        return [len(kinds) // 2, *kinds, number, *commands, len(whole.sizes), *_flat(whole.sizes),
-                len(whole.records), *records, len(self.plans), *plans]
+        return [len(kinds) // 2, *kinds, len(self.plans), *plans, number, *commands, len(whole.sizes), *_flat(whole.sizes),
+                len(whole.records), *records]
 
     def _settle(self, chunk: Chunk) -> None:
         """Write workflows and the records of commands as what they are to a server."""
-        for (key, place), (before, state, text) in chunk.rows.items():
-            chunk.hashes.setdefault(key, {})[place] = text
+        for place, (before, state, text) in chunk.rows.items():
+            chunk.tree[f"f{place}"] = text
             if before != state:
                 chunk.zsets.setdefault(f"{self.prefix}i:{before}", {})[place] = None
                 chunk.zsets.setdefault(f"{self.prefix}i:{state}", {})[place] = 0
@@ -173,11 +174,11 @@ class Part:
         return found
 
     def _of(self, chunk: Chunk) -> Iterator[Any]:
-        """A chunk as operations."""
+        """A chunk as operations, those of a plan behind its beginning."""
         if (plan := chunk.plan) is not None:
             yield from ("G", plan.tree.root, plan.now, plan.command.actor, plan.command.id, int(plan.raises))
-            if chunk.tree:
-                yield from ("H", f"{self.prefix}t:{plan.tree.root}", len(chunk.tree), *_flat(chunk.tree))
+        if chunk.tree:
+            yield from ("T", len(chunk.tree), *_flat(chunk.tree))
         for key, fields in chunk.hashes.items():
             for letter, arguments in zip("HD", _split(fields, first=True), strict=True):
                 if arguments:
@@ -186,7 +187,7 @@ class Part:
             for letter, arguments in zip("Zz", _split(members, first=False), strict=True):
                 if arguments:
                     yield from (letter, key, len(arguments) // (2 if letter == "Z" else 1), *arguments)
-        for (_, place), (_, _, text) in chunk.rows.items():
+        for place, (_, _, text) in chunk.rows.items():
             yield from ("W", place, text)
         for (key, place), (before, after) in chunk.counters.items():
             yield from ("B", key, place, before, after)
@@ -204,8 +205,6 @@ def _flat(fields: Fields) -> list[Any]:
 
 def _split(fields: Fields, *, first: bool) -> tuple[list[Any], list[Any]]:
     """What is written, name and value or (`first` is false) value and name; and what is taken out."""
-    if None not in fields.values():
-        return _flat(fields) if first else [each for name, value in fields.items() for each in (value, name)], []
     puts, drops = list[Any](), list[Any]()
     for name, value in fields.items():
         if value is None:
@@ -219,9 +218,12 @@ def _tell(commands: list[Any], names: tuple[str, str], key: str, puts: list[Any]
     """Add the commands that write a key, each with its name, the key, and its arguments behind their number; gives how many."""
     count = 0
     for name, arguments in zip(names, (puts, drops), strict=True):
-        for first in range(0, len(arguments), MOST):
-            part = arguments[first:first + MOST]
-            commands += (name, key, len(part))
-            commands += part
+        if 0 < len(arguments) <= MOST:
+            commands += (name, key, len(arguments), *arguments)
             count += 1
+        elif arguments:
+            for first in range(0, len(arguments), MOST):
+                part = arguments[first:first + MOST]
+                commands += (name, key, len(part), *part)
+                count += 1
     return count

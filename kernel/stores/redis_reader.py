@@ -17,13 +17,15 @@ from kernel.errors import quoted
 from kernel.spec.language import NEVER
 from kernel.stores.redis_held import RedisHeld, pairs
 from kernel.stores.redis_rows import (
+    Columns,
     Placed,
+    columns_of,
+    counts_field,
     delivery_of,
-    field_of,
     line_of,
-    loaded,
     place_of,
     record_of,
+    row_field,
     task_of,
     time_of,
     workflow_of,
@@ -52,7 +54,7 @@ class RedisReader(RedisHeld):
             return tree
         self.looks += 1
         found = self.link.run("load", prefix, root, subject.workflow, "" if subject.no is None else subject.no, WHOLE,
-                              keys=[f"{prefix}{kind}:{root}" for kind in "tfnh"])
+                              keys=[f"{prefix}{kind}:{root}" for kind in "th"])
         if len(found) < 2:
             self._is_absent(prefix, root, found[0])
             return None
@@ -60,11 +62,10 @@ class RedisReader(RedisHeld):
         self.trees[root] = self.original[root] = run, version, clock, tasks, lines
         if len(found) > 5:
             kept, fixed, counts, whole, flat = found[5:10]
-            place, rows = field_of(subject.workflow, int(kept)), f"{prefix}w:{kept}:{subject.workflow}"
-            family = self.held.setdefault(f"{prefix}f:{root}", {})
-            family.update({field_of(subject.workflow, each): None for each in range(int(kept) + 1, run + 1)})
-            family[place] = fixed
-            self.held.setdefault(f"{prefix}n:{root}", {})[place] = counts
+            rows, kept = f"{prefix}w:{kept}:{subject.workflow}", int(kept)
+            family = self.held.setdefault(f"{prefix}t:{root}", {})
+            family.update({row_field(subject.workflow, each): None for each in range(kept + 1, run + 1)})
+            family[row_field(subject.workflow, kept)], family[counts_field(subject.workflow, kept)] = fixed, counts
             self.held.setdefault(rows, {}).update(pairs(flat))
             if whole:
                 self.whole.add(rows)
@@ -77,12 +78,14 @@ class RedisReader(RedisHeld):
             return None
         run, version, clock, tasks, _ = left.counted
         rows = f"{prefix}w:{run}:{subject.workflow}"
-        if field_of(subject.workflow, run) not in left.held[f"{prefix}f:{root}"] or (
+        if row_field(subject.workflow, run) not in left.held[f"{prefix}t:{root}"] or (
                 subject.no is not None and str(subject.no) not in left.held.get(rows, ())):
             return None
         self.recalled.add(self.store.partition(root))
         self.trees[root] = self.original[root] = left.counted
-        self.held |= {key: {**fields, **self.held.get(key, {})} for key, fields in left.held.items()}
+        for key, fields in left.held.items():
+            fields.update(self.held.get(key, ()))
+            self.held[key] = fields
         self.whole |= left.whole
         return TreeRow(root, run, version, clock, tasks)
 
@@ -96,7 +99,7 @@ class RedisReader(RedisHeld):
     def _is_absent(self, prefix: str, root: str, grave: str | None) -> None:
         self.absent.add(root)
         self.held.setdefault(f"{prefix}graves", {})[root] = grave
-        self.whole |= {f"{prefix}{kind}:{root}" for kind in "tfn"}
+        self.whole.add(f"{prefix}t:{root}")
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""
@@ -106,7 +109,7 @@ class RedisReader(RedisHeld):
             prefix = self.store.prefixes[self.store.partition(root)]
             self.looks += 1
             counted, *rows = self.link.run("tree", prefix, root, 0 if self.write_too else SMALL,
-                                            keys=[f"{prefix}{kind}:{root}" for kind in "tfnh"])
+                                            keys=[f"{prefix}{kind}:{root}" for kind in "th"])
             if counted[0] is None:
                 return None
             run, version, clock, tasks, lines = map(int, counted)
@@ -118,29 +121,30 @@ class RedisReader(RedisHeld):
 
     def _take_in(self, prefix: str, root: str, rows: list[str], counts: list[str], owned: list[Any]) -> None:
         """Keep a whole tree, which was read in one look."""
-        found = {f"{prefix}f:{root}": rows, f"{prefix}n:{root}": counts}
+        found = [(f"{prefix}t:{root}", letter + name, value)
+                 for letter, flat in (("f", rows), ("n", counts)) for name, value in pairs(flat)]
         for place, flat in zip(owned[::2], owned[1::2], strict=True):
             workflow_id, run = place_of(place)
-            found[f"{prefix}w:{run}:{workflow_id}"] = flat
-        for key, flat in found.items():
-            held = self.held.setdefault(key, {})
-            for name, value in pairs(flat):
-                held.setdefault(name, value)
+            found += [(f"{prefix}w:{run}:{workflow_id}", name, value) for name, value in pairs(flat)]
+        for key, name, value in found:
+            self.held.setdefault(key, {}).setdefault(name, value)
             self.whole.add(key)
 
-    def _workflow(self, workflow_id: str, run: int, text: str) -> WorkflowRow:
-        root = root_of(workflow_id)
-        place = field_of(workflow_id, run)
-        (counts,) = self.fields(self.key(root, "n"), place, compare=False)
+    def _workflow(self, workflow_id: str, run: int, text: str, key: str) -> WorkflowRow:
+        """A workflow from its text; `key` is that of its tree."""
+        counts = self.field(key, counts_field(workflow_id, run), compare=False)
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
-        columns = loaded(f"workflow {quoted(workflow_id)}", text)
+        try:
+            columns = columns_of(text)
+        except ValueError as error:
+            raise damaged(f"workflow {quoted(workflow_id)}", f"it cannot be read: {error}") from error
         row = workflow_of(workflow_id, run, columns, counts, self.definition_of(workflow_id, run, columns))
         self.columns[workflow_id, run], self.counts[workflow_id, run] = columns, row.counts[:]
         self.read.setdefault((workflow_id, run), counts)
         return row
 
-    def definition_of(self, workflow_id: str, run: int, columns: list[Any]) -> Prepared:
+    def definition_of(self, workflow_id: str, run: int, columns: Columns) -> Prepared:
         """The definition of a workflow, with the tasks that it has beyond it."""
         base, extension = self.store.prepared(columns[7]), columns[15]
         if not extension:
@@ -170,15 +174,17 @@ class RedisReader(RedisHeld):
         root = root_of(workflow_id)
         if self.write_too and not (self.trees or self.absent) and workflow_id == root and self.store.lately.is_new(root):
             self._guess(root)  # who asks for a workflow before anything else is about to start it
-        elif self.write_too:
-            self.read_ahead(Subject(workflow_id))
-        else:
-            self.tree(root)  # all of it at once, unless it is large
-        key = self.key(root, "f")
-        for of, text in zip(range(run, 0, -1), self.fields(
-                key, *(field_of(workflow_id, of) for of in range(run, 0, -1))), strict=True):
+        elif root not in self.trees and root not in self.absent:
+            if self.write_too:
+                self.read_ahead(Subject(workflow_id))
+            else:
+                self.tree(root)  # all of it at once, unless it is large
+        key, runs = f"{self.prefix(root)}t:{root}", range(run, 0, -1)
+        texts = (self.field(key, row_field(workflow_id, 1)),) if run == 1 else self.fields(
+            key, *[row_field(workflow_id, of) for of in runs])
+        for of, text in zip(runs, texts, strict=True):
             if text is not None:
-                row = self._workflow(workflow_id, of, text)
+                row = self._workflow(workflow_id, of, text, key)
                 if row.until < run:
                     return None
                 self.standing[workflow_id, run] = row
@@ -188,9 +194,10 @@ class RedisReader(RedisHeld):
     def family(self, root: str) -> list[WorkflowRow]:
         """Every workflow of a tree in each of its runs, by id."""
         self.strict.add(root)
-        self.everything(self.key(root, "n"))
-        found = [(*place_of(field), text) for field, text in self.everything(self.key(root, "f")).items()]
-        return [self._workflow(workflow_id, run, text) for workflow_id, run, text in sorted(found)]
+        key = self.key(root, "t")
+        rows = self.everything(key).items()
+        found = [(*place_of(field[1:]), text) for field, text in rows if field[0] == "f" and "\0" in field]
+        return [self._workflow(workflow_id, run, text, key) for workflow_id, run, text in sorted(found)]
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
         """A workflow and all its descendants, by id."""
@@ -218,8 +225,11 @@ class RedisReader(RedisHeld):
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""
-        rows = self.some_tasks(workflow_id, run, [no]) if no >= 0 else []
-        return rows[0] if rows else None
+        own = self._own(workflow_id, run) if no >= 0 else None
+        text = None if own is None else self.field(own[0], str(no))
+        if own is None or text is None:
+            return None
+        return task_of(text, workflow_id, own[1].run, no, own[1].prepared.facts)
 
     def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
         """The tasks of a workflow behind a position, by position."""
@@ -238,13 +248,13 @@ class RedisReader(RedisHeld):
         key = self.key(root_of(workflow_id), "v", f"{row.run}:{workflow_id}")
         if not self.write_too and self.placed(workflow_id, row.run).tasks <= FEW:
             self.everything(key)
-        return self.fields(key, f"{no}:{what}")[0]
+        return self.field(key, f"{no}:{what}")
 
     def delivery(self, workflow_id: str, run: int, name: str) -> DeliveryRow | None:
         """One outbox entry."""
         root = root_of(workflow_id)
-        (text,) = self.fields(self.key(root, "w", f"{run}:{workflow_id}"), f"d{name}")
-        (fixed,) = self.fields(self.key(root, "f"), field_of(workflow_id, run), compare=False)
+        text = self.field(self.key(root, "w", f"{run}:{workflow_id}"), f"d{name}")
+        fixed = self.field(self.key(root, "t"), row_field(workflow_id, run), compare=False)
         if text is None or fixed is None:
             return None
         found, columns = delivery_of(text, workflow_id, run, name), json.loads(fixed)
@@ -262,7 +272,7 @@ class RedisReader(RedisHeld):
 
     def tombstone(self, root: str) -> Tombstone | None:
         """What stays of a tree that was purged."""
-        (text,) = self.fields(self.head(self.store.partition(root), "graves"), root)
+        text = self.field(self.head(self.store.partition(root), "graves"), root)
         return None if text is None else Tombstone(*json.loads(text))
 
     # ---- what was done -----------------------------------------------------------------------------------------------------
@@ -284,7 +294,7 @@ class RedisReader(RedisHeld):
     def recorded(self, root: str, command_id: str) -> Recorded | None:
         """What is kept of a command. Polls are on no tree: what is known of one may be in any partition."""
         places = [self.key(root, "c")] if root else [self.head(number, "c:") for number in range(self.store.partitions)]
-        texts = [text for place in places if (text := self.fields(place, command_id)[0]) is not None]
+        texts = [text for place in places if (text := self.field(place, command_id)) is not None]
         found = [record_of(text) for text in texts]
         return next((each for each in found if each.outcome), found[0] if found else None)
 
@@ -295,6 +305,6 @@ class RedisReader(RedisHeld):
         return sorted((each for each in found if each.workflow == workflow_id), key=lambda each: (each.at, each[1:5]))
 
 
-def is_present(columns: list[Any]) -> bool:
+def is_present(columns: Columns) -> bool:
     """Whether a workflow is part of its tree's present run."""
     return time_of(columns[2]) >= NEVER

@@ -3,7 +3,7 @@
 The scripts in lua/ read and write the same texts. A time is written out in digits, since a number of Lua's loses some when it
 is printed; one that never comes is empty. The keys of a partition begin with its prefix, which holds the hash tag:
 
-    t:ROOT  the tree: run, tasks, version, clock      f:ROOT  its workflows, by id and run       n:ROOT  their counters
+    t:ROOT  the tree: run, tasks, version, clock; its workflows and their counters, by id and run with "f" and "n" before these
     h:ROOT  its history                               c:ROOT  records of commands                l:ROOT  late results
     w:RUN:ID  the tasks and deliveries of a workflow  v:RUN:ID  its payloads
     q:TYPE, z, o:TOPIC  when work is due              i:STATE, x:STATE, trees, topics  what there is, by name
@@ -15,11 +15,13 @@ is printed; one that never comes is empty. The keys of a partition begin with it
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from kernel.core.checks import canonical
-from kernel.core.records import DeliveryRow, Facts, Prepared, TaskRow, WorkflowRow, entry_of
+from kernel.core.records import Change, DeliveryRow, Facts, Prepared, TaskRow, WorkflowRow, entry_of
 from kernel.engine.ports import HistoryRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
@@ -29,6 +31,8 @@ from kernel.spec.vocabulary import ABSENT, KINDS
 STATES = {kind.name: frozenset(kind.states) - {ABSENT} for kind in KINDS.values()}
 COLUMNS = 12
 """Of a task, before the worker and the reason."""
+Columns = tuple[Any, ...]
+"""Of a workflow."""
 Places = tuple[tuple[str, int], ...]
 """Indexes, each with the time from which something is found there."""
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -62,8 +66,18 @@ def time_of(text: str) -> int:
 
 
 def field_of(workflow_id: str, run: int) -> str:
-    """The place of a workflow in the hashes of its tree."""
+    """The place of a workflow among those of its tree."""
     return f"{workflow_id}\0{run}"
+
+
+def row_field(workflow_id: str, run: int) -> str:
+    """Where the hash of a tree has the row of a workflow."""
+    return f"f{workflow_id}\0{run}"
+
+
+def counts_field(workflow_id: str, run: int) -> str:
+    """Where it has its counters."""
+    return f"n{workflow_id}\0{run}"
 
 
 def place_of(field: str) -> tuple[str, int]:
@@ -90,21 +104,33 @@ def delivery_member(serial: int, d: DeliveryRow) -> str:
     return f"{member}\0{d.name}" if d.version else member
 
 
-def packed_workflow(w: WorkflowRow, placed: Placed) -> list[Any]:
+def packed_workflow(w: WorkflowRow, placed: Placed) -> Columns:
     """The columns of a workflow, without its counters."""
-    return [w.state, str(w.changed), time_text(w.until), w.parent, w.parent_no, w.slot, w.depth, placed.definition,
+    return (w.state, str(w.changed), time_text(w.until), w.parent, w.parent_no, w.slot, w.depth, placed.definition,
             str(w.started), time_text(w.deadline), w.paused_by, str(w.paused_at), w.reason, placed.serial,
-            len(w.prepared.facts), w.extension]
+            len(w.prepared.facts), w.extension)
 
 
-def workflow_of(workflow_id: str, run: int, columns: list[Any], counts: str, prepared: Prepared) -> WorkflowRow:
+@lru_cache(maxsize=1000)
+def columns_of(text: str) -> Columns:
+    """The columns of a workflow, from its text. Raises ValueError."""
+    return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def counts_of(text: str) -> tuple[int, ...]:
+    """The counters of a workflow, from their text."""
+    return tuple(map(int, text.split(",")))
+
+
+def workflow_of(workflow_id: str, run: int, columns: Columns, counts: str, prepared: Prepared) -> WorkflowRow:
     """A workflow from its columns. Raises StoreCorrupt."""
     state, changed, until, parent, parent_no, slot, depth, _, started, deadline, paused_by, paused_at, reason = columns[:13]
     if state not in STATES["workflow"]:
         raise damaged(f"workflow {quoted(workflow_id)}", f"its state is {quoted(state)}")
     return WorkflowRow(
         workflow_id, run, state, parent, parent_no, slot, depth, prepared, int(started), int(changed), time_of(deadline),
-        paused_by, int(paused_at), reason, [int(count) for count in counts.split(",")], time_of(until),
+        paused_by, int(paused_at), reason, [*counts_of(counts)], time_of(until),
         extension=columns[15])
 
 
@@ -192,9 +218,12 @@ def line_of(seq: int, text: str) -> HistoryRecord:
     return HistoryRecord(seq, *loaded(f"line {seq} of a history", text))
 
 
-def packed_line(columns: tuple[Any, ...]) -> str:
-    """A line of history without its version, which the store gives it."""
-    return ",".join([encode_basestring(each) if isinstance(each, str) else str(each) for each in columns])
+def packed_lines(changes: Iterable[Change], run: int, now: int, actor: str, command_id: str) -> list[str]:
+    """Lines of history without their version, which the script gives them."""
+    tail, text = f"{encode_basestring(actor)},", encode_basestring(command_id)
+    return [f'{of or run},{now},"{kind}",{encode_basestring(workflow)},{encode_basestring(subject)},"{event}","{source}",'
+            f'"{target}",{attempt},{count},"{by}",{tail}{encode_basestring(reason)},{text}'
+            for kind, workflow, subject, event, source, target, attempt, count, by, reason, of in changes]
 
 
 def member_of(serial: int, no: int | None, run: int, workflow_id: str) -> str:

@@ -14,7 +14,7 @@ from kernel.core.content import to_content
 from kernel.core.outbox import Swept, emitted, noticed, swept_cause
 from kernel.core.plan import Cascade, Plan, Subject, Tally
 from kernel.core.program import standard_program
-from kernel.core.records import Change, root_of
+from kernel.core.records import root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import LateRecord, Recorded
 from kernel.engine.reading import registered_otherwise
@@ -23,10 +23,12 @@ from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
 from kernel.stores.redis_lately import Left
 from kernel.stores.redis_part import MOST, Part
-from kernel.stores.redis_rows import field_of, packed_line, packed_record
+from kernel.stores.redis_rows import counts_field, field_of, packed_lines, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import RedisWriter
 
+SOME = 1000
+"""Workflows of a tree that are compared together."""
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
 MARKS = ("-", "#")
@@ -118,13 +120,13 @@ class RedisTransaction(RedisWriter):
             raise _too_large(command.name, plan, self.store.policy.tree_tasks)
         self.command_id, self.workflow_id = command.id, command.subject.workflow
         part.begin(plan)
-        part.commands |= dict.fromkeys(((root, command.id), ("", command.id)))
+        part.commands[root, command.id] = part.commands["", command.id] = None
         for change in plan.changes:
             if change.kind == "task":
                 part.moves[change.workflow] = part.moves.get(change.workflow, 0) + change.count
         part.roots[root] = plan.now if root not in part.roots else min(plan.now, part.roots[root])
         self.latest[root] = plan
-        if any(delivery.version for delivery in plan.created_deliveries):
+        if plan.created_deliveries and any(delivery.version for delivery in plan.created_deliveries):
             part.named.add(root)
         if plan.purged is not None:
             self.strict.add(root)
@@ -137,39 +139,34 @@ class RedisTransaction(RedisWriter):
         for cascade in plan.first:
             self._cascade(part, cascade, plan)
         self._write_rows(part, plan)
-        self._write_lines(part, plan.changes, plan)
+        part.now.lines = packed_lines(plan.changes, plan.tree.run, plan.now, plan.command.actor, plan.command.id)
         for cascade in plan.last:
             self._cascade(part, cascade, plan)
         self._write_payloads(part, plan)
         return Tally()
 
     def _write_tree(self, part: Part, plan: Plan, stands: tuple[int, int, int, int, int] | None) -> None:
-        tree, key = plan.tree, self.key(plan.tree.root, "t")
+        tree, key = plan.tree, f"{part.prefix}t:{plan.tree.root}"
         if stands is None:
-            self.fields(key, "run")
-            part.score(self.head(self.store.partition(tree.root), "trees"), tree.root, 0)
+            self.field(key, "run")
+            part.score(f"{part.prefix}trees", tree.root, 0)
         elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
             self.seen.setdefault(key, {})["tasks"] = str(stands[3])  # as the decision knew it, whatever it is by now
         if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
-            part.now.tree = {"run": str(tree.run), "tasks": str(tree.tasks)}
-            self.note(key, part.now.tree)
+            self.put_tree(part, tree.root, {"run": str(tree.run), "tasks": str(tree.tasks)})
         self.absent.discard(tree.root)
         _, version, _, _, lines = stands or (0, 0, 0, 0, 0)
         self.trees[tree.root] = tree.run, version + int(plan.raises), tree.clock, tree.tasks, lines + len(plan.changes)
 
-    def _write_lines(self, part: Part, changes: Sequence[Change], plan: Plan) -> None:
-        run, actor, name = plan.tree.run, plan.command.actor, plan.command.id
-        part.now.lines = [
-            packed_line((change.run or run, plan.now, *change[:9], actor, change.reason, name)) for change in changes]
-
     def _write_rows(self, part: Part, plan: Plan) -> None:
         for workflow in plan.created_workflows:
             self.create(part, workflow)
-        self.create_tasks(part, plan.created_tasks)
+        if plan.created_tasks:
+            self.create_tasks(part, plan.created_tasks)
         for workflow in plan.workflows:
             self.update(part, workflow)
         for task in plan.tasks:
-            self.update_task(part, task, plan.tree)
+            self.update_task(part, task)
         for delivery in plan.created_deliveries:
             part.count("deliveries", 1)
             self.put_delivery(part, delivery)
@@ -195,7 +192,7 @@ class RedisTransaction(RedisWriter):
 
     def _write_payloads(self, part: Part, plan: Plan) -> None:
         for payload in plan.payloads:
-            key = self.key(plan.tree.root, "v", f"{plan.tree.run}:{payload.workflow}")
+            key = f"{part.prefix}v:{plan.tree.run}:{payload.workflow}"
             if payload.text is None:
                 self.drop(part, key, f"{payload.no}:{payload.what}")
             else:
@@ -234,54 +231,76 @@ class RedisTransaction(RedisWriter):
         """For each partition, what would show that something of what was read has changed; nothing after a single look."""
         if self.looks < 2 and not self.recalled:
             return
-        for partition, prefix in enumerate(self.store.prefixes):
-            trees = [each for root, (run, version, _, _, lines) in self.original.items()
-                     if self.store.partition(root) == partition for each in (root, run, NEVER, version, lines)]
-            number, fields = self._fields_compared(prefix)
-            if trees or fields:
-                yield partition, ["", len(trees) // 5, *trees, number, *fields, 0, 0, 0, 0, 0, 0]
+        for partition in range(self.store.partitions):
+            number, trees = self._trees_compared(partition, None)
+            hashes, fields = self._fields_compared(partition)
+            if number or hashes:
+                yield partition, ["", number, *trees, hashes, *fields, 0, 0, 0, 0, 0, 0]
 
     def left(self, plan: Plan, version: int, lines: int) -> Left | None:
         """What a commit left of a tree, as far as is known: nothing where others came before it, or the script did more."""
         root = plan.tree.root
         counted, prefix = self.trees[root], self.store.prefixes[self.store.partition(root)]
-        if root in self.moved or (counted[1], counted[4]) != (version, lines):
+        if root in self.moved or counted[4] != lines or counted[1] != version:
             return None
-        keys = [f"{prefix}f:{root}", f"{prefix}n:{root}", *(
-            f"{prefix}w:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root)]
-        held = {key: self.held[key] for key in keys if key in self.held}
+        keys = [f"{prefix}w:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root]
+        held = {key: self.held[key] for key in (f"{prefix}t:{root}", *keys) if key in self.held}
         return Left(counted, held, frozenset(self.whole.intersection(held)))
 
     # ---- what the script is told -----------------------------------------------------------------------------------------
     def operations(self, partition: int) -> list[Any]:
         """Everything that one run of the script compares and writes."""
-        part, prefix = self.parts[partition], self.store.prefixes[partition]
-        trees: list[Any] = []
-        for root, now in part.roots.items():
-            original = self.original.get(root)
-            if original is not None:
-                version = original[1] if root in self.strict or root in part.named else ""
-                trees += (root, original[0], now, version, original[4] if root in self.strict else "")
-        for root, command_id in part.commands:
-            self.seen.setdefault(f"{prefix}c:{root}", {}).setdefault(command_id, None)  # or it was given up meanwhile
-        number, fields = self._fields_compared(prefix)
-        counters: list[Any] = []
-        for place, counts in self.read.items():
-            if place not in self.made and self.store.partition(root := root_of(place[0])) == partition:
-                counters += (f"{prefix}n:{root}", field_of(*place), counts, self.after.get(place, counts),
-                             part.moves.get(place[0], 0))
+        part = self.parts[partition]
+        number, trees = self._trees_compared(partition, part)
+        hashes, fields = self._fields_compared(partition)
+        unused = [each for pair in part.commands for each in pair]  # or it was given up meanwhile
         rest = part.told(self.seen) if part.script == "commit" else [0, *part.operations()]
-        return [self.store.schema, len(trees) // 5, *trees, number, *fields, len(counters) // 5, *counters, *rest]
+        return [self.store.schema, number, *trees, hashes, *fields, len(part.commands), *unused, *rest]
 
-    def _fields_compared(self, prefix: str) -> tuple[int, list[Any]]:
-        """Every field that a decision has read of a partition: of how many hashes, and as the script is told."""
-        number, compared = 0, list[Any]()
-        for key, fields in self.seen.items():
-            if fields and key.startswith(prefix):
-                for some in (fields,) if len(fields) <= MOST else _parts(fields):
+    def _trees_compared(self, partition: int, part: Part | None) -> tuple[int, list[Any]]:
+        """What a decision has read of the trees of a partition: how many, and as the script is told."""
+        number, compared, prefix = 0, list[Any](), self.store.prefixes[partition]
+        counters = dict[str, list[tuple[Any, ...]]]()
+        if part is not None:
+            for place, counts in self.read.items():
+                if place not in self.made:
+                    counters.setdefault(root_of(place[0]), []).append((
+                        counts_field(*place), counts, self.after.get(place, counts), part.moves.get(place[0], 0)))
+        for root, (run, version, _, _, lines) in self.original.items():
+            if self.store.partition(root) == partition:
+                counted, rows = counters.get(root, ()), self.seen.get(f"{prefix}t:{root}", {})
+                if part is None or root in self.strict:
+                    head: tuple[Any, ...] = root, run, NEVER if part is None else part.roots.get(root, NEVER), version, lines
+                else:
+                    head = root, run, part.roots.get(root, NEVER), version if root in part.named else "", ""
+                for first in range(0, max(len(counted), len(rows), 1), SOME):
                     number += 1
-                    compared += (key, len(some), *some, *map(_expected, some.values()))
+                    compared += _compared(head, counted[first:first + SOME], [*rows.items()][first:first + SOME])
         return number, compared
+
+    def _fields_compared(self, partition: int) -> tuple[int, list[Any]]:
+        """Every other field that it has read of a partition: of how many hashes, and as the script is told."""
+        number, compared, prefix, alone = 0, list[Any](), self.store.prefixes[partition], self.store.partitions == 1
+        known = {f"{prefix}t:{root}" for root in self.original}
+        for key, fields in self.seen.items():
+            if key in known or not (alone or key.startswith(prefix)):
+                continue
+            for some in (fields,) if 0 < len(fields) <= MOST else _parts(fields):
+                number += 1
+                compared += (key, len(some), *some, *map(_expected, some.values()))
+        return number, compared
+
+
+def _compared(head: tuple[Any, ...], counted: Sequence[tuple[Any, ...]], rows: list[tuple[str, str | None]]) -> list[Any]:
+    """One tree, as the script is told."""
+    found = [*head, len(counted), len(rows), "run", "version", "clock"]
+    found += [each[0] for each in counted]
+    found += [name for name, _ in rows]
+    for each in counted:
+        found += each[1:]
+    for _, value in rows:
+        found.append(_expected(value))
+    return found
 
 
 def _parts(fields: dict[str, str | None]) -> Iterator[dict[str, str | None]]:

@@ -14,7 +14,7 @@ from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
 from kernel.stores.redis_audit import violations
 from kernel.stores.redis_held import pairs
 from kernel.stores.redis_reader import PAGE, RedisReader
-from kernel.stores.redis_rows import STATES, delivery_at, delivery_of, delivery_place, field_of, place_of
+from kernel.stores.redis_rows import STATES, counts_field, delivery_at, delivery_of, delivery_place, place_of, row_field
 
 WORKFLOW_STATES = tuple(state for state in KINDS["workflow"].states if state in STATES["workflow"])
 DELIVERY_STATES = tuple(state for state in KINDS["delivery"].states if state in STATES["delivery"])
@@ -76,14 +76,15 @@ class RedisWork(RedisReader):
         root = root_of(workflow)
         if root not in self.trees:
             self.trees[root] = self.original[root] = tuple(map(int, rows[:5]))  # type: ignore[assignment]
-        place, own, payloads = field_of(workflow, int(run)), f"{run}:{workflow}", f"{no}:input"
-        for kind, rest, told in (("f", root, [place, rows[5]]), ("n", root, [place, rows[6]]), ("w", own, rows[8]),
-                                 ("v", own, [payloads, rows[9]])):
-            held = self.held.setdefault(self.key(root, kind, rest), {})
-            for field, text in pairs(told):
-                held.setdefault(field, text)
+        prefix, own, number = self.store.prefixes[self.store.partition(root)], f"{run}:{workflow}", int(run)
+        tree, tasks = self.held.setdefault(f"{prefix}t:{root}", {}), self.held.setdefault(f"{prefix}w:{own}", {})
+        tree.setdefault(row_field(workflow, number), rows[5])
+        tree.setdefault(counts_field(workflow, number), rows[6])
+        for field, text in pairs(rows[8]):
+            tasks.setdefault(field, text)
+        self.held.setdefault(f"{prefix}v:{own}", {}).setdefault(f"{no}:input", rows[9])
         if rows[7]:
-            self.whole.add(self.key(root, "w", own))
+            self.whole.add(f"{prefix}w:{own}")
         return Subject(workflow, int(no))
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from kernel.core.checks import canonical
 from kernel.core.plan import Plan
-from kernel.core.records import DeliveryRow, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
 from kernel.spec.language import NEVER
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
     Placed,
+    counts_field,
     delivery_member,
     delivery_of,
     delivery_place,
@@ -23,12 +24,16 @@ from kernel.stores.redis_rows import (
     packed_task,
     packed_workflow,
     queue_of,
+    row_field,
     was_looked_for,
 )
 from kernel.stores.redis_work import RedisWork
 
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
+
+
+NOTHING: Mapping[str, str | None] = {}
 
 
 class RedisWriter(RedisWork):
@@ -60,10 +65,21 @@ class RedisWriter(RedisWork):
         self.note(key, fields)
         part.put(key, fields)
 
+    def put_tree(self, part: Part, root: str, fields: Mapping[str, str]) -> None:
+        """Write fields of a tree that the present plan is on."""
+        self.note(f"{part.prefix}t:{root}", fields)
+        part.now.tree.update(fields)
+
     def note(self, key: str, fields: Mapping[str, str | None]) -> None:
         """Remember what is written."""
-        self.held.setdefault(key, {}).update(fields)
-        self.own.setdefault(key, set()).update(fields)
+        held, own = self.held.get(key), self.own.get(key)
+        if held is None:
+            held = self.held[key] = {}
+        held.update(fields)
+        if own is None:
+            self.own[key] = {*fields}
+        else:
+            own.update(fields)
 
     def drop(self, part: Part, key: str, *fields: str) -> None:
         """Take fields out of a hash."""
@@ -72,33 +88,31 @@ class RedisWriter(RedisWork):
     # ---- workflows -------------------------------------------------------------------------------------------------------
     def create(self, part: Part, w: WorkflowRow) -> None:
         """Write a new workflow."""
-        root, place = root_of(w.id), (w.id, w.run)
-        partition = self.store.partition(root)
-        placed = Placed(self.store.serial(partition), self.store.numbers[w.prepared.registered], len(w.prepared.facts))
+        root, place, prefix = root_of(w.id), (w.id, w.run), part.prefix
+        serial = self.store.serial(self.store.partition(root))
+        placed = Placed(serial, self.store.numbers[w.prepared.registered], len(w.prepared.facts))
         if place not in self.columns:
-            self.seen.setdefault(self.key(root, "f"), {}).setdefault(field_of(*place), None)
+            self.seen.setdefault(f"{prefix}t:{root}", {}).setdefault(row_field(*place), None)
         self.made.add(place)
         self.standing.clear()
         self.columns[place], self.counts[place] = packed_workflow(w, placed), w.counts[:]
-        self.put(part, self.key(root, "f"), {field_of(*place): canonical(self.columns[place])})
-        self.put(part, self.key(root, "n"), {field_of(*place): ",".join(map(str, w.counts))})
-        rows = self.key(root, "w", f"{w.run}:{w.id}")
-        self.whole |= {rows, self.key(root, "v", f"{w.run}:{w.id}")}
+        self.put_tree(part, root, {row_field(*place): canonical(self.columns[place]),
+                                   counts_field(*place): ",".join(map(str, w.counts))})
+        self.whole |= {f"{prefix}w:{w.run}:{w.id}", f"{prefix}v:{w.run}:{w.id}"}
         self.put_queues(part, w)
         part.count("workflows", 1)
-        part.score(self.head(partition, f"i:{w.state}"), field_of(*place), 0)
+        part.score(f"{prefix}i:{w.state}", field_of(*place), 0)
         if w.deadline < NEVER:
-            part.score(self.head(partition, "z"), f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
+            part.score(f"{prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
 
     def put_queues(self, part: Part, w: WorkflowRow) -> None:
         """Where each task of a workflow is looked for, for the scripts."""
         queues = canonical([queue_of(facts) for facts in w.prepared.facts])
-        self.put(part, self.key(root_of(w.id), "w", f"{w.run}:{w.id}"), {"y": queues})
+        self.put(part, f"{part.prefix}w:{w.run}:{w.id}", {"y": queues})
 
     def update(self, part: Part, w: WorkflowRow) -> None:
         """Write a workflow that was read."""
-        root, place = root_of(w.id), (w.id, w.run)
-        partition = self.store.partition(root)
+        key, place = f"{part.prefix}t:{root_of(w.id)}", (w.id, w.run)
         if place not in self.columns:
             raise AssertionError(f"workflow {w.id} was not read")
         self.standing.clear()
@@ -106,20 +120,19 @@ class RedisWriter(RedisWork):
         new = packed_workflow(w, placed)
         if new != old:
             self.columns[place] = new
-            key, text = self.key(root, "f"), canonical(new)
-            self.note(key, {field_of(*place): text})
-            known = key, field_of(*place)
+            text, known = canonical(new), field_of(*place)
+            self.note(key, {row_field(*place): text})
             part.now.rows[known] = part.now.rows.get(known, old)[0], new[0], text
             if old[15] != new[15]:
                 self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
-                part.score(self.head(partition, "z"), f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
+                part.score(f"{part.prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
         if w.counts != self.counts[place]:
-            key, name, after = self.key(root, "n"), field_of(*place), ",".join(map(str, w.counts))
+            name, after = counts_field(*place), ",".join(map(str, w.counts))
             before, self.held[key][name] = self.held[key][name] or "", after
             self.counts[place], self.after[place] = w.counts[:], after
             if place in self.made:
-                part.put(key, {name: after})
+                self.put_tree(part, root_of(w.id), {name: after})
             else:
                 part.now.counters[key, name] = part.now.counters.get((key, name), (before,))[0], after
 
@@ -129,27 +142,26 @@ class RedisWriter(RedisWork):
         columns = self.columns[workflow_id, run]
         self.standing.clear()
         if is_present(columns):
-            part.score(self.head(self.store.partition(root), f"i:{columns[0]}"), place, None)
-        self.columns[workflow_id, run] = [*columns[:2], str(until), *columns[3:]]
-        self.put(part, self.key(root, "f"), {place: canonical(self.columns[workflow_id, run])})
+            part.score(f"{part.prefix}i:{columns[0]}", place, None)
+        self.columns[workflow_id, run] = (*columns[:2], str(until), *columns[3:])
+        self.put_tree(part, root, {row_field(workflow_id, run): canonical(self.columns[workflow_id, run])})
 
     # ---- tasks, deliveries, payloads -------------------------------------------------------------------------------------
     def create_tasks(self, part: Part, tasks: Sequence[TaskRow]) -> None:
         """Write new tasks, a hash at a time."""
         rows: dict[str, dict[str, str]] = {}
         for task in tasks:
-            key = self.key(root_of(task.workflow), "w", f"{task.run}:{task.workflow}")
-            rows.setdefault(key, {})[str(task.no)] = packed_task(task)
+            rows.setdefault(f"{part.prefix}w:{task.run}:{task.workflow}", {})[str(task.no)] = packed_task(task)
             self._look_for(part, task, ())
         for key, fields in rows.items():
             self.put(part, key, fields)
         if tasks:
             part.count("tasks", len(tasks))
 
-    def update_task(self, part: Part, task: TaskRow, tree: TreeRow) -> None:
+    def update_task(self, part: Part, task: TaskRow) -> None:
         """Write a task that was read, and where it is looked for."""
-        key, name = self.key(tree.root, "w", f"{task.run}:{task.workflow}"), str(task.no)
-        text = self.held.get(key, {}).get(name)
+        key, name = f"{part.prefix}w:{task.run}:{task.workflow}", str(task.no)
+        text = self.held.get(key, NOTHING).get(name)
         if name not in self.own.get(key, ()):
             self.seen.setdefault(key, {}).setdefault(name, text)  # what is written over is what was read
         before = () if text is None else was_looked_for(text, task.facts)
@@ -161,38 +173,37 @@ class RedisWriter(RedisWork):
         now = looked_for(task)
         if now == before:
             return
-        partition = self.store.partition(root_of(task.workflow))
-        member = member_of(self.placed(task.workflow, task.run).serial, task.no, task.run, task.workflow)
-        there = {index for index, _ in now}
+        member = member_of(self.columns[task.workflow, task.run][13], task.no, task.run, task.workflow)
+        there = dict(now)
         for index, _ in before:
             if index not in there:
-                part.score(*self._entry(partition, index, member), None)
+                part.score(*_entry(part.prefix, index, member), None)
         for index, due in now:
             if due < NEVER:
-                part.score(*self._entry(partition, index, member), due)
-
-    def _entry(self, partition: int, index: str, member: str) -> tuple[str, str]:
-        return (self.head(partition, index), member) if index[0] == "q" else (self.head(partition, "z"), index + member)
+                part.score(*_entry(part.prefix, index, member), due)
 
     def put_delivery(self, part: Part, d: DeliveryRow) -> None:
         """Write a delivery, new or not, and where it is looked for."""
-        root, partition = root_of(d.workflow), self.store.partition(root_of(d.workflow))
-        key, place = self.key(root, "w", f"{d.run}:{d.workflow}"), delivery_place(d.workflow, d.run, d.name)
-        text = self.held.get(key, {}).get(f"d{d.name}")
+        prefix, key = part.prefix, f"{part.prefix}w:{d.run}:{d.workflow}"
+        place, text = delivery_place(d.workflow, d.run, d.name), self.held.get(key, NOTHING).get(f"d{d.name}")
         before = delivery_of(text, d.workflow, d.run, d.name).state if text is not None else ""
         self.put(part, key, {f"d{d.name}": packed_delivery(d)})
         serial = self.placed(d.workflow, d.run).serial
         member, leased = delivery_member(serial, d), f"d{member_of(serial, None, d.run, d.workflow)}\0{d.name}"
         if before != d.state:
             if before:
-                part.score(self.head(partition, f"x:{before}"), place, None)
-            part.score(self.head(partition, f"x:{d.state}"), place, 0)
+                part.score(f"{prefix}x:{before}", place, None)
+            part.score(f"{prefix}x:{d.state}", place, 0)
         if d.state == "PENDING":
-            part.score(self.head(partition, f"o:{d.topic}"), member, d.due)
-            part.score(self.head(partition, "topics"), d.topic, 0)
+            part.score(f"{prefix}o:{d.topic}", member, d.due)
+            part.score(f"{prefix}topics", d.topic, 0)
         elif before == "PENDING":
-            part.score(self.head(partition, f"o:{d.topic}"), member, None)
+            part.score(f"{prefix}o:{d.topic}", member, None)
         if d.state == "LEASED" and d.expires < NEVER:
-            part.score(self.head(partition, "z"), leased, d.expires)
+            part.score(f"{prefix}z", leased, d.expires)
         elif before == "LEASED":
-            part.score(self.head(partition, "z"), leased, None)
+            part.score(f"{prefix}z", leased, None)
+
+
+def _entry(prefix: str, index: str, member: str) -> tuple[str, str]:
+    return (prefix + index, member) if index[0] == "q" else (f"{prefix}z", index + member)

@@ -32,8 +32,8 @@ end
 -- The workflows behind a link, in the present run: id -> the row's columns.
 local function scope(link, anchor, run)
   local found = {}
-  for field, text in pairs(all(P .. 'f:' .. plan.root)) do
-    local id, of = string.match(field, '^(.*)%z(%d+)$')
+  for field, text in pairs(all(P .. 't:' .. plan.root)) do
+    local id, of = string.match(field, '^f(.*)%z(%d+)$')
     if of == run and in_scope(link, anchor, id) then found[id] = cjson.decode(text) end
   end
   return found
@@ -146,7 +146,7 @@ local function workflow_cascade(c)
       row[1], row[2], row[13] = c.target, plan.now, c.reason
       if c.event == 'PAUSE' then row[11], row[12] = c.origin, plan.now end
       if c.event == 'RESUME' then row[11], row[12] = '', '0' end
-      put(P .. 'f:' .. plan.root, index, cjson.encode(row))
+      put(P .. 't:' .. plan.root, 'f' .. index, cjson.encode(row))
       if c.ends then tally[1] = tally[1] + 1 end
     end
   end
@@ -195,22 +195,26 @@ end
 
 write['P'] = function()
   local root, grave = take(), take()
-  for field, text in pairs(all(P .. 'f:' .. root)) do
-    local id, run = string.match(field, '^(.*)%z(%d+)$')
+  local rows = {}
+  for field, text in pairs(all(P .. 't:' .. root)) do
+    if string.sub(field, 1, 1) == 'f' then rows[string.sub(field, 2)] = text end
+  end
+  for place, text in pairs(rows) do
+    local id, run = string.match(place, '^(.*)%z(%d+)$')
     local row, key = cjson.decode(text), P .. 'w:' .. run .. ':' .. id
     each_task(id, run, row[15], function() end)  -- nothing of it is elsewhere
-    score(P .. 'i:' .. row[1], field, false)
+    score(P .. 'i:' .. row[1], place, false)
     for name, each in pairs(all(key)) do
       if string.sub(name, 1, 1) == 'd' then
         local topic, version, status = string.match(name, '^d([^@]*)@(%d+)%.(.*)$')
         topic = topic or string.sub(name, 2)
-        local place = id .. '\0' .. string.format('%010d', run) .. '\0' .. topic
+        local turn = id .. '\0' .. string.format('%010d', run) .. '\0' .. topic
         local entry = string.format('%012d|%s|%s', row[14], run, id)
         if version then
-          place = place .. '\0' .. string.format('%019.0f', version) .. '\0' .. status
+          turn = turn .. '\0' .. string.format('%019.0f', version) .. '\0' .. status
           entry = entry .. '\0' .. string.sub(name, 2)
         end
-        score(P .. 'x:' .. cjson.decode(each)[1], place, false)
+        score(P .. 'x:' .. cjson.decode(each)[1], turn, false)
         score(P .. 'o:' .. topic, entry, false)
         count('deliveries', -1)
       elseif name ~= 'y' then
@@ -221,7 +225,7 @@ write['P'] = function()
     count('workflows', -1)
   end
   for _, id in ipairs(call('HKEYS', P .. 'c:' .. root)) do score(P .. 'ct', root .. '\0' .. id, false) end
-  for _, kind in ipairs({'t', 'f', 'n', 'h', 'c', 'l'}) do
+  for _, kind in ipairs({'t', 'h', 'c', 'l'}) do
     gone[#gone + 1] = P .. kind .. ':' .. root
     sets[P .. kind .. ':' .. root] = nil
   end

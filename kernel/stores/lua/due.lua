@@ -21,7 +21,7 @@ end
 -- The text of a workflow's row, and its state.
 local function workflow(id, run)
   local field = id .. '\0' .. run
-  if rows[field] == nil then rows[field] = redis.call('HGET', P .. 'f:' .. root_of(id), field) end
+  if rows[field] == nil then rows[field] = redis.call('HGET', P .. 't:' .. root_of(id), 'f' .. field) end
   return rows[field], rows[field] and string.match(rows[field], '^%["([A-Z_]+)"')
 end
 
@@ -93,11 +93,12 @@ local FEW = 16
 
 local function look(entry, name)
   local id, run, no, root = entry[2], entry[3], entry[4], root_of(entry[2])
-  local tree, key = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks'), P .. 'w:' .. run .. ':' .. id
+  local counters, key = 'n' .. id .. '\0' .. run, P .. 'w:' .. run .. ':' .. id
+  local tree = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks', counters)
   for i = 1, 4 do entry[5 + i] = tree[i] end
   entry[10] = redis.call('LLEN', P .. 'h:' .. root)
   entry[11] = workflow(id, run)
-  entry[12] = redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
+  entry[12] = tree[5]
   entry[13] = redis.call('HLEN', key) <= FEW and 1 or 0
   entry[14] = entry[13] == 1 and redis.call('HGETALL', key) or {no, redis.call('HGET', key, no)}
   entry[15] = redis.call('HGET', P .. 'v:' .. run .. ':' .. id, no .. ':input')
@@ -109,7 +110,7 @@ local function is_missing(letter, id, run, rest)
   local root, place = root_of(id), P .. 'w:' .. run .. ':' .. id
   if redis.call('HEXISTS', P .. 'graves', root) == 1 then return false end
   local field = letter == 'c' and 'y' or ((letter == 'o' or letter == 'd') and 'd' .. rest) or rest
-  return redis.call('EXISTS', P .. 'f:' .. root) == 0 or redis.call('HEXISTS', place, field) == 0
+  return redis.call('EXISTS', P .. 't:' .. root) == 0 or redis.call('HEXISTS', place, field) == 0
 end
 
 -- The turn of the first open notice of a workflow: its version, and whether it is of another status than RUNNING, which comes first.

@@ -8,7 +8,7 @@ if not t[1] then return {redis.call('HGET', P .. 'graves', root)} end
 
 local run, text = tonumber(t[1]), false
 while run > 0 do
-  text = redis.call('HGET', P .. 'f:' .. root, id .. '\0' .. run)
+  text = redis.call('HGET', P .. 't:' .. root, 'f' .. id .. '\0' .. run)
   if text then break end
   run = run - 1
 end
@@ -16,7 +16,7 @@ end
 local found = {t[1], t[2], t[3], t[4], redis.call('LLEN', P .. 'h:' .. root)}
 if not text then return found end
 local key = P .. 'w:' .. run .. ':' .. id
-found[6], found[7], found[8] = run, text, redis.call('HGET', P .. 'n:' .. root, id .. '\0' .. run)
+found[6], found[7], found[8] = run, text, redis.call('HGET', P .. 't:' .. root, 'n' .. id .. '\0' .. run)
 if redis.call('EXISTS', key) == 0 then return redis.error_reply('TRYAGAIN ' .. key .. ' is not here: its slot is being moved') end
 if redis.call('HLEN', key) <= most then
   found[9], found[10] = 1, redis.call('HGETALL', key)

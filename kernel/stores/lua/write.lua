@@ -64,15 +64,22 @@ write['H'] = function()
   end
 end
 
+write['T'] = function()
+  for _ = 1, tonumber(take()) do
+    local field = take()
+    put(P .. 't:' .. plan.root, field, take())
+  end
+end
+
 -- A workflow, which a cascade of this commit may have moved before: it stands in the index of one state only.
 write['W'] = function()
   local place, text = take(), take()
-  local key, now = P .. 'f:' .. plan.root, cjson.decode(text)[1]
-  local before = get(key, place)
+  local key, now = P .. 't:' .. plan.root, cjson.decode(text)[1]
+  local before = get(key, 'f' .. place)
   before = before and cjson.decode(before)[1]
   if before and before ~= now then score(P .. 'i:' .. before, place, false) end
   score(P .. 'i:' .. now, place, 0)
-  put(key, place, text)
+  put(key, 'f' .. place, text)
 end
 
 write['D'] = function()
@@ -80,16 +87,10 @@ write['D'] = function()
   for _ = 1, n do put(key, take(), false) end
 end
 
--- Counters: as they were, and as they are then; others may have moved them meanwhile.
+-- Counters: as they were, and as they are then; others may have moved them meanwhile, as far as was compared.
 write['B'] = function()
   local key, field, before, after = take(), take(), take(), take()
-  local now = get(key, field)
-  if now ~= before then
-    local values, from, to = numbers(now), numbers(before), numbers(after)
-    for i = 1, #values do values[i] = values[i] + to[i] - from[i] end
-    after = table.concat(values, ',')
-  end
-  put(key, field, after)
+  put(key, field, counted(get(key, field), before, after, -math.huge) or after)
 end
 
 write['Z'] = function()

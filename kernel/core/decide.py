@@ -44,6 +44,9 @@ class Choice:
 # ---- what is enabled ----------------------------------------------------------------------------------------------------
 def moves_of(view: View, action: Action, row: Record) -> list[Move] | None:
     """The rows that an action moves one by one, each with its line; None when one cannot move. All reads the state before."""
+    if action.alone:
+        line = pick(view.program, row, action.moves[0].event, view.given)
+        return None if line is None else [(row, line)]
     moves: list[Move] = []
     for part in action.moves:
         target: Record | Nobody = getattr(row, part.link) if part.link else row
@@ -113,7 +116,9 @@ def perform(view: View, action: Action, row: Record, moves: list[Move]) -> None:
         view.apply(row, moves[0][1], name, reason)
     else:
         _move(view, action, row, moves, reason)
-    if action.births and not isinstance(row, DeliveryRow):
+    if action.spawned is not None and isinstance(row, TaskRow):
+        _spawn(view, action, row, action.spawned)
+    elif action.births and not isinstance(row, DeliveryRow):
         _bear(view, action, row)
 
 
@@ -151,10 +156,6 @@ def _why(view: View, action: Action, row: WorkflowRow, moves: list[Move]) -> str
 
 def _bear(view: View, action: Action, row: WorkflowRow | TaskRow) -> None:
     """Create what a step brings into being: the tasks of the workflow that it is on, or a sub-workflow with its tasks."""
-    (first, *_) = action.births
-    if first.link == "spawned":
-        _spawn(view, action, cast(TaskRow, row), first)
-        return
     workflow = row if isinstance(row, WorkflowRow) else _child_to_be(view, row)
     for part in action.births:
         line = next(ln for ln in view.program.cells[part.kind][ABSENT, part.event] if ln.holds(workflow, view.given))

@@ -88,18 +88,21 @@ class Action:
     moves: tuple[Part, ...] = field(init=False)
     """Rows moved one by one: self, and those behind single links that exist."""
     births: tuple[Part, ...] = field(init=False)
-    """Rows that begin to exist, other than self."""
+    """Rows that begin to exist, other than self; without those that a result adds."""
+    spawned: Part | None = field(init=False)
+    """The tasks that a result may add."""
     alone: bool = field(init=False)
     """It moves the row that it is on, which is no workflow, and no other that exists."""
     cascades: tuple[Part, ...] = field(init=False)
     """Whole sets. Tasks come before workflows: a task may read its workflow, and all is read as it was before."""
 
     def __attrs_post_init__(self) -> None:
-        births = tuple(p for p in self.parts if p.creates and p.link)
+        born = [p for p in self.parts if p.creates and p.link]
         cascades = [p for p in self.parts if not p.one and not p.creates]
-        moves = tuple(p for p in self.parts if p.one and p not in births)
+        moves = tuple(p for p in self.parts if p.one and p not in born)
         object.__setattr__(self, "moves", moves)
-        object.__setattr__(self, "births", births)
+        object.__setattr__(self, "births", tuple(p for p in born if p.link != "spawned"))
+        object.__setattr__(self, "spawned", next((p for p in born if p.link == "spawned"), None))
         object.__setattr__(self, "alone", self.step.on != "workflow" and not cascades and [p.link for p in moves] == [""])
         object.__setattr__(self, "cascades", tuple(sorted(cascades, key=lambda p: p.kind == "workflow")))
 

@@ -49,11 +49,11 @@ def test_steps_are_sorted_by_how_they_are_done(program: Program) -> None:
         name: ([p.event for p in a.moves], [p.event for p in a.births], [(p.event, p.link) for p in a.cascades])
         for name, a in program.commands.items() if a.births or a.cascades or len(a.moves) != 1
     }
+    assert {name: a.spawned.event for name, a in program.commands.items() if a.spawned is not None} == {"COMPLETE": "CREATE"}
     assert done == {
         "START": (["START"], ["CREATE"], []),
         "PAUSE": (["PAUSE"], [], [("PAUSE", "subs")]),
         "RESUME": (["RESUME"], [], [("SHIFT", "all_tasks"), ("RESUME", "subs")]),
-        "COMPLETE": (["COMPLETE"], ["CREATE"], []),
         "WAKE": ([], [], []),
     }
     assert [(p.event, p.link, p.line is not None and p.line.target) for p in program.entering["workflow", "FAILED"]] == [

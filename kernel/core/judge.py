@@ -18,7 +18,7 @@ from kernel.core.moments import duration, moment
 from kernel.core.outputs import Outputs
 from kernel.core.records import OWN, Payload, Prepared, TaskRow, WorkflowRow, child_id, microseconds
 from kernel.core.template import Source, resolve
-from kernel.errors import KernelError, quoted
+from kernel.errors import Conflict, KernelError, StoreUnavailable, quoted
 from kernel.spec.language import NEVER
 
 if TYPE_CHECKING:
@@ -220,6 +220,8 @@ def judge(view: WorkingSet, task: TaskRow) -> Judged:
         control = _CONTROLS.get(source.kind)
         verdict = control(view, task, source, value) if control else _judge_wait(view, task, source)
         return evolve(verdict, input=text) if definition.templated[task.no] else verdict
+    except (Conflict, StoreUnavailable):
+        raise  # the store could not tell: that is no property of what is judged
     except KernelError as error:
         return Judged(0, f"{error.asked}: {error.why}" if error.why else error.asked)
 
@@ -235,6 +237,8 @@ def own_output(view: WorkingSet, workflow: WorkflowRow) -> str | None:
         return None
     try:
         return check_json(resolve(template, Scope(view, workflow)), what=f"the output of workflow {quoted(workflow.id)}")
+    except (Conflict, StoreUnavailable):
+        raise  # the store could not tell: that is no property of what is judged
     except KernelError as error:
         return canonical({"error": f"{error.asked}: {error.why}"})
 

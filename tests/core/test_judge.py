@@ -8,6 +8,7 @@ import pytest
 
 from kernel.core import judge as judging
 from kernel.core.definitions import TaskDef, WorkflowDef
+from kernel.errors import Conflict, StoreUnavailable
 from kernel.spec.language import NEVER
 from tests.model.driver import NOW, does, planned, states, world_of
 from tests.model.world import World
@@ -52,6 +53,23 @@ def test_an_output_that_was_never_given_is_empty() -> None:
     world = started(TaskDef("first"), TaskDef("a", after=["first"], input={"v": "${first.output.x}"}))
     world = does(does(world, "POLL", "w.first"), "COMPLETE", "w.first")
     assert world.payload("w", 1, "input") == '{"v":null}'
+
+
+@pytest.mark.parametrize("asks", ["task", "workflow"])
+@pytest.mark.parametrize("error", [Conflict("asking", why="a row changed"), StoreUnavailable("asking", why="it is gone")])
+def test_a_store_that_cannot_tell_decides_nothing(error: Exception, asks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is a task rejected nor an output made up because something could not be read just then."""
+    tasks = [TaskDef("first"), TaskDef("a", after=["first"], input={"v": "${first.output.x}"})]
+    definition = WorkflowDef("w", tasks=tasks if asks == "task" else tasks[:1], output={"v": "${first.output.x}"})
+    world = does(does(world_of(definition), "START", "w"), "POLL", "w.first")
+
+    def payload(world: World, workflow_id: str, no: int, what: str) -> None:
+        if no == 0:
+            raise error
+
+    monkeypatch.setattr(World, "payload", payload)
+    with pytest.raises(type(error)):
+        does(world, "COMPLETE", "w.first")
 
 
 def test_an_input_that_grows_too_deep_is_rejected() -> None:

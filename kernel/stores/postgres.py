@@ -22,6 +22,7 @@ from kernel.core.records import Policy
 from kernel.errors import Conflict, NotFound, SchemaMismatch, StoreReadOnly, UnsafeStore, quoted
 from kernel.stores.postgres_bell import Bell
 from kernel.stores.postgres_errors import OPENING, ours
+from kernel.stores.postgres_lately import Lately
 from kernel.stores.postgres_link import Link
 from kernel.stores.postgres_span import PostgresSpan
 from kernel.stores.postgres_url import FSYNC, located
@@ -61,7 +62,7 @@ class PostgresStore(SqlStore[Link]):
         super().__init__(policy)
         self._at = located(url)
         self.place, self.read_only, self.listens = self._at.shown, self._at.read_only, self._at.listens
-        self.patience = patience
+        self.patience, self.lately = patience, Lately()
         self._free = SimpleQueue[None]()
         for _ in range(connections):
             self._free.put(None)

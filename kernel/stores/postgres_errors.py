@@ -35,6 +35,8 @@ UNDECIDED = ("08", "57", "58", "XX")
 
 OTHER_ROW = "KE001"
 """What our functions on the server raise when a row is not the one that was read."""
+OTHER_LINE = "23505"
+"""A line of history of this number is there."""
 
 
 def ours(error: psycopg.Error, doing: str, place: str) -> KernelError:

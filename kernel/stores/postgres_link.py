@@ -27,7 +27,7 @@ TEXTS = [PyFormat.TEXT] * 64
 """The format of each parameter."""
 FAILED = int(ExecStatus.FATAL_ERROR)
 """The status of a result that is an error."""
-FORGOTTEN = b"26000"
+FORGOTTEN = "26000"
 """The code of an error: the server does not know a statement that was prepared."""
 STANDBY = "SyncRepWaitForLSN"
 """Where the server warns that a COMMIT does not wait for its standby any longer; it has no code for that."""
@@ -70,6 +70,15 @@ class Link:
         """Close it, whatever state it is in."""
         self.connection.close()
 
+    def broke(self) -> bool:
+        """Whether the server ended it while nobody used it."""
+        try:
+            while self._answer.poll(0):
+                self.connection.pgconn.consume_input()
+        except psycopg.OperationalError:
+            self.close()
+        return self.closed
+
     def execute(self, query: QueryNoTemplate, values: Sequence[Any] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
         """A statement that is needed once, the driver's way."""
         return self.connection.execute(query, values)
@@ -98,7 +107,7 @@ class Link:
             if not self.closed:
                 pgconn.exit_pipeline_mode()
             last = found[-1]
-            if last.status == FAILED and last.error_field(DiagnosticField.SQLSTATE) == FORGOTTEN:
+            if last.status == FAILED and last.error_field(DiagnosticField.SQLSTATE) == FORGOTTEN.encode():
                 self.close()  # there was a DISCARD: another connection prepares everything anew
         except BaseException:
             self.close()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from kernel.stores.known import unknown
+from kernel.errors import Conflict, KernelError, StoreUnavailable
+from kernel.stores.known import UNEXPECTED, unknown
 from kernel.stores.postgres_errors import is_undecided, ours, rolled_back, told
 from kernel.stores.postgres_transaction import PostgresTransaction
 
@@ -34,6 +35,8 @@ class PostgresSpan:
         try:
             if error is None and self.write and self.transaction.wrote:
                 self._commit()
+            elif self.transaction.guessed:
+                self._look_again(error)
         except psycopg.Error as foreign:
             raise ours(foreign, self._doing, self.store.place) from foreign
         finally:
@@ -55,6 +58,12 @@ class PostgresSpan:
             with suppress(psycopg.Error):
                 link.ask([("ROLLBACK", ())])
 
+    def _look_again(self, error: BaseException | None) -> None:
+        """Who decided on what is remembered, and writes nothing, was not told that it is so: then that decides nothing."""
+        doubtful = isinstance(error, (KernelError, *UNEXPECTED)) and not isinstance(error, Conflict | StoreUnavailable)
+        if error is None or doubtful:
+            self.transaction.doubt()
+
     def _commit(self) -> None:
         """COMMIT, and see that it was one. When the connection breaks on the way nobody knows yet whether it happened; and not
         whether it stays so, when a standby that it should have waited for may not have it.
@@ -70,6 +79,8 @@ class PostgresSpan:
             raise
         if status != b"COMMIT":
             rolled_back(store.place)
+        for root, left in transaction.left.items():
+            store.lately.keep(root, left)
         if transaction.link.hurried:
             transaction.link.close()
             raise unknown(store.place, transaction.command_id, transaction.workflow_id, transaction.link.hurried)

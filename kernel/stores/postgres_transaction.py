@@ -20,28 +20,31 @@ from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded, Violation
 from kernel.spec.language import Lock
 from kernel.stores.known import outlived
-from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile
-from kernel.stores.postgres_link import FAILED, Link
+from kernel.stores.postgres_errors import OTHER_LINE, OTHER_ROW, changed_meanwhile
+from kernel.stores.postgres_link import FAILED, FORGOTTEN, Link
+from kernel.stores.postgres_recall import PostgresRecall, is_plain
 from kernel.stores.sql_snapshot import SqlSnapshot
-from kernel.stores.sql_transaction import SqlTransaction, columns, maybe
+from kernel.stores.sql_transaction import columns, maybe
 from kernel.stores.statements import Dialect, migrations, places, statements
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
 
 LOCKS = frozenset(("enter", "hold"))
-"""Statements that say which migration was the last."""
+"""Statements that tell the store's stamp."""
 AS_COLUMNS = {"insert_task": "insert_tasks", "insert_history": "insert_lines"}
 """The statements that many rows are given to, column by column."""
 NEXT = 4
 """So many tasks behind the one that a command is on are read with it."""
 TOGETHER = 8
 """The payloads of so many tasks are read at once."""
+MORE = 16
+"""So many numbers of workflows are drawn at once, beyond those that are needed."""
 FEW = 8
 """So many rows are given to the server one by one."""
 
 
-class PostgresTransaction(SqlTransaction):
+class PostgresTransaction(PostgresRecall):
     """The statements as PostgreSQL runs them."""
 
     def __init__(self, store: PostgresStore, link: Link, write: bool) -> None:
@@ -56,26 +59,22 @@ class PostgresTransaction(SqlTransaction):
         """How many rows the last statement wrote or gave."""
         self.held: set[str] = set()
         """The trees that this transaction has locked."""
-        self.leases: dict[tuple[int, int], tuple[str | None, int | None, int | None]] = {}
-        """Of each task that was read to be written: its state, hand-outs and end of lease."""
         self.scheduled: set[str] = set()
         """The types of which there are tasks for workers now."""
         self.foreseen: dict[str, tuple[tuple[Any, ...], list[Any] | None]] = {}
         """Questions that went to the server before anybody asked them, and their answers: until something is written."""
         self.handed: dict[tuple[str, int | None], Any] = {}
         """The tasks that may be handed out, each with its workflow and its tree."""
-        self.free: list[int] = []
-        """Numbers of workflows that are not there yet."""
         self.texts_of, self.texts = (0, 0), dict[tuple[int, str], str]()
         """The payloads that were read last, and whose they are."""
-        self.coming = 0
-        """How many more workflows the plan makes."""
-        self.led = self.entered = self.looked = False
-        """A lock was chosen: what is read from now on is under it. Migrations are held off. A decision is under way."""
+        self.drawn: list[int] = []
+        """Numbers of workflows that the plan makes."""
 
     # ---- the driver --------------------------------------------------------------------------------------------------------
     def rows(self, name: str, values: Any = ()) -> list[Any]:
         """The rows that a statement gives."""
+        if self.guessed:
+            self.doubt()
         names = places()[name]
         bound = tuple(values[each] for each in names) if names else tuple(values)
         known, found = self.foreseen.get(name, (None, None))
@@ -100,18 +99,22 @@ class PostgresTransaction(SqlTransaction):
         waiting, self.waiting, heard, self.heard = self.waiting, [], self.heard, []
         asked = [(self.sql[name], values) for name, values in waiting]
         results = list[PGresult]()
+        if self.guessed and self.link.broke():
+            self.link = self.server.renewed(self.link)
         try:
             results = self.link.ask(asked)
         except psycopg.OperationalError:
-            if self.begun:
+            if self.begun or self.guessed:
                 raise
-        if self.link.closed and not self.begun:  # it broke while nobody used it: nothing is lost
+        if self.link.closed and not (self.begun or self.guessed):  # it broke while nobody used it: nothing is lost
             self.link = self.server.renewed(self.link)
             results = self.link.ask(asked)
         self.begun = True
         last = results[-1]
         if last.status == FAILED:
             error = error_from_result(last)
+            if self.guessed and error.sqlstate in (OTHER_ROW, OTHER_LINE, FORGOTTEN):
+                self.doubt(shared=self.recalled is not None)
             if error.sqlstate == OTHER_ROW:
                 changed_meanwhile(self.place)
             raise error
@@ -123,18 +126,24 @@ class PostgresTransaction(SqlTransaction):
     def _hear(self, name: str, values: tuple[Any, ...], rows: list[Any]) -> None:
         """Take in an answer that nobody waited for."""
         if name in LOCKS:
-            ((version,),) = rows
+            ((stamp,),) = rows
+            version = int(stamp.partition(".")[0])
             if version != migrations(Dialect.POSTGRES)[-1][0]:
                 raise outlived(self.place, version)
+            self.standing = self.server.lately.at(stamp)
         elif name == "new_keys":
-            self.free += [key for (key,) in rows]
+            self.server.lately.give(key for (key,) in rows)
+        elif name == "some_tasks":
+            self._come_next(values[0], rows)
         elif name in self.foreseen:
             self.foreseen[name] = values, rows
 
     def commit(self) -> bytes | None:
         """Send what waits, with COMMIT behind it; gives the server's answer to that."""
-        if not self.begun:
+        if not (self.begun or self.guessed):
             self._send()
+        if self.guessed and self.recalled is None and len(self.server.lately.numbers) < FEW:
+            self._foresee("new_keys", MORE)
         if self.scheduled:
             self._wait("ring", ([*self.scheduled],))
         self._wait("commit")
@@ -176,8 +185,9 @@ class PostgresTransaction(SqlTransaction):
 
     def enter(self, name: str = "enter", values: tuple[str, ...] = ()) -> None:
         """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
-        self.heard.append(len(self.waiting))
-        self._wait(name, values)
+        if not self.guessed:
+            self.heard.append(len(self.waiting))
+        self._wait(name, (*values, self.standing.stamp if self.guessed and self.standing else None))
         self.entered = True
 
     def _lead(self, root: str, command_id: str = "") -> None:
@@ -188,7 +198,7 @@ class PostgresTransaction(SqlTransaction):
 
     def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> SqlSnapshot:
         """The rows of the subject's tree, once the lock is there that the command needs: the tree's, or one row's."""
-        if self.writes:
+        if self.writes and not self.guessed and not self._recall(subject, lock):
             self.led = True
             if lock is not Lock.TREE and not self.entered and (subject.topic is not None or lock is Lock.ROW):
                 self.enter()
@@ -213,12 +223,15 @@ class PostgresTransaction(SqlTransaction):
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow as part of a run. Who asks before there is a decision wants to start it."""
+        if self.guessed or self._take_for_new(workflow_id):
+            return super().workflow(workflow_id, run)
         self._lead(root_of(workflow_id))
         if self.writes and not self.looked:
             self._foresee("tree", workflow_id)
             self._foresee("tombstone", workflow_id)
             self._foresee("workflow", workflow_id, run)
-            self._foresee("new_keys", 1)
+            if len(self.server.lately.numbers) < FEW:
+                self._foresee("new_keys", MORE)
             self._send()
             self.looked = True
         return super().workflow(workflow_id, run)
@@ -229,6 +242,9 @@ class PostgresTransaction(SqlTransaction):
 
     def several(self, workflow_id: str, run: int, nos: Sequence[int]) -> list[TaskRow]:
         """Those of some tasks of a workflow that are there: in one round trip, if any."""
+        if self.guessed:
+            found_by = (self.task(workflow_id, run, no) for no in nos)
+            return [row for row in found_by if row is not None]
         place = workflow_id, run
         rows = {row[1]: row[1:] for row in self.foreseen.get("next_tasks", ((), None))[1] or ()
                 if row[0] == self.keys.get(place)}
@@ -269,7 +285,9 @@ class PostgresTransaction(SqlTransaction):
 
     def write(self, plan: Plan) -> Tally:
         """Write everything that a plan holds. One that locked a row only is given its place in the history of the tree now."""
-        if plan.changes and plan.tree.root not in self.held:
+        if self.guessed:
+            self._write_guessed(plan)
+        elif plan.changes and plan.tree.root not in self.held:
             self.hold(plan.tree.root)
             tree = self.tree(plan.tree.root)
             if tree is None:
@@ -279,16 +297,42 @@ class PostgresTransaction(SqlTransaction):
             self.scheduled |= {task.facts.type for task in (*plan.tasks, *plan.created_tasks) if task.state == "SCHEDULED"
                                and task.mode == "WORKER" and task.not_before <= plan.now}
         self.handed = {place: row for place, row in self.handed.items() if row[0] != plan.tree.root}
-        self.coming = len(plan.created_workflows) + len(plan.reopened)
-        return super().write(plan)
+        coming = len(plan.created_workflows) + len(plan.reopened)
+        self.drawn = self.server.lately.draw(coming)
+        if len(self.drawn) < coming:
+            if self.guessed:
+                self.doubt()
+            self._foresee("new_keys", coming + MORE)
+            self._send()
+            self.drawn = self.server.lately.draw(coming)
+        before = self.stored.get(plan.tree.root, (0, 0, 0))[2]
+        tally = super().write(plan)
+        self.leave(plan, before)
+        if missing := self.missing(plan):
+            self.heard.append(len(self.waiting))
+            self._wait("some_tasks", (self.keys[plan.tasks[0].workflow, plan.tree.run], missing))
+        return tally
+
+    def _write_guessed(self, plan: Plan) -> None:
+        """Lock what was decided on without a look, and hold on to what was taken for granted."""
+        if not is_plain(plan):
+            self.doubt()
+        if plan.born:
+            self.enter()
+        else:
+            self.hold(plan.tree.root)
+
+    def _come_next(self, key: int, rows: list[Any]) -> None:
+        """Remember the tasks that come after one that was handed out."""
+        for left in self.left.values():
+            for number, row in left.workflows.values():
+                if number == key:
+                    found = [self._task(row.id, row.run, row.prepared, task) for task in rows]
+                    left.tasks.update({(task.workflow, task.no): task for task in found})
 
     def _insert_workflow(self, values: tuple[Any, ...]) -> int:
         """Its number is drawn before, so that nobody waits for the row."""
-        if not self.free:
-            self._foresee("new_keys", self.coming)
-            self._send()
-        self.coming -= 1
-        key = self.free.pop(0)
+        key = self.drawn.pop(0)
         self._run("insert_workflow", (key, *values))
         return key
 

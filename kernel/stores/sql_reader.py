@@ -202,14 +202,18 @@ class SqlReader(ABC):
         values = {"id": row.workflow, "topic": row.topic, "version": row.version, "status": row.status}
         return [self._delivery(found) for found in self.rows("earlier", values)]
 
+    def policies(self) -> list[Any]:
+        """The store's own archive policies, as they are kept: since when, and what."""
+        return self.rows("archive_policies")
+
     def archiving(self, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""
-        past = [content for since, content in self.rows("archive_policies") if since <= now]
+        past = [content for since, content in self.policies() if since <= now]
         return self.store.hearing(past[-1])[1] if past else None
 
     def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
         """The store's own archive policies, each with the time from which it is in force."""
-        return [(since, self.store.hearing(content)[0]) for since, content in self.rows("archive_policies")]
+        return [(since, self.store.hearing(content)[0]) for since, content in self.policies()]
 
     def deliveries(self, state: str | None, workflow_id: str | None, after: tuple[str, int, str], limit: int
                    ) -> list[DeliveryRow]:

@@ -18,10 +18,10 @@ SELECT pg_notify(current_schema(), type) FROM unnest(?::text[]) AS type
 -- ---- locks
 
 -- name: enter
-SELECT enter()
+SELECT enter(?)
 
 -- name: hold
-SELECT hold(?)
+SELECT hold(?, ?)
 
 -- name: hold_alone
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))
@@ -90,6 +90,9 @@ SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint
        ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[])
 
 -- ---- one row, which is there, or the decision was on another one
+
+-- name: insert_tree
+SELECT new_tree(?, ?, ?)
 
 -- name: update_tree
 WITH done AS (UPDATE tree SET run = ?, tasks = ? WHERE root = ? RETURNING 1) SELECT one_row(count(*)) FROM done

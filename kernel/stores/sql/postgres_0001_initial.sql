@@ -200,24 +200,55 @@ CREATE TABLE command (
 
 CREATE INDEX command_by_time ON command (at);
 
--- The first thing that a writer does: hold off migrations, which hold off writers; then see which one was the last.
-CREATE FUNCTION enter() RETURNS INTEGER LANGUAGE plpgsql AS $$
+-- The stamp: the number of the last migration, and how often there was a migration, another definition or another policy. What is
+-- known of these is so as long as the stamp is the same.
+INSERT INTO meta (name, value) VALUES ('stamp', '0.0');
+
+CREATE FUNCTION stamped() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE meta SET value = coalesce((SELECT max(no) FROM migration), 0) || '.' || split_part(value, '.', 2)::BIGINT + 1
+     WHERE name = 'stamp';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER stamped AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON migration EXECUTE FUNCTION stamped();
+CREATE TRIGGER stamped AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON definition EXECUTE FUNCTION stamped();
+CREATE TRIGGER stamped AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON archive_policy EXECUTE FUNCTION stamped();
+
+-- The first thing that a writer does: hold off migrations, which hold off writers; then see the stamp. It has to be the one that is
+-- known, where something was decided on that.
+CREATE FUNCTION enter(known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE
+    stamp TEXT;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended(current_schema(), 0));
-    RETURN (SELECT max(no) FROM migration);
+    SELECT value INTO stamp FROM meta m WHERE m.name = 'stamp';
+    IF stamp <> known THEN
+        RAISE SQLSTATE 'KE001';
+    END IF;
+    RETURN stamp;
 END $$;
 
 -- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked.
-CREATE FUNCTION hold(name TEXT) RETURNS INTEGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION hold(name TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
-    last INTEGER := enter();
+    stamp TEXT := enter(known);
 BEGIN
     PERFORM FROM tree WHERE root = name FOR UPDATE;
     IF NOT FOUND THEN
         PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || name, 0));
         PERFORM FROM tree WHERE root = name FOR UPDATE;
     END IF;
-    RETURN last;
+    RETURN stamp;
+END $$;
+
+-- A new tree, of an id that was never used. Who purges one of this id is waited for; then there is a tombstone.
+CREATE FUNCTION new_tree(its_root TEXT, its_run BIGINT, its_tasks BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO tree (root, run, tasks) VALUES (its_root, its_run, its_tasks) ON CONFLICT DO NOTHING;
+    IF NOT FOUND OR EXISTS (SELECT FROM tombstone WHERE root = its_root) THEN
+        RAISE SQLSTATE 'KE001';
+    END IF;
 END $$;
 
 -- The end of a statement that has to write one row: if it did not, the row is not the one that was read.
@@ -272,7 +303,7 @@ BEGIN
         END LOOP;
         EXIT WHEN given > 0 OR busy IS NULL;
         IF NOT ours THEN
-            PERFORM hold(busy);
+            PERFORM hold(busy, NULL);
             ours := true;
         END IF;
     END LOOP;

@@ -1,0 +1,110 @@
+"""What a process knows of a PostgreSQL store from its latest commits: a next decision may begin with it, and need not ask.
+
+It may be of yesterday. That harms nobody: the commit of who decided on it fails where the tree has more lines of history by
+now, or where definitions or policies are others; and who would write nothing looks again. Then it is forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from attrs import define
+
+from kernel.core.records import TaskRow, TreeRow, WorkflowRow
+
+MOST_TREES = 500
+"""Trees that are remembered: those of the latest commits."""
+MOST_ROWS = 32
+"""Rows of a tree that are remembered; of a larger one nothing is."""
+
+
+class Left(NamedTuple):
+    """A tree as a commit left it, as far as it was read or written: private copies of rows that are of its present run."""
+
+    line: int
+    """How many lines of history it has."""
+    tree: TreeRow
+    workflows: dict[str, tuple[int, WorkflowRow]]
+    """By id, each with its number."""
+    tasks: dict[tuple[str, int], TaskRow]
+
+
+@define(eq=False)
+class Standing:
+    """What is so as long as the store's stamp is this one: every new definition, policy and migration changes it."""
+
+    stamp: str
+    names: dict[tuple[str, int | None], int]
+    """The number of a definition by name and version, of the latest one by None: those that were asked for."""
+    policies: list[Any] | None = None
+    """The archive policies of the store, once they were asked for."""
+
+
+class Lately:
+    """What is remembered. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._trees: dict[str, Left] = {}
+        self._doubted: dict[str, None] = {}
+        self._shared: dict[str, None] = {}
+        self.standing: Standing | None = None
+        """None before anything was written."""
+        self.numbers = deque[int]()
+        """Numbers of workflows that are not there yet, in order; nobody else has them."""
+
+    def at(self, stamp: str) -> Standing:
+        """What is known under a stamp that the server told."""
+        standing = self.standing
+        if standing is None or standing.stamp != stamp:
+            standing = self.standing = Standing(stamp, {})
+        return standing
+
+    def keep(self, root: str, left: Left) -> None:
+        """Remember a tree."""
+        with self._lock:
+            _put(self._trees, root, left)
+
+    def take(self, root: str) -> Left | None:
+        """A tree that is remembered: once, since who takes it is about to change it."""
+        with self._lock:
+            return self._trees.pop(root, None)
+
+    def is_new(self, root: str) -> bool:
+        """Whether nothing says that there is such a tree. Who doubted it looks once."""
+        with self._lock:
+            doubted = root in self._doubted
+            self._doubted.pop(root, None)
+            return not doubted and root not in self._trees
+
+    def is_shared(self, root: str) -> bool:
+        """Whether other processes work on a tree, too: then nothing of it is remembered."""
+        return root in self._shared
+
+    def forget(self, root: str, *, shared: bool) -> None:
+        """Something was not as it was remembered; `shared`: others have written to the tree."""
+        with self._lock:
+            self._trees.pop(root, None)
+            _put(self._doubted, root, None)
+            if shared:
+                _put(self._shared, root, None)
+
+    def draw(self, count: int) -> list[int]:
+        """So many numbers of workflows; none when there are not as many."""
+        with self._lock:
+            return [self.numbers.popleft() for _ in range(count)] if len(self.numbers) >= count else []
+
+    def give(self, numbers: Iterable[int]) -> None:
+        """More numbers."""
+        with self._lock:
+            self.numbers.extend(numbers)
+
+
+def _put(kept: dict[str, Any], root: str, value: Any) -> None:
+    """The latest only."""
+    if len(kept) >= MOST_TREES:
+        del kept[next(iter(kept))]
+    kept[root] = value

@@ -1,0 +1,172 @@
+"""Deciding on what is remembered of the latest commits: everything goes to the server at once then, with COMMIT behind it.
+
+The server applies it only if the tree has no more lines of history than what was decided on. Who needs to ask, after all, or is
+not told by a commit that all was so, decides again, and asks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kernel.core.plan import Plan, Subject, Tombstone
+from kernel.core.records import Prepared, TaskRow, TreeRow, WorkflowRow, root_of
+from kernel.spec.language import Lock
+from kernel.stores.postgres_errors import changed_meanwhile
+from kernel.stores.postgres_lately import MOST_ROWS, Left, Standing
+from kernel.stores.sql_transaction import SqlTransaction, maybe
+
+if TYPE_CHECKING:
+    from kernel.stores.postgres import PostgresStore
+
+Lease = tuple[str | None, int | None, int | None]
+"""Of a task that was read to be written: its state, hand-outs and end of lease."""
+
+
+class PostgresRecall(SqlTransaction):
+    """What a transaction answers from memory, and what it leaves there."""
+
+    server: PostgresStore
+    place: str
+    writes: bool
+
+    def __init__(self, store: PostgresStore, sql: Any) -> None:
+        super().__init__(store, sql)
+        self.led = self.entered = self.looked = False
+        """A lock was chosen: what is read from now on is under it. Migrations are held off. A decision is under way."""
+        self.guessed = ""
+        """The tree that was decided on without a look."""
+        self.recalled: Left | None = None
+        """What is remembered of it; None where it is taken for new."""
+        self.standing: Standing | None = None
+        """What is so under the stamp that the server told, or that is taken for granted."""
+        self.left: dict[str, Left] = {}
+        """Of each tree that this transaction writes to: how it leaves it."""
+        self.leases: dict[tuple[int, int], Lease] = {}
+        """Of each task that was read to be written: its state, hand-outs and end of lease."""
+
+    # ---- what is remembered ------------------------------------------------------------------------------------------------
+    def doubt(self, *, shared: bool = False) -> NoReturn:
+        """Decide again, and ask. Nothing was applied."""
+        self.server.lately.forget(self.guessed, shared=shared)
+        changed_meanwhile(self.place)
+
+    def _may_guess(self) -> bool:
+        """Whether nothing was asked yet, and the store's stamp is known."""
+        return self.writes and not (self.led or self.entered or self.looked) and self.server.lately.standing is not None
+
+    def _recall(self, subject: Subject, lock: Lock) -> bool:
+        """Whether a worker's result can be decided on without a look: what the end of its task starts is known, and plain."""
+        root, no = subject.workflow, subject.no
+        if lock is not Lock.TREE or no is None or root != root_of(root) or not self._may_guess():
+            return False
+        left = self.server.lately.take(root)
+        if left is None or (root, no) not in left.tasks or root not in left.workflows:
+            return False
+        prepared = left.workflows[root][1].prepared
+        facts = prepared.facts
+        for after in prepared.definition.successors[no]:
+            if (root, after) not in left.tasks or facts[after].judged or facts[after].mode != "WORKER":
+                return False
+        self.guessed, self.recalled, self.standing = root, left, self.server.lately.standing
+        self.stored[root] = left.tree.run, left.tree.tasks, left.line
+        for key, row in left.workflows.values():
+            self.keys[row.id, row.run], self.known[row.id, row.run] = key, row.prepared
+        for task in left.tasks.values():
+            self.leases[self.keys[task.workflow, task.run], task.no] = task.state, task.handouts, maybe(task.expires)
+        return True
+
+    def _take_for_new(self, workflow_id: str) -> bool:
+        """Whether a workflow that is asked for first is to be started, and may be taken for one that is not there."""
+        if self.guessed or workflow_id != root_of(workflow_id) or not self._may_guess():
+            return False
+        if self.server.lately.is_new(workflow_id):
+            self.guessed, self.standing = workflow_id, self.server.lately.standing
+        return bool(self.guessed)
+
+    # ---- answers -----------------------------------------------------------------------------------------------------------
+    def read_ahead(self, subject: Subject) -> TreeRow | None:
+        """Nothing needs to be read of a tree that is remembered."""
+        return None if self.guessed else super().read_ahead(subject)
+
+    def tree(self, root: str) -> TreeRow | None:
+        """A tree."""
+        if not self.guessed:
+            return super().tree(root)
+        if self.recalled is None:
+            return None
+        row = self.recalled.tree
+        return TreeRow(row.root, row.run, row.version, row.clock, row.tasks)
+
+    def tombstone(self, root: str) -> Tombstone | None:
+        """What stays of a tree that was purged."""
+        return None if self.guessed and self.recalled is None else super().tombstone(root)
+
+    def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
+        """A workflow as part of a run."""
+        if not self.guessed:
+            return super().workflow(workflow_id, run)
+        if self.recalled is None:
+            return None
+        if workflow_id not in self.recalled.workflows:
+            self.doubt()
+        return self.recalled.workflows[workflow_id][1].copy()
+
+    def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
+        """One task."""
+        if not self.guessed:
+            return super().task(workflow_id, run, no)
+        if self.recalled is None or (workflow_id, no) not in self.recalled.tasks:
+            self.doubt()
+        return self.recalled.tasks[workflow_id, no].copy()
+
+    def definition(self, name: str, version: int | None) -> Prepared | None:
+        """A registered definition; the latest one when no version is asked for."""
+        if not self.writes or self.standing is None:
+            return super().definition(name, version)
+        key = self.standing.names.get((name, version))
+        if key is not None:
+            return self.prepared(key)
+        found = super().definition(name, version)
+        if found is not None:
+            self.standing.names[name, version] = self.store.numbers[found]
+        return found
+
+    def policies(self) -> list[Any]:
+        """The store's own archive policies, as they are kept."""
+        if not self.writes or self.standing is None:
+            return super().policies()
+        if self.standing.policies is None:
+            self.standing.policies = super().policies()
+        return self.standing.policies
+
+    # ---- what is left ------------------------------------------------------------------------------------------------------
+    def leave(self, plan: Plan, before: int) -> None:
+        """Remember how a plan leaves its tree, if it moves no rows but those that it names; it had so many lines `before`."""
+        tree, known = plan.tree, self.left.pop(plan.tree.root, None) or self.recalled or self.server.lately.take(plan.tree.root)
+        if known is not None and known.line != before:
+            known = None
+        if not is_plain(plan) or self.server.lately.is_shared(tree.root):
+            return
+        workflows, tasks = ({}, {}) if known is None else (dict(known.workflows), dict(known.tasks))
+        for row in (*plan.created_workflows, *plan.workflows, *(task.wf for task in plan.tasks)):
+            if row.run == tree.run:
+                workflows[row.id] = self.keys[row.id, row.run], row.copy()
+        for task in (*plan.created_tasks, *plan.tasks):
+            if task.run == tree.run:
+                tasks[task.workflow, task.no] = task.copy()
+        if len(workflows) + len(tasks) <= MOST_ROWS:
+            copy = TreeRow(tree.root, tree.run, tree.version, max(tree.clock, plan.now), tree.tasks)
+            self.left[tree.root] = Left(self.line, copy, workflows, tasks)
+
+    def missing(self, plan: Plan) -> list[int]:
+        """The tasks that come next after one that is handed out, where that one is remembered without them."""
+        left = self.left.get(plan.command.subject.workflow)
+        if left is None or plan.command.name != "POLL":
+            return []
+        (task,) = plan.tasks
+        return [no for no in task.wf.prepared.definition.successors[task.no] if (task.workflow, no) not in left.tasks]
+
+
+def is_plain(plan: Plan) -> bool:
+    """Whether a plan moves no rows but those that it names, and leaves a line of history."""
+    return bool(plan.changes) and plan.purged is None and not (plan.first or plan.last or plan.reopened or plan.aside)

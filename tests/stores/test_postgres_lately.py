@@ -1,0 +1,356 @@
+"""What a process remembers of its latest commits saves questions, and never decides: whatever others did meanwhile counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+
+import pytest
+
+import kernel
+from kernel.core.plan import Subject
+from kernel.core.records import TreeRow
+from kernel.engine.entities import Applied, NotApplied
+from kernel.engine.faults import FaultPoint
+from kernel.engine.kernel import Kernel
+from kernel.errors import CommitUnknown, GuardRefused, StoreUnavailable
+from kernel.stores.postgres import PostgresStore
+from kernel.stores.postgres_lately import MOST_TREES, Lately, Left
+from kernel.stores.postgres_transaction import PostgresTransaction
+from kernel.testing.clock import ManualClock
+from kernel.testing.servers import PostgresStores
+from tests.stores.proxy import Proxy
+
+CHAIN = kernel.WorkflowDef("chain", topics=("archive",), tasks=[
+    kernel.TaskDef("a", type="t", lease=10.0, retries=5), kernel.TaskDef("b", type="t", after=["a"]),
+    kernel.TaskDef("c", type="u", after=["b"])])
+LEFT = Left(1, TreeRow("w", 1, 1, 1, 1), {}, {})
+
+
+@pytest.fixture
+def proxy(stores: PostgresStores) -> Iterator[Proxy]:
+    """A way to the server that counts messages, and can break."""
+    with closing(Proxy(str(stores.server.folder / ".s.PGSQL.5432"))) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def k(stores: PostgresStores, proxy: Proxy) -> Iterator[Kernel]:
+    """A kernel that has begun a workflow and finished its first task: through the proxy."""
+    schema = stores.schema()
+    with Kernel(PostgresStore(stores.server.url(schema, port=proxy.port)), clock=ManualClock()) as k:
+        k.register(CHAIN)
+        k.start("chain", workflow_id="first")
+        k.complete(*k.poll("t"))
+        yield k
+        assert k.audit().clean
+    stores.wipe(schema)
+
+
+@pytest.fixture
+def other(k: Kernel, stores: PostgresStores) -> Iterator[Kernel]:
+    """Another process, as it were, on the same store."""
+    with Kernel(PostgresStore(stores.server.url(k.store.place.rpartition("=")[2])), clock=k.clock) as other:  # type: ignore[attr-defined]
+        yield other
+
+
+def lately(k: Kernel) -> Lately:
+    """What is remembered."""
+    assert isinstance(k.store, PostgresStore)
+    return k.store.lately
+
+
+def trips(proxy: Proxy, work: Callable[[], object]) -> int:
+    """How often the server is asked while something is done."""
+    proxy.cut(1_000, answered=False)
+    work()
+    return 1_000 - proxy.left
+
+
+def at_once(k: Kernel, act: str) -> Callable[[], int]:
+    """A start, or a result, that goes to the server without a look; gives the version of the tree."""
+    k.terminate("first")
+    if act == "start":
+        return lambda: k.start("chain", workflow_id="w").version
+    k.start("chain", workflow_id="w")
+    (lease,) = k.poll("t")
+    return lambda: k.complete(lease).version
+
+
+def test_how_often_the_server_is_asked(k: Kernel, proxy: Proxy) -> None:
+    """One way there and back for a start and for a result, two for a poll; one more, once, for the policy of the outbox."""
+    k.terminate("first")
+    assert trips(proxy, lambda: k.start("chain", workflow_id="w")) == 1
+    leases: list[kernel.Lease] = []
+    for type in "ttu":
+        assert trips(proxy, lambda type=type: leases.extend(k.poll(type))) == 2  # type: ignore[misc]
+        assert trips(proxy, lambda: k.complete(leases.pop())) == 1
+    assert k.get("w").state == "COMPLETED"
+    assert [(each.workflow_id, each.topic) for each in k.deliveries()] == [("first", "archive"), ("w", "archive")]
+
+
+def test_what_another_process_began(k: Kernel, other: Kernel, proxy: Proxy) -> None:
+    """Who is handed a task reads with it what its end starts."""
+    k.terminate("first")
+    other.start("chain", workflow_id="w")
+    for type in "ttu":
+        (lease,) = k.poll(type)
+        assert trips(proxy, lambda lease=lease: k.complete(lease)) == 1  # type: ignore[misc]
+    assert other.get("w").state == "COMPLETED"
+
+
+def test_what_others_did_counts(k: Kernel, other: Kernel) -> None:
+    """A decision on what is not so any more is taken again: what applies, and what is refused."""
+    k.start("chain", workflow_id="w")
+    (lease,) = [each for each in k.poll("t", limit=5) if each.workflow_id == "w"]
+    other.pause("w")
+    assert k.complete(lease).version == 3
+    assert [task.state for task in k.tasks("w")] == ["COMPLETED", "PENDING", "PENDING"]
+    other.resume("w")
+    (lease,) = k.poll("t")
+    other.terminate("w")
+    with pytest.raises(kernel.Fenced):
+        k.complete(lease)
+    assert other.get("w").version == k.get("w").version == 5
+
+
+def test_a_tree_that_several_work_on_is_read(k: Kernel, other: Kernel) -> None:
+    """Once others have written between, nothing more is remembered of it: not every commit is to be tried twice."""
+    for name in ("w", "v"):
+        k.start("chain", workflow_id=name)
+    for lease in [each for each in k.poll("t", limit=5) if each.workflow_id != "first"]:
+        if lease.workflow_id == "w":
+            other.pause("w")
+            other.resume("w")
+        k.complete(lease)
+    assert lately(k).take("w") is None
+    assert lately(k).take("v") is not None
+
+
+def test_nothing_is_mixed_with_what_is_older(k: Kernel, other: Kernel) -> None:
+    """Who reads a part of a tree that others have changed forgets all the rest of it."""
+    k.terminate("first")
+    k.start("chain", workflow_id="w")
+    other.skip("w", "c")
+    k.poll("t")
+    left = lately(k).take("w")
+    assert left is not None
+    assert {no: task.state for (_, no), task in left.tasks.items()} == {0: "IN_PROGRESS", 1: "PENDING"}
+    assert left.line == len(k.history("w"))
+
+
+def test_time_goes_on(k: Kernel) -> None:
+    """Though this process's clock goes back: what it remembers of a tree is as late as its last line of history."""
+    k.register(kernel.WorkflowDef("loud", tasks=CHAIN.tasks, notify=("RUNNING",)))
+    clock = k.clock
+    assert isinstance(clock, ManualClock)
+
+    def listen(parcel: kernel.Parcel) -> str:
+        clock.advance(50.0)
+        return "heard"
+
+    told = Kernel(k.store, clock=clock, sinks={"notify": kernel.CallableSink(listen)})
+    k.terminate("first")
+    k.start("loud", workflow_id="w")
+    (lease,) = k.poll("t")
+    clock.advance(50.0)
+    assert told.deliver().delivered == 1
+    clock.advance(-100.0)
+    k.complete(lease)
+    times = [line.at for line in k.history("w")]
+    assert times == sorted(times)
+
+
+def test_what_has_to_be_asked_is_not_guessed(k: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes next has an input to be made out: the decision begins with a look."""
+    k.register(kernel.WorkflowDef("given", tasks=[
+        kernel.TaskDef("x"), kernel.TaskDef("y", after=["x"], input={"v": "${workflow.input.v}"})]))
+    for _ in range(2):
+        k.start("given", input={"v": 1})
+    leases = k.poll("x", limit=2)
+    monkeypatch.setattr(PostgresTransaction, "doubt", None)
+    for lease in leases:
+        k.complete(lease)
+    assert [lease.input for lease in k.poll("y", limit=2)] == [{"v": 1}, {"v": 1}]
+
+
+def test_a_lease_that_another_process_renewed(k: Kernel, other: Kernel) -> None:
+    """It leaves no line of history: what is written is compared all the same."""
+    k.terminate("first")
+    k.start("chain", workflow_id="w")
+    (lease,) = k.poll("t")
+    assert isinstance(k.clock, ManualClock)
+    k.clock.advance(8.0)
+    other.heartbeat(lease)
+    k.clock.advance(8.0)
+    k.tick()
+    assert k.tasks("w")[0].state == "IN_PROGRESS"
+    assert k.complete(lease).version == 2
+
+
+def test_a_lease_that_another_process_took(k: Kernel, other: Kernel) -> None:
+    """A result under it is fenced."""
+    k.terminate("first")
+    k.start("chain", workflow_id="w")
+    (lease,) = k.poll("t")
+    assert isinstance(k.clock, ManualClock)
+    k.clock.advance(20.0)
+    other.tick()
+    other.clock.advance(3_600.0)  # type: ignore[attr-defined]
+    (again,) = other.poll("t")
+    with pytest.raises(kernel.Fenced):
+        k.complete(lease)
+    assert other.complete(again).version == 3
+
+
+def test_an_id_that_others_used(k: Kernel, other: Kernel) -> None:
+    """A start takes its id for unused: where it is not, it is as if it had looked."""
+    other.start("chain", workflow_id="w")
+    assert k.start("chain", workflow_id="w") == other.get("w")
+    with pytest.raises(GuardRefused, match="another definition or with another input"):
+        k.start("nothing", workflow_id="w")
+    with pytest.raises(GuardRefused, match="another definition or with another input"):
+        k.start("chain", workflow_id="w", input={"a": 1})
+    other.terminate("w")
+    assert k.start("chain", workflow_id="w").state == "TERMINATED"
+
+
+def test_an_id_that_others_purged(k: Kernel, other: Kernel) -> None:
+    """Neither is its id used again, nor does a late result bring anything of it back."""
+    plain = kernel.WorkflowDef("plain", tasks=[kernel.TaskDef("p"), kernel.TaskDef("q", after=["p"])])
+    k.register(plain)
+    k.start("plain")
+    k.start("plain", workflow_id="w")
+    lease = next(each for each in k.poll("p", limit=2) if each.workflow_id == "w")
+    other.terminate("w")
+    other.purge("w", unarchived=True)
+    with pytest.raises(kernel.NotFound, match="purged"):
+        k.complete(lease)
+    for _ in range(2):
+        with pytest.raises(GuardRefused, match="purge"):
+            k.start("plain", workflow_id="w")
+
+
+def test_definitions_of_others(k: Kernel, other: Kernel) -> None:
+    """The latest version is the latest that anybody registered; and what was not there may be there now."""
+    two = kernel.WorkflowDef("chain", version=2, tasks=[kernel.TaskDef("a")])
+    other.register(two, kernel.WorkflowDef("new", tasks=[kernel.TaskDef("a")]))
+    assert k.start("chain").definition_version == 2
+    assert k.start("new").name == "new"
+    with pytest.raises(kernel.NotFound, match="not registered"):
+        k.start("newest")
+    assert k.start("chain", version=1).definition_version == 1
+
+
+def test_a_policy_of_others(k: Kernel, other: Kernel) -> None:
+    """Whether a run is archived is as the store says when the run ends, not as it said before."""
+    k.terminate("first")
+    for name in ("before", "after"):
+        k.start("chain", workflow_id=name)
+        for type in "ttu":
+            k.complete(*k.poll(type))
+        other.set_archive_policy(kernel.ArchivePolicy(off=True))
+        k.clock.advance(1.0)  # type: ignore[attr-defined]
+    assert [each.workflow_id for each in k.deliveries()] == ["before", "first"]
+
+
+@pytest.mark.parametrize("act", ["start", "complete"])
+@pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
+def test_a_commit_without_a_look_may_be_cut(k: Kernel, other: Kernel, proxy: Proxy, act: str, answered: bool) -> None:
+    """Nobody can tell whether it happened, and `outcome` tells, for good; nothing is done twice."""
+    work = at_once(k, act)
+    proxy.cut(0, answered=answered)
+    with pytest.raises(CommitUnknown) as caught:
+        work()
+    proxy.cut(-1, answered=False)
+    outcome = k.outcome(caught.value.command_id, workflow_id="w")
+    assert isinstance(outcome, Applied if answered else NotApplied)
+    if act == "complete":
+        assert other.tasks("w")[0].state == ("COMPLETED" if answered else "IN_PROGRESS")
+    else:
+        with suppress(kernel.NotFound):
+            assert other.get("w").version == int(answered)
+
+
+@pytest.mark.parametrize("act", ["start", "complete"])
+def test_an_idle_connection_that_broke_is_replaced(k: Kernel, stores: PostgresStores, act: str) -> None:
+    """It is seen before anything is sent: nothing is lost, and nobody hears of it."""
+    work = at_once(k, act)
+    with stores.server.connect() as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kernel'")
+    assert work() == (1 if act == "start" else 2)
+
+
+@pytest.mark.parametrize("act", ["start", "complete"])
+def test_a_connection_that_forgot_what_was_prepared(k: Kernel, act: str) -> None:
+    """There was a DISCARD: nothing was applied, and it is done again."""
+    work = at_once(k, act)
+    with k.store.connection() as link:  # type: ignore[attr-defined]
+        link.execute("DEALLOCATE ALL")
+    assert work() == (1 if act == "start" else 2)
+
+
+def test_who_fails_before_the_commit_leaves_nothing(k: Kernel, other: Kernel) -> None:
+    """And is not taken for somebody who was wrong."""
+    def fail(point: FaultPoint, command: str) -> None:
+        if point is FaultPoint.BEFORE_COMMIT:
+            raise StoreUnavailable("failing")
+
+    failing, (lease,) = Kernel(k.store, clock=k.clock, faults=fail), k.poll("t")
+    with pytest.raises(StoreUnavailable, match="failing"):
+        failing.start("chain", workflow_id="w")
+    with pytest.raises(StoreUnavailable, match="failing"):
+        failing.complete(lease)
+    assert [(w.id, w.version) for w in other.find().items] == [("first", 2)]
+
+
+def test_who_has_to_ask_decides_again(k: Kernel, proxy: Proxy) -> None:
+    """No answer is mixed with what is remembered."""
+    def ask() -> None:
+        with k.store.transaction(write=True) as transaction:
+            assert transaction.workflow("unheard of", 1) is None
+            transaction.names()
+
+    def refused() -> None:
+        with pytest.raises(kernel.Conflict, match="a row changed"):
+            ask()
+
+    assert trips(proxy, refused) == 0
+
+
+def test_who_writes_nothing_looks_again(k: Kernel) -> None:
+    """What is remembered alone answers nobody."""
+    with pytest.raises(kernel.Conflict, match="a row changed"), k.store.transaction(write=True) as transaction:
+        assert transaction.workflow("unheard of", 1) is None
+    with k.store.transaction(write=True) as transaction:
+        assert transaction.workflow("unheard of", 1) is None
+        assert transaction.snapshot(Subject("unheard of")).tombstone() is None
+
+
+def test_what_is_kept_has_bounds() -> None:
+    """Not many trees are remembered; each serves once; and what was wrong is looked at."""
+    lately = Lately()
+    for number in range(MOST_TREES + 1):
+        lately.keep(f"w{number}", LEFT)
+    assert (lately.take("w0"), lately.take("w1"), lately.take("w1")) == (None, LEFT, None)
+    assert lately.is_new("w1")
+    assert not lately.is_new("w2")
+    lately.forget("w1", shared=False)
+    assert [lately.is_new("w1"), lately.is_new("w1"), lately.is_shared("w1")] == [False, True, False]
+    lately.forget("w2", shared=True)
+    assert (lately.take("w2"), lately.is_shared("w2")) == (None, True)
+    assert lately.draw(1) == []
+    lately.give([3, 4])
+    assert (lately.draw(3), lately.draw(2)) == ([], [3, 4])
+
+
+def test_a_large_tree_is_not_remembered(k: Kernel) -> None:
+    """Nor one whose rows a cascade moved."""
+    k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{no}", type="x") for no in range(40)]))
+    k.start("wide")
+    k.start("wide", workflow_id="w")
+    assert lately(k).take("w") is None
+    k.start("chain", workflow_id="v")
+    k.terminate("v")
+    assert lately(k).take("v") is None

@@ -42,12 +42,13 @@ class Lately:
         self.policies: dict[str, str | None] = {}
         """The archive policies of the store, by the key that has them."""
 
-    def keep(self, root: str, left: Left) -> None:
-        """Remember a tree, unless it is large."""
-        if sum(map(len, left.held.values())) > MOST_FIELDS:
+    def keep(self, root: str, left: Left | None) -> None:
+        """Remember a tree, unless it is large, or unknown; not what it was before."""
+        if left is None or sum(map(len, left.held.values())) > MOST_FIELDS:
+            self.take(root)
             return
         with self._lock:
-            if len(self._trees) >= MOST_TREES:
+            if len(self._trees) >= MOST_TREES and root not in self._trees:
                 del self._trees[next(iter(self._trees))]
             self._trees[root] = left
 

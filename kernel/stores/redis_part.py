@@ -140,10 +140,10 @@ class Part:
         for key, fields in whole.hashes.items():
             if not compared.get(key):
                 kinds += ("HLEN", key)
-            number += _tell(commands, ("HSET", "HDEL"), key, *_split(fields, first=True))
+            number += _tell(commands, "HSET", "HDEL", key, fields)
         for key, members in whole.zsets.items():
             kinds += ("ZCARD", key)
-            number += _tell(commands, ("ZADD", "ZREM"), key, *_split(members, first=False))
+            number += _tell(commands, "ZADD", "ZREM", key, members)
         records: list[Any] = []
         for root, command_id, _, text, version in whole.records:
             records += (f"{self.prefix}c:{root}", command_id, root, version, text)
@@ -214,16 +214,20 @@ def _split(fields: Fields, *, first: bool) -> tuple[list[Any], list[Any]]:
     return puts, drops
 
 
-def _tell(commands: list[Any], names: tuple[str, str], key: str, puts: list[Any], drops: list[Any]) -> int:
+def _tell(commands: list[Any], write: str, drop: str, key: str, fields: Fields) -> int:
     """Add the commands that write a key, each with its name, the key, and its arguments behind their number; gives how many."""
-    count = 0
-    for name, arguments in zip(names, (puts, drops), strict=True):
-        if 0 < len(arguments) <= MOST:
-            commands += (name, key, len(arguments), *arguments)
-            count += 1
-        elif arguments:
-            for first in range(0, len(arguments), MOST):
-                part = arguments[first:first + MOST]
-                commands += (name, key, len(part), *part)
-                count += 1
-    return count
+    if len(fields) == 1:
+        ((name, value),) = fields.items()
+        if value is None:
+            commands += (drop, key, 1, name)
+        else:
+            commands += (write, key, 2, name, value) if write == "HSET" else (write, key, 2, value, name)
+        return 1
+    puts, drops = _split(fields, first=write == "HSET")
+    number = 0
+    for command, arguments in ((write, puts), (drop, drops)):
+        for first in range(0, len(arguments), MOST):
+            part = arguments[first:first + MOST]
+            commands += (command, key, len(part), *part)
+            number += 1
+    return number

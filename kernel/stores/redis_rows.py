@@ -119,7 +119,7 @@ def columns_of(text: str) -> Columns:
 
 @lru_cache(maxsize=1000)
 def counts_of(text: str) -> tuple[int, ...]:
-    """The counters of a workflow, from their text."""
+    """The counters of a workflow, or of a task, from their text."""
     return tuple(map(int, text.split(",")))
 
 
@@ -150,13 +150,15 @@ def task_of(text: str, workflow_id: str, run: int, no: int, facts: tuple[Facts, 
     state, changed, attempt, handouts, not_before, expires, attempt_ends, total_ends, wakes, signalled = columns[:10]
     counts, length, tail = columns[10:]
     worker, reason = "", tail
-    if length != "0":
+    if length != "0" and tail.isascii():
+        worker, reason = tail[:int(length)], tail[int(length):]
+    elif length != "0":
         data = tail.encode()
         worker, reason = data[:int(length)].decode(), data[int(length):].decode()
     return TaskRow(
         workflow_id, no, run, state, int(attempt), int(handouts), int(not_before), time_of(expires), time_of(attempt_ends),
         time_of(total_ends), time_of(wakes), int(signalled), int(changed), worker, reason,
-        [int(count) for count in counts.split(",")], facts[no])
+        [*counts_of(counts)], facts[no])
 
 
 def packed_delivery(d: DeliveryRow) -> str:

@@ -70,9 +70,8 @@ class Span:
             plan.tree.version = version
             plan.reached = Tally(*reached[0]) if reached else NOTHING
             root = plan.tree.root
-            store.lately.take(root)
-            if transaction.latest[root] is plan and (left := transaction.left(plan, version, lines)) is not None:
-                store.lately.keep(root, left)
+            if transaction.latest[root] is plan:
+                store.lately.keep(root, transaction.left(plan, version, lines))
 
     def _check_recalled(self) -> None:
         """Who decided on what was remembered, and writes nothing there, learns whether it still stands."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -25,10 +25,8 @@ from kernel.stores.redis_lately import Left
 from kernel.stores.redis_part import MOST, Part
 from kernel.stores.redis_rows import counts_field, field_of, packed_lines, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
-from kernel.stores.redis_writer import RedisWriter
+from kernel.stores.redis_writer import NOTHING, RedisWriter
 
-SOME = 1000
-"""Workflows of a tree that are compared together."""
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
 MARKS = ("-", "#")
@@ -240,11 +238,14 @@ class RedisTransaction(RedisWriter):
     def left(self, plan: Plan, version: int, lines: int) -> Left | None:
         """What a commit left of a tree, as far as is known: nothing where others came before it, or the script did more."""
         root = plan.tree.root
-        counted, prefix = self.trees[root], self.store.prefixes[self.store.partition(root)]
-        if root in self.moved or counted[4] != lines or counted[1] != version:
+        counted, prefix = self.trees[root], self.prefix(root)
+        if counted[4] != lines or counted[1] != version or root in self.moved:
             return None
-        keys = [f"{prefix}w:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root]
-        held = {key: self.held[key] for key in (f"{prefix}t:{root}", *keys) if key in self.held}
+        held = {f"{prefix}t:{root}": self.held[f"{prefix}t:{root}"]}
+        for owner, run in self.columns:
+            key = f"{prefix}w:{run}:{owner}"
+            if root_of(owner) == root and key in self.held:
+                held[key] = self.held[key]
         return Left(counted, held, frozenset(self.whole.intersection(held)))
 
     # ---- what the script is told -----------------------------------------------------------------------------------------
@@ -253,30 +254,40 @@ class RedisTransaction(RedisWriter):
         part = self.parts[partition]
         number, trees = self._trees_compared(partition, part)
         hashes, fields = self._fields_compared(partition)
-        unused = [each for pair in part.commands for each in pair]  # or it was given up meanwhile
-        rest = part.told(self.seen) if part.script == "commit" else [0, *part.operations()]
-        return [self.store.schema, number, *trees, hashes, *fields, len(part.commands), *unused, *rest]
+        found = [self.store.schema, number, *trees, hashes, *fields, len(part.commands)]
+        for pair in part.commands:
+            found += pair  # or it was given up meanwhile
+        found += part.told(self.seen) if part.script == "commit" else [0, *part.operations()]
+        return found
 
     def _trees_compared(self, partition: int, part: Part | None) -> tuple[int, list[Any]]:
         """What a decision has read of the trees of a partition: how many, and as the script is told."""
-        number, compared, prefix = 0, list[Any](), self.store.prefixes[partition]
-        counters = dict[str, list[tuple[Any, ...]]]()
-        if part is not None:
-            for place, counts in self.read.items():
-                if place not in self.made:
-                    counters.setdefault(root_of(place[0]), []).append((
-                        counts_field(*place), counts, self.after.get(place, counts), part.moves.get(place[0], 0)))
+        number, found, prefix = 0, list[Any](), self.store.prefixes[partition]
+        counters = {} if part is None else self._counters_compared(part)
         for root, (run, version, _, _, lines) in self.original.items():
             if self.store.partition(root) == partition:
-                counted, rows = counters.get(root, ()), self.seen.get(f"{prefix}t:{root}", {})
+                counted, rows = counters.get(root, []), self.seen.get(f"{prefix}t:{root}", NOTHING)
+                now = NEVER if part is None else part.roots.get(root, NEVER)
                 if part is None or root in self.strict:
-                    head: tuple[Any, ...] = root, run, NEVER if part is None else part.roots.get(root, NEVER), version, lines
+                    head: tuple[Any, ...] = root, run, now, version, lines
                 else:
-                    head = root, run, part.roots.get(root, NEVER), version if root in part.named else "", ""
-                for first in range(0, max(len(counted), len(rows), 1), SOME):
+                    head = root, run, now, version if root in part.named else "", ""
+                for some, fields in ((counted, rows),) if len(counted) + len(rows) <= MOST else _halves(counted, rows):
                     number += 1
-                    compared += _compared(head, counted[first:first + SOME], [*rows.items()][first:first + SOME])
-        return number, compared
+                    found += (*head, len(some), len(fields), *[each[0] for each in some], *fields)
+                    for each in some:
+                        found += each[1:]
+                    found += map(_expected, fields.values())
+        return number, found
+
+    def _counters_compared(self, part: Part) -> dict[str, list[tuple[Any, ...]]]:
+        """For each tree: where counters are, how they were and are then, and how many tasks moved them."""
+        found = dict[str, list[tuple[Any, ...]]]()
+        for place, counts in self.read.items():
+            if place not in self.made:
+                found.setdefault(root_of(place[0]), []).append((
+                    counts_field(*place), counts, self.after.get(place, counts), part.moves.get(place[0], 0)))
+        return found
 
     def _fields_compared(self, partition: int) -> tuple[int, list[Any]]:
         """Every other field that it has read of a partition: of how many hashes, and as the script is told."""
@@ -291,19 +302,16 @@ class RedisTransaction(RedisWriter):
         return number, compared
 
 
-def _compared(head: tuple[Any, ...], counted: Sequence[tuple[Any, ...]], rows: list[tuple[str, str | None]]) -> list[Any]:
-    """One tree, as the script is told."""
-    found = [*head, len(counted), len(rows), "run", "version", "clock"]
-    found += [each[0] for each in counted]
-    found += [name for name, _ in rows]
-    for each in counted:
-        found += each[1:]
-    for _, value in rows:
-        found.append(_expected(value))
-    return found
+def _halves(counted: list[tuple[Any, ...]], rows: Mapping[str, str | None]
+            ) -> Iterator[tuple[list[tuple[Any, ...]], Mapping[str, str | None]]]:
+    """The same, first counters and then rows, as many at a time as the arguments of one command may be."""
+    for first in range(0, len(counted), MOST):
+        yield counted[first:first + MOST], NOTHING
+    for part in _parts(rows):
+        yield [], part
 
 
-def _parts(fields: dict[str, str | None]) -> Iterator[dict[str, str | None]]:
+def _parts(fields: Mapping[str, str | None]) -> Iterator[dict[str, str | None]]:
     """Fields, as many at a time as the arguments of one command may be."""
     pairs = iter(fields.items())
     while part := dict(islice(pairs, MOST)):

@@ -44,6 +44,12 @@ local function put_off()
   return true
 end
 
+local function in_parts(name, key, values, first, last)
+  local answer
+  for i = first, last, 4000 do answer = call(name, key, unpack(values, i, math.min(i + 3999, last))) end
+  return answer
+end
+
 if late and not put_off() then return {'stopped', P .. 't:' .. next(late) .. ' clock'} end
 
 local latest, answer, changed = head[2] or '0', {'done'}, {}
@@ -54,22 +60,20 @@ for _ = 1, A[at] do
   if times and tonumber(times[2]) > tonumber(now) then now = times[2] else times = nil end
   local first, key, text, length = at + 6 + n, P .. 't:' .. root, string.format('%.0f', version), 0
   local lines, start = tonumber(A[first - 1]), '[' .. text .. ','
-  if more then
-    for i = at + 5, at + 4 + n do more[#more + 1] = A[i] end
-    call('HSET', key, 'version', text, 'clock', now, unpack(more))
-    moved[root] = nil
-  elseif lines > 0 then
+  if lines > 0 and n <= 4000 and not more then
     call('HSET', key, 'version', text, 'clock', now, unpack(A, at + 5, at + 4 + n))
-  elseif n > 0 then
-    call('HSET', key, unpack(A, at + 5, at + 4 + n))
+  else
+    local fields = lines > 0 and {'version', text, 'clock', now} or {}
+    for _, each in ipairs(more or {}) do fields[#fields + 1] = each end
+    for i = at + 5, at + 4 + n do fields[#fields + 1] = A[i] end
+    in_parts('HSET', key, fields, 1, #fields)
+    moved[root] = nil
   end
   if lines > 0 then
     for i = first, first + lines - 1 do
       A[i] = start .. (times and string.gsub(A[i], '^(%-?%d+),%d+', '%1,' .. now, 1) or A[i]) .. ']'
     end
-    for i = first, first + lines - 1, 4000 do
-      length = call('RPUSH', P .. 'h:' .. root, unpack(A, i, math.min(i + 3999, first + lines - 1)))
-    end
+    length = in_parts('RPUSH', P .. 'h:' .. root, A, first, first + lines - 1)
   end
   versions[root], answer[#answer + 1] = version, {version, length}
   at = first + lines - 1

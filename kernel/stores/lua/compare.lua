@@ -2,8 +2,8 @@
 -- thing is compared and every key that is to be written is known to be of its type.
 -- ARGV: the prefix of the partition's keys; its schema (empty: not asked for); then lists, each with its length before it:
 --   trees: root, run, the time of the decision; its version and its lines of history (empty: whatever they are); how many counters,
---     how many rows; their fields, "run", "version" and "clock" before them; for each counter how it was, how it is then, how many
---     tasks move it; for each row what it is expected to be
+--     how many rows; their fields; for each counter how it was, how it is then, how many tasks move it; for each row what it is
+--     expected to be
 --   hashes: key, how many fields, the fields, then what each is expected to be ('-' nothing, '#...' what has this digest)
 --   commands that nobody may have given an outcome: root, id
 --   keys to be written that were not read: what gives the size of such a one, key
@@ -43,8 +43,8 @@ if A[2] ~= '' and head[1] ~= A[2] then return {'stopped', P .. 'head schema'} en
 
 for _ = 1, A[3] do
   local root, version, lines, first, counters = A[at], A[at + 3], A[at + 4], at + 7, tonumber(A[at + 5])
-  local key, next_ = P .. 't:' .. root, first + 3 + counters + A[at + 6]
-  local tree = call('HMGET', key, unpack(A, first, next_ - 1))
+  local key, behind = P .. 't:' .. root, first + counters + A[at + 6]
+  local tree = call('HMGET', key, 'run', 'version', 'clock', unpack(A, first, behind - 1))
   if tree[1] ~= A[at + 1] then return {'stopped', key .. ' run'} end
   if version ~= '' and tree[2] ~= version then return {'stopped', key .. ' version'} end
   if lines ~= '' and call('LLEN', P .. 'h:' .. root) ~= tonumber(lines) then return {'stopped', key .. ' version'} end
@@ -53,19 +53,19 @@ for _ = 1, A[3] do
     late[root] = {A[at + 2], tree[3]}
   end
   versions[root] = tonumber(tree[2])
-  at = next_
+  at = behind
   for i = 4, 3 + counters do
     local after = counted(tree[i], A[at], A[at + 1], A[at + 2])
-    if not after then return {'stopped', key .. ' ' .. A[first + i - 1]} end
+    if not after then return {'stopped', key .. ' ' .. A[first + i - 4]} end
     if A[at + 1] ~= A[at] then
       moved[root] = moved[root] or {}
-      moved[root][#moved[root] + 1] = A[first + i - 1]
+      moved[root][#moved[root] + 1] = A[first + i - 4]
       moved[root][#moved[root] + 1] = after
     end
     at = at + 3
   end
-  for i = 4 + counters, next_ - first do
-    if not is_same(tree[i], A[at]) then return {'stopped', key .. ' ' .. A[first + i - 1]} end
+  for i = 4 + counters, 3 + behind - first do
+    if not is_same(tree[i], A[at]) then return {'stopped', key .. ' ' .. A[first + i - 4]} end
     at = at + 1
   end
 end

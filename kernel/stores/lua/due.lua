@@ -6,8 +6,9 @@
 -- it spares those who poll together from overtaking one another.
 
 local P, key, now, limit, sweep = ARGV[1], ARGV[1] .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
-local horizon = math.max(now, tonumber(redis.call('HGET', P .. 'head', 'latest') or '0'))
-local what, clocks, rows, types, first_open = string.sub(ARGV[2], 1, 1), {}, {}, {}, {}
+local what, clocks, rows, trees, types, first_open = string.sub(ARGV[2], 1, 1), {}, {}, {}, {}, {}
+local horizon = redis.call('HGET', P .. 'head', 'latest') or '0'
+if tonumber(horizon) < now then horizon = ARGV[3] end
 
 local function root_of(id) return string.match(id, '^[^/]*') end
 
@@ -18,10 +19,18 @@ local function come(id, due)
   return due <= clocks[root]
 end
 
--- The text of a workflow's row, and its state.
+-- The text of a workflow's row, and its state; of one with tasks that are about to be taken all that its tree tells is read.
 local function workflow(id, run)
   local field = id .. '\0' .. run
-  if rows[field] == nil then rows[field] = redis.call('HGET', P .. 't:' .. root_of(id), 'f' .. field) end
+  if rows[field] == nil then
+    local key = P .. 't:' .. root_of(id)
+    if what == 'q' then
+      trees[field] = redis.call('HMGET', key, 'run', 'version', 'clock', 'tasks', 'n' .. field, 'f' .. field)
+      rows[field] = trees[field][6]
+    else
+      rows[field] = redis.call('HGET', key, 'f' .. field)
+    end
+  end
   return rows[field], rows[field] and string.match(rows[field], '^%["([A-Z_]+)"')
 end
 
@@ -93,12 +102,10 @@ local FEW = 16
 
 local function look(entry, name)
   local id, run, no, root = entry[2], entry[3], entry[4], root_of(entry[2])
-  local counters, key = 'n' .. id .. '\0' .. run, P .. 'w:' .. run .. ':' .. id
-  local tree = redis.call('HMGET', P .. 't:' .. root, 'run', 'version', 'clock', 'tasks', counters)
+  local tree, key = trees[id .. '\0' .. run], P .. 'w:' .. run .. ':' .. id
   for i = 1, 4 do entry[5 + i] = tree[i] end
   entry[10] = redis.call('LLEN', P .. 'h:' .. root)
-  entry[11] = workflow(id, run)
-  entry[12] = tree[5]
+  entry[11], entry[12] = tree[6], tree[5]
   entry[13] = redis.call('HLEN', key) <= FEW and 1 or 0
   entry[14] = entry[13] == 1 and redis.call('HGETALL', key) or {no, redis.call('HGET', key, no)}
   entry[15] = redis.call('HGET', P .. 'v:' .. run .. ':' .. id, no .. ':input')
@@ -161,18 +168,18 @@ local function is_free(entry)
   return not taken or tonumber(taken) <= milliseconds()
 end
 
-local found, stale, offset, size = {}, {}, 0, math.min(limit + 4, 500)
+local found, stale, offset, size = {}, {}, 0, math.min(limit, 500)
 while #found < limit and (#stale < 2000 or not sweep) do
-  local batch = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', horizon), 'WITHSCORES', 'LIMIT', offset, size)
+  local batch = redis.call('ZRANGEBYSCORE', key, '-inf', horizon, 'WITHSCORES', 'LIMIT', offset, size)
   if #batch == 0 then break end
-  offset, size = offset + #batch / 2, 500
+  offset, size = offset + #batch / 2, math.min(8 * size, 500)
   for i = 1, #batch, 2 do
     local due = tonumber(batch[i + 1])
     local command, id, run, rest = asked(batch[i], due)
     if not command then
       if not is_missing(what == 'z' and string.sub(batch[i], 1, 1) or what, id, run, rest) then stale[#stale + 1] = batch[i] end
     elseif come(id, due) and is_free(batch[i]) and in_turn(id, rest) then
-      local entry = {command, id, run, rest, string.format('%.0f', due)}
+      local entry = {command, id, run, rest, batch[i + 1]}
       if what == 'q' then look(entry, batch[i]) end
       if hold and hold > 0 then redis.call('ZADD', P .. 'r', milliseconds() + hold, batch[i]) end
       found[#found + 1] = entry

@@ -123,7 +123,8 @@ class MemoryReader:
 
     def roots(self, after: str, limit: int) -> list[str]:
         """The ids of the trees that there are, behind the id `after`."""
-        return sorted(root for root in {*self.store.trees, *self.store.lines} if root > after)[:limit]
+        told = (root for root, lines in self.store.lines.items() if lines)
+        return sorted(root for root in {*self.store.trees, *told} if root > after)[:limit]
 
     def tree(self, root: str) -> TreeRow | None:
         """A tree."""

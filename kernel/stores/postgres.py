@@ -32,7 +32,8 @@ from kernel.stores.statements import Dialect, migrations
 OLDEST = 140_000
 SETTINGS = """SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
     current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
-    current_setting('synchronous_standby_names'), pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"""
+    current_setting('synchronous_standby_names'), pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+    current_setting('search_path')"""
 DURABLE = "a crash of any process and of the server, and a power cut where the server's disk does what fsync says"
 FRAGILE = "a crash of any process and of the server; a power cut may destroy the database"
 FOLLOWED = "; a failover, to a standby that commits wait for"
@@ -131,7 +132,8 @@ class PostgresStore(SqlStore[Link]):
             raise
         return connection
 
-    def _check(self, version: int, encoding: str, commit: str, fsync: str, pages: str, standbys: str, reads: bool) -> None:
+    def _check(self, version: int, encoding: str, commit: str, fsync: str, pages: str, standbys: str, reads: bool, path: str
+               ) -> None:
         """Refuse a server on which the promises would not hold; learn what survives on it."""
         if version < OLDEST:
             raise SchemaMismatch(f"opening {quoted(self.place)}", stands=f"its server is PostgreSQL {version // 10_000}",
@@ -139,6 +141,9 @@ class PostgresStore(SqlStore[Link]):
                                  hint="upgrade the server")
         if encoding != "UTF8":
             self._refuse(f"the database's encoding is {encoding}, not UTF8", "make another database with ENCODING 'UTF8'")
+        if path != self._at.schema:
+            self._refuse("the settings of a connection do not reach the server: a pooler on the way ignores 'options'",
+                         "connect to the server itself")
         if commit == "off":
             self._refuse("synchronous_commit is off: a crash of the server would lose what was acknowledged",
                          "ALTER ROLE ... SET synchronous_commit = on")

@@ -22,6 +22,7 @@ from kernel.core.definitions import TaskDef, WorkflowDef
 from kernel.core.plan import Subject
 from kernel.core.records import Policy
 from kernel.engine.entities import Applied, Lease, NotApplied
+from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Recorded, Transaction
 from kernel.errors import CommitUnknown, InvalidDefinition
@@ -75,6 +76,10 @@ class Withdrawn(Exception):
     """Leaves a transaction, which is undone."""
 
 
+def _withdraw(point: FaultPoint, command: str) -> None:
+    raise Withdrawn
+
+
 def what_is_undone_is_seen_by_nobody(stores: Stores) -> None:
     """Who comes while a transaction is under way, and waits for it or not, decides on what was committed."""
     with stands(stores) as (stand,):
@@ -97,6 +102,11 @@ def what_is_undone_is_seen_by_nobody(stores: Stores) -> None:
             other.join(PATIENCE)
         insist(seen == [("gives", "RUNNING"), ("gives", 2)], seen)
         insist(stand.k.verify().clean, stand.k.verify().missteps)
+        try:
+            stand.kernel(2, faults=_withdraw).start("order", workflow_id="v")
+        except Withdrawn:
+            with beside.transaction(write=False) as transaction:
+                insist(transaction.roots("", LIMIT) == ["w"], "of a tree whose start was undone something is left")
         if beside is not stand.store:
             beside.close()
 

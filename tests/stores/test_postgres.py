@@ -160,12 +160,13 @@ def test_a_server_without_fsync_is_accepted_by_name_only(stores: PostgresStores,
 
 
 @pytest.mark.parametrize(("found", "why"), [
-    ((130_012, "UTF8", "on", "on", "on", "", False), "PostgreSQL 13"),
-    ((160_001, "SQL_ASCII", "on", "on", "on", "", False), "SQL_ASCII"),
-    ((160_001, "UTF8", "on", "on", "off", "", False), "full_page_writes is off"),
-    ((160_001, "UTF8", "on", "on", "on", "", True), "a replica")])
-def test_a_server_of_another_kind(k: Kernel, found: tuple[int, str, str, str, str, str, bool], why: str) -> None:
-    """Too old, with texts of no known encoding, unsafe, or a replica."""
+    ((130_012, "UTF8", "on", "on", "on", "", False, "kernel"), "PostgreSQL 13"),
+    ((160_001, "SQL_ASCII", "on", "on", "on", "", False, "kernel"), "SQL_ASCII"),
+    ((160_001, "UTF8", "on", "on", "off", "", False, "kernel"), "full_page_writes is off"),
+    ((160_001, "UTF8", "on", "on", "on", "", True, "kernel"), "a replica"),
+    ((160_001, "UTF8", "on", "on", "on", "", False, '"$user", public'), "a pooler on the way")])
+def test_a_server_of_another_kind(k: Kernel, found: tuple[int, str, str, str, str, str, bool, str], why: str) -> None:
+    """Too old, with texts of no known encoding, unsafe, a replica, or behind a pooler that drops what a connection asks for."""
     store = k.store
     assert isinstance(store, PostgresStore)
     store._at = located("postgresql:///x")

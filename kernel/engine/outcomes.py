@@ -83,9 +83,13 @@ def started_by(command_id: str) -> str:
 
 # ---- records ----------------------------------------------------------------------------------------------------------------
 def recorded(command: Command, applied: Applied, at: int) -> Recorded:
-    """The first outcome of a command, to be kept."""
-    content = attrs.asdict(applied, recurse=False)
-    del content["command_id"]
+    """The first outcome of a command, to be kept; what a commit may add to it always, the rest where there is something."""
+    content: dict[str, Any] = {"version": applied.version, "ended": applied.ended, "canceled": applied.canceled,
+                               "deliveries": applied.deliveries}
+    if applied.no_op:
+        content |= {"no_op": True, "why": applied.why}
+    if applied.run:
+        content |= {"run": applied.run, "again": applied.again}
     return Recorded(command.request, canonical(content), at)
 
 

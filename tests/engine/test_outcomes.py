@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from threading import Barrier, Thread
 from typing import Any
 
+import attrs
 import pytest
 
 import kernel
+from kernel.core.plan import Command, Subject
+from kernel.engine.entities import Applied
 from kernel.engine.kernel import Kernel
-from kernel.engine.outcomes import DAYS, LIFE, started_by
+from kernel.engine.outcomes import DAYS, LIFE, applied_of, recorded, started_by
 from kernel.errors import CommitUnknown, GuardRefused, InvalidInput, NotFound
 from kernel.testing.clock import ManualClock
 from tests.stores.stand import Stand
@@ -33,6 +37,17 @@ def refused(call: Callable[[], object]) -> GuardRefused:
     with pytest.raises(GuardRefused) as caught:
         call()
     return caught.value
+
+
+def test_a_record_tells_all_of_an_outcome() -> None:
+    """What is kept gives the same outcome again, whichever of its fields holds something; and the caller knows the id."""
+    command = Command("TERMINATE", Subject("w"), request="{}")
+    given = (Applied("c", 1), Applied("c", 7, 1, 2, 3), Applied("c", 7, no_op=True, why="it is so"),
+             Applied("c", 9, run=2, again=4), Applied("c", 9, deliveries=1, run=2))
+    for applied in given:
+        assert applied_of("c", recorded(command, applied, 5)) == applied
+    assert all(any(getattr(applied, field.name) for applied in given) for field in attrs.fields(Applied))
+    assert {*json.loads(recorded(command, given[0], 5).outcome)} == {"version", "ended", "canceled", "deliveries"}
 
 
 # ----------------------------------------------------------------------------------------------------------- once is once

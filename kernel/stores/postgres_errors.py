@@ -9,6 +9,7 @@ import psycopg
 from kernel.engine.contention import Overtaken
 from kernel.errors import (
     Conflict,
+    GuardRefused,
     KernelError,
     StoreCorrupt,
     StoreFull,
@@ -35,6 +36,8 @@ UNDECIDED = ("08", "57", "58", "XX")
 
 OTHER_ROW = "KE001"
 """What our functions on the server raise when a row is not the one that was read."""
+GIVEN_UP = "KE002"
+"""What they raise when it was told that a command was not applied."""
 OTHER_LINE = "23505"
 """A line of history of this number is there."""
 
@@ -63,6 +66,13 @@ def rolled_back(place: str) -> NoReturn:
     """COMMIT was answered with ROLLBACK: a statement had failed before."""
     raise StoreUnavailable(f"committing to {quoted(place)}", why="the server rolled the transaction back",
                            stands="nothing was applied", hint="try again")
+
+
+def given_up(place: str) -> NoReturn:
+    """Somebody asked for the outcome of the command before it arrived."""
+    raise GuardRefused(f"writing {quoted(place)}", guard="id not given up", stands="nothing was applied",
+                       why="the outcome of this command was asked for, there was none, and that answer is final",
+                       hint="give the command again")
 
 
 def changed_meanwhile(place: str) -> NoReturn:

@@ -20,7 +20,7 @@ from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded, Violation
 from kernel.spec.language import Lock
 from kernel.stores.known import outlived
-from kernel.stores.postgres_errors import OTHER_LINE, OTHER_ROW, changed_meanwhile
+from kernel.stores.postgres_errors import GIVEN_UP, OTHER_LINE, OTHER_ROW, changed_meanwhile, given_up
 from kernel.stores.postgres_link import FAILED, FORGOTTEN, Link
 from kernel.stores.postgres_recall import PostgresRecall, is_plain
 from kernel.stores.sql_snapshot import SqlSnapshot
@@ -117,6 +117,8 @@ class PostgresTransaction(PostgresRecall):
                 self.doubt(shared=self.recalled is not None)
             if error.sqlstate == OTHER_ROW:
                 changed_meanwhile(self.place)
+            if error.sqlstate == GIVEN_UP:
+                given_up(self.place)
             raise error
         for place in heard:
             self._hear(*waiting[place], self.link.rows(results[place]))
@@ -176,14 +178,16 @@ class PostgresTransaction(PostgresRecall):
         return super().violations()
 
     # ---- locks -------------------------------------------------------------------------------------------------------------
-    def hold(self, name: str) -> None:
-        """Lock a tree, alone, or the name of one that is not there; waits for whoever has it."""
+    def hold(self, name: str, command_id: str | None = None) -> None:
+        """Lock a tree, alone, or the name of one that is not there; waits for whoever has it. A command that was decided on
+        without a look must not have been given up.
+        """
         self.led = True
         if name not in self.held:
-            self.enter("hold", (name,))
+            self.enter("hold", (name, command_id))
             self.held.add(name)
 
-    def enter(self, name: str = "enter", values: tuple[str, ...] = ()) -> None:
+    def enter(self, name: str = "enter", values: tuple[str | None, ...] = ()) -> None:
         """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
         if not self.guessed:
             self.heard.append(len(self.waiting))
@@ -317,10 +321,7 @@ class PostgresTransaction(PostgresRecall):
         """Lock what was decided on without a look, and hold on to what was taken for granted."""
         if not is_plain(plan):
             self.doubt()
-        if plan.born:
-            self.enter()
-        else:
-            self.hold(plan.tree.root)
+        self.hold(plan.tree.root, plan.command.id)
 
     def _come_next(self, key: int, rows: list[Any]) -> None:
         """Remember the tasks that come after one that was handed out."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
+from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 import kernel
 from kernel.core.plan import Subject
 from kernel.core.records import TreeRow
+from kernel.engine import outcomes
 from kernel.engine.entities import Applied, NotApplied
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
-from kernel.errors import CommitUnknown, GuardRefused, StoreUnavailable
+from kernel.errors import CommitUnknown, GuardRefused, NotFound, StoreUnavailable
 from kernel.stores.postgres import PostgresStore
 from kernel.stores.postgres_lately import MOST_TREES, Lately, Left
 from kernel.stores.postgres_transaction import PostgresTransaction
@@ -270,6 +275,54 @@ def test_a_commit_without_a_look_may_be_cut(k: Kernel, other: Kernel, proxy: Pro
     else:
         with suppress(kernel.NotFound):
             assert other.get("w").version == int(answered)
+
+
+def waiting(operator: psycopg.Connection[Any]) -> int:
+    """How many wait for a lock on the server."""
+    ((count,),) = operator.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall()
+    return int(count)
+
+
+@pytest.mark.parametrize("act", ["start", "complete"])
+def test_an_outcome_waits_for_a_twin(
+    k: Kernel, other: Kernel, stores: PostgresStores, act: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a command whose COMMIT is under way nobody is told that it was not applied."""
+    work, told = at_once(k, act), list[object]()
+    schema = k.store.place.rpartition("=")[2]  # type: ignore[attr-defined]
+    monkeypatch.setattr(outcomes, "generated", lambda chance: "c0123456789abcdef")
+    begun = threading.Thread(target=work, daemon=True)
+    asking = threading.Thread(target=lambda: told.append(other.outcome("c0123456789abcdef", workflow_id="w")), daemon=True)
+    with stores.server.connect() as operator, stores.server.connect() as blocking, blocking.transaction():
+        lock = sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(schema, "history"))
+        blocking.execute(lock)
+        for number, thread in enumerate((begun, asking), 1):
+            thread.start()
+            while waiting(operator) < number and not told:
+                thread.join(0.005)
+    for thread in (begun, asking):
+        thread.join(20.0)
+    assert isinstance(told[0], Applied)
+    assert other.get("w").version == (1 if act == "start" else 2)
+
+
+@pytest.mark.parametrize("act", ["start", "complete"])
+def test_a_commit_that_arrives_late(k: Kernel, other: Kernel, act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it was told that it was not applied, it is not."""
+    told = list[object]()
+
+    def ask(point: FaultPoint, command: str) -> None:
+        if point is FaultPoint.BEFORE_COMMIT and command == {"start": "START", "complete": "COMPLETE"}[act] and armed:
+            told.append(other.outcome("c0123456789abcdef", workflow_id="w"))
+
+    armed, late = False, Kernel(k.store, clock=k.clock, faults=ask)
+    work, armed = at_once(late, act), True
+    monkeypatch.setattr(outcomes, "generated", lambda chance: "c0123456789abcdef")
+    with pytest.raises(GuardRefused, match="that answer is final"):
+        work()
+    assert told == [NotApplied("c0123456789abcdef")]
+    with pytest.raises(NotFound) if act == "start" else nullcontext():
+        assert other.get("w").version == 1
 
 
 @pytest.mark.parametrize("act", ["start", "complete"])

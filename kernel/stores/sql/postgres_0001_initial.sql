@@ -229,8 +229,9 @@ BEGIN
     RETURN stamp;
 END $$;
 
--- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked.
-CREATE FUNCTION hold(name TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+-- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked. A command that is sent
+-- as a whole may arrive late: what is told of it must not be that it was not applied.
+CREATE FUNCTION hold(name TEXT, its_command TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
     stamp TEXT := enter(known);
 BEGIN
@@ -238,6 +239,9 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || name, 0));
         PERFORM FROM tree WHERE root = name FOR UPDATE;
+    END IF;
+    IF its_command IS NOT NULL AND EXISTS (SELECT FROM command WHERE root = name AND id = its_command) THEN
+        RAISE SQLSTATE 'KE002';
     END IF;
     RETURN stamp;
 END $$;
@@ -303,7 +307,7 @@ BEGIN
         END LOOP;
         EXIT WHEN given > 0 OR busy IS NULL;
         IF NOT ours THEN
-            PERFORM hold(busy, NULL);
+            PERFORM hold(busy, NULL, NULL);
             ours := true;
         END IF;
     END LOOP;

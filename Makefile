@@ -18,8 +18,8 @@ demo: $(READY)  ## the story: terminate under a broken archive, in the old order
 test: check  ## every check: lint, types, import contracts, all tests, branch coverage of spec/ and core/ at 100 %
 	$(PYTEST) -n 2 --dist worksteal --cov
 
-quick: check  ## the same without slow tests and coverage (a few minutes)
-	$(PYTEST) -n 2 --dist worksteal -m "not slow"
+quick: check  ## the same without coverage, slow tests, and those that need a server (a minute and a half)
+	$(PYTEST) -n 2 --dist worksteal -m "not slow and not server"
 
 check: $(READY)  ## lint, types and import contracts only
 	$(BIN)/ruff check kernel tests

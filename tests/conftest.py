@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kernel.testing.stores import quick_folder
-from tests.stores.servers import RUN
+from tests.stores.servers import RUN, asked
 
 # Without deadline and "too slow", which measure the machine and not the code. `pytest --hypothesis-profile=explore`
 # draws other examples each time and prints how to repeat a failure.
@@ -32,7 +32,9 @@ another store than memory: it runs there, too.
 """
 ON_DISK = ("faults", "sinks", "stores")
 """The folders whose tests are about what a disk keeps."""
-OTHERS = {"sqlite", "postgres", "redis"}
+SERVERS = {"postgres", "redis"}
+OTHERS = {"sqlite", *SERVERS}
+ASKED = pytest.StashKey[int]()
 SKIPS_FAIL = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
@@ -54,17 +56,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave tests that do not count for coverage untraced."""
+    """Leave tests that do not count for coverage untraced; mark those that are for a server by what they are called."""
     for item in items:
-        told = any(item.path.is_relative_to(TESTS / folder) for folder in TRACED)
-        if not told or item.get_closest_marker("slow") or on_another_store(item):
+        told, stores = any(item.path.is_relative_to(TESTS / folder) for folder in TRACED), stores_of(item)
+        if not told or item.get_closest_marker("slow") or stores & OTHERS:
             item.add_marker("no_cover")
+        if stores & SERVERS or not SERVERS.isdisjoint(item.path.stem.split("_")):
+            item.add_marker("server")
 
 
-def on_another_store(item: pytest.Item) -> bool:
-    """Whether a test is for another store than memory."""
+def stores_of(item: pytest.Item) -> set[str]:
+    """The stores that are named among the parameters of a test."""
     params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    return any(isinstance(param, str) and param in OTHERS for param in params)
+    return {param for param in params if isinstance(param, str)}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Remember how often servers were asked for before a test."""
+    item.stash[ASKED] = asked()
+    yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that asks for a server without saying so has failed: `make quick` would start one."""
+    yield
+    if asked() > item.stash[ASKED] and item.get_closest_marker("server") is None:
+        pytest.fail("it asks for a server: mark it `server`", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -70,6 +70,7 @@ def test_faults_on_sqlite(cli: Cli, tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.server
 def test_faults_on_a_server(cli: Cli) -> None:
     """A server is named by its URL, which is not repeated: it may hold a password. What is there already is not touched."""
     url = server().new_url()
@@ -82,6 +83,7 @@ def test_faults_on_a_server(cli: Cli) -> None:
     assert cli("faults", "--db", url, "--store", "sqlite").code == 2
 
 
+@pytest.mark.server
 def test_a_violation_on_a_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that repeats it does not show the URL."""
     monkeypatch.setattr(kit, "run_campaign", functools.partial(run_campaign, kernel=planted.ElevenStepKernel))

@@ -37,6 +37,7 @@ def test_a_story_on_a_server(cli: Cli, orders: str, url: str) -> None:
     assert cli("audit", "--db", url).code == 0
 
 
+@pytest.mark.server
 def test_only_start_makes_a_store(cli: Cli) -> None:
     """Any other command tells that there is none, and makes nothing."""
     stores = RUN.postgres()

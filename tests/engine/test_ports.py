@@ -41,6 +41,7 @@ def test_a_store_has_what_the_protocols_ask(kind: str, tmp_path: Path) -> None:
             compared(transaction.snapshot(Subject("w")), Snapshot)
 
 
+@pytest.mark.server
 def test_stores_have_ids_of_their_own(tmp_path: Path) -> None:
     """Part of every delivery's key: two stores never share it, and a file keeps its own."""
     ids = set()

@@ -119,6 +119,7 @@ def killed_at_every_step(writer: str, folder: Path) -> Generator[list[str], None
                 break
 
 
+@pytest.mark.slow
 def test_no_document_is_torn_when_its_writer_is_killed() -> None:
     """A relay is killed before every single step of its archive: at no time is there a file under the name of a document
     that is not the whole of it, and the next relay delivers. An archive that writes where it should not is seen to tear.

@@ -39,9 +39,13 @@ COUNTS = {
 VAST_COUNTS = {"vast": (6914449, 62162235)}
 VAST_MODELS = {"vast": "a10d129096f2465136228de120813ca35a9dd13c101bcec922d198b08cc7a02a"}
 """The SHA-256 of the program that saw so many."""
+MANY = 5_000
+"""States that are not explored in no time."""
 PLAIN = ("one", "chain", "nested", "deep", "waiting", "lenient", "ending", "runs", "runs_thrice", "runs_nested", "runs_deep",
          "runs_slots", "runs_deliveries", "purge", "purge_unasked")
 """Configurations that the plain interpreter explores in no time."""
+QUICK = ("one", "nested", "unsound", "deliveries", "runs_nested", "purge")
+"""Configurations that Spin, whose model has to be compiled first, explores in every run."""
 needs_spin = pytest.mark.skipif(
     not (shutil.which("spin") and shutil.which("gcc")), reason="Spin is not installed: Debian's spin and gcc")
 needs_tlc = pytest.mark.skipif(
@@ -54,7 +58,8 @@ def test_every_configuration_is_counted() -> None:
     assert len(SMALL) >= 12
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow) if states > MANY else name for name, (states, _) in COUNTS.items()])
 def test_python_explores(name: str) -> None:
     """The generated program finds nothing broken, in exactly so many states and transitions."""
     result = run_python(SPEC, CONFIGS[name])
@@ -73,7 +78,7 @@ def test_what_is_vast_was_explored_as_it_is() -> None:
 
 
 @needs_spin
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COUNTS])
 def test_spin_agrees(name: str) -> None:
     """Spin sees the same, state by state and transition by transition."""
     result = run_spin(SPEC, CONFIGS[name])
@@ -175,6 +180,7 @@ def test_python_tells_the_shortest_story(invariant: str) -> None:
 
 
 @needs_spin
+@pytest.mark.slow
 @pytest.mark.parametrize("invariant", BROKEN)
 def test_spin_finds_it(invariant: str) -> None:
     """Spin stops at the same commands, breadth first."""

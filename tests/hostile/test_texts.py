@@ -32,6 +32,7 @@ def printable(name: str) -> bool:
     return TEXTS[name].isprintable()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", TEXTS)
 def test_an_id_is_taken_alike_or_refused_alike(tmp_path: Path, name: str) -> None:
     """By every store; what is taken comes back unchanged, in every read, in the archive and in its file."""
@@ -118,6 +119,7 @@ def kernels() -> Iterator[list[kernel.Kernel]]:
         yield [kernel.Kernel(stack.enter_context(new_store(kind, folder))) for kind in STORES]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("where", ["definition", "reference", "type", "topic"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_names_in_definitions(kernels: list[kernel.Kernel], where: str, name: str) -> None:

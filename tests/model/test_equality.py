@@ -171,7 +171,8 @@ PURGES = {
 """Shapes of which a tree may be purged; states, transitions, comparisons, and how many of the states are tombstones."""
 
 
-@pytest.mark.parametrize("name", PURGES)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow) if name == "nothing below" else name for name in PURGES])
 def test_trees_are_purged_alike(name: str, program: Program) -> None:
     """The model of purging: a workflow with its delivery, as far as two claims reach; nothing is left or begins anew."""
     shape, pinned, graves = PURGES[name]
@@ -346,7 +347,8 @@ FAULTS: dict[str, tuple[str, Callable[[Patch], Program]]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if shape == "race" else name for name, (shape, _) in FAULTS.items()])
 def test_a_planted_fault_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fault that is planted in the decision makes the comparison fail."""
     shape, plant = FAULTS[name]

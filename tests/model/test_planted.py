@@ -23,6 +23,7 @@ def test_there_is_a_bug_for_each_that_was_named() -> None:
     assert all(bug.says and "\n" not in bug.says for bug in BUGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @every_bug
 def test_hypothesis_finds_the_bug(bug: Planted, seed: int, stores: Stores) -> None:
@@ -32,6 +33,7 @@ def test_hypothesis_finds_the_bug(bug: Planted, seed: int, stores: Stores) -> No
     assert {problem.partition(":")[0] for problem in violated.value.problems} & set(bug.breaks)
 
 
+@pytest.mark.slow
 @every_bug
 def test_the_shortest_history_is_short(bug: Planted) -> None:
     """A campaign finds the bug, too, tells it in a handful of lines that end where the promise breaks, and can be replayed."""

@@ -70,6 +70,7 @@ def test_a_server_keeps_the_same_promises(kind: str, tmp_path: Path) -> None:
     assert (result.story, result.open_under_terminated) == (None, 0)
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_campaign(stores: Stores) -> None:
     """A campaign can be repeated: the same steps, faults and outcomes."""
     first = run_campaign(300, 42, stores)

@@ -11,7 +11,7 @@ import pytest
 from kernel.testing.redis_stores import RedisStores
 from kernel.testing.servers import PostgresStores, postgres_programs, postgres_server
 from kernel.testing.stores import MemoryStores, SqliteStores, Stores
-from tests.redis_server import server
+from tests.redis_server import cluster, server
 
 PLACE = gettempdir()
 """Found out before a test says otherwise: the user that the server runs as has to come in."""
@@ -23,9 +23,11 @@ class Run:
     def __init__(self) -> None:
         self.started = ExitStack()
         self.stores: PostgresStores | None = None
+        self.asked = 0
 
     def postgres(self) -> PostgresStores:
         """Stores on the server; a test that needs them skips where PostgreSQL is not installed."""
+        self.asked += 1
         if self.stores is None:
             if postgres_programs() is None:
                 pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
@@ -40,6 +42,12 @@ class Run:
 
 
 RUN = Run()
+
+
+def asked() -> int:
+    """How often tests of this process asked for a server."""
+    infos = [shared.cache_info() for shared in (server, cluster)]
+    return RUN.asked + sum(info.hits + info.misses for info in infos)
 
 
 def stores_of(kind: str, folder: Path) -> Stores:

@@ -18,6 +18,8 @@ from kernel.testing.lockstep import LIMIT, Lockstep
 from kernel.testing.questions import answers
 from tests.stores.stand import STORES, Stand, stand
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def stands(tmp_path: Path) -> Iterator[list[Stand]]:

@@ -30,6 +30,7 @@ from tests.redis_server import Server, needs_redis, server
 from tests.stores.disks import remount, small_disk
 from tests.stores.servers import RUN
 
+pytestmark = pytest.mark.server
 SECRET, GUESS = "correct-horse", "hunter2"
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[

@@ -46,6 +46,7 @@ def test_none_is_missing() -> None:
     assert {int(exhibit.id[1:3]) for exhibit in EXHIBITS} == set(range(1, 41))
 
 
+@pytest.mark.slow
 def test_the_page_tells_what_is_there() -> None:
     """specs/evidence/zoo.md has a row for each, with what its plant does today."""
     assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.zoo.house` and look at the difference"

@@ -47,7 +47,7 @@ def test_only_start_makes_a_store(cli: Cli) -> None:
         assert operator.execute("SELECT to_regnamespace('nothing')").fetchall() == [(None,)]
     url = server().new_url()
     told = cli("show", "order-7", "--db", url)
-    assert (told.code, "there is no store in this namespace" in told.err) == (4, True)
+    assert (told.code, "there is no store in its namespace" in told.err) == (4, True)
     assert [*server().client().scan_iter(f"*{url.partition('namespace=')[2]}:*")] == []
 
 

@@ -35,6 +35,7 @@ class Limits:
 
 LIMITS = Limits()
 RESERVED = "/\\~#"  # ids of children and names of inline definitions are made with these
+_NESTED = (dict, list, tuple)
 _HUGE = 10**LIMITS.digits
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _NEAR = 2_000  # names among which the nearest one is looked for: a search through all would take minutes
@@ -70,21 +71,23 @@ def check_json(value: object, *, what: str, error: type[KernelError] = InvalidIn
     encodes anything, so that neither depth, nor a value that holds itself, nor one that repeats a large part can hurt.
     """
     room = LIMITS.payload
-    waiting: list[tuple[object, int, Any]] = [(value, 0, None)]
+    waiting: list[tuple[Iterable[tuple[Any, object]], int, int, Any]] = [([(None, value)], 0, 0, None)]
     while waiting and room >= 0:
-        item, depth, trail = waiting.pop()
-        if isinstance(item, dict | list | tuple):
-            size, fault = _keys(item) if isinstance(item, dict) else (len(item), "")
-            if depth == LIMITS.depth:
-                fault = f"it is nested more than {LIMITS.depth} levels deep, or holds itself"
-            elif size <= room:
-                for place, inner in item.items() if isinstance(item, dict) else enumerate(item):
-                    waiting.append((inner, depth + 1, (trail, place)))
-        else:
-            size, fault = _leaf(item)
-        if fault:
-            raise error(f"{what} is not acceptable", why=f"at {_path(trail)}: {fault}", hint="give a plain JSON value")
+        items, size, depth, trail = waiting.pop()
         room -= size
+        for place, item in items:
+            if isinstance(item, _NESTED):
+                size, fault = _keys(item) if isinstance(item, dict) else (len(item), "")
+                if depth == LIMITS.depth:
+                    fault = f"it is nested more than {LIMITS.depth} levels deep, or holds itself"
+                inner: Iterable[tuple[Any, object]] = item.items() if isinstance(item, dict) else enumerate(item)
+                waiting.append((inner if size <= room else (), size, depth + 1, (trail, place)))
+            else:
+                size, fault = _leaf(item)
+                room -= size
+            if fault:
+                raise error(f"{what} is not acceptable", why=f"at {_path((trail, place))}: {fault}",
+                            hint="give a plain JSON value")
     text = canonical(value) if room >= 0 else ""
     if room < 0 or len(text.encode()) > LIMITS.payload:
         raise error(
@@ -116,7 +119,7 @@ def _leaf(item: object) -> tuple[int, str]:
         except UnicodeEncodeError:
             return 0, f"the text {quoted(item)} holds a lone surrogate"
     if isinstance(item, int):
-        fault = "" if -_HUGE < item < _HUGE else f"the number has more than {LIMITS.digits:,} digits"
+        fault = "" if abs(item) < _HUGE else f"the number has more than {LIMITS.digits:,} digits"
         return item.bit_length() // 4, fault
     if isinstance(item, float):
         return 1, "" if math.isfinite(item) else f"{item!r} is not a JSON number"
@@ -127,8 +130,8 @@ def _path(trail: Any) -> str:
     steps: list[str] = []
     while trail:
         trail, step = trail
-        steps.append(f".{step}" if isinstance(step, str) else f"[{step}]")
-    return quoted("$" + "".join(reversed(steps)))
+        steps.append("$" if step is None else f".{step}" if isinstance(step, str) else f"[{step}]")
+    return quoted("".join(reversed(steps)))
 
 
 def shown(value: object) -> str:

@@ -21,7 +21,7 @@ from kernel.errors import (
 OPENING = "opening"
 GRANT = "GRANT this user CREATE on the database, or USAGE on the schema and all on its tables"
 MEANINGS: tuple[tuple[tuple[str, ...], type[KernelError], str], ...] = (
-    (("40", "55P03"), Conflict, "try again"),
+    (("40", "55P03", "23505"), Conflict, "try again"),
     (("53100", "53200", "54000"), StoreFull, "free some space on the server; reads still work"),
     (("25006",), StoreReadOnly, "this server, database or user only reads: name the primary, or open it with ?mode=ro"),
     (("42501",), StoreReadOnly, GRANT),

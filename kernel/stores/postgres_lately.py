@@ -1,7 +1,8 @@
 """What a process knows of a PostgreSQL store from its latest commits: a next decision may begin with it, and need not ask.
 
-It may be of yesterday. That harms nobody: the commit of who decided on it fails where the tree has more lines of history by
-now, or where definitions or policies are others; and who would write nothing looks again. Then it is forgotten.
+It may be of yesterday, or of a server that failed with it. That harms nobody: the commit of who decided on it fails where the
+tree has another number of lines of history by now, or where definitions or policies are others; and who would write nothing
+looks again. Then it is forgotten.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Deciding on what is remembered of the latest commits: everything goes to the server at once then, with COMMIT behind it.
 
-The server applies it only if the tree has no more lines of history than what was decided on. Who needs to ask, after all, or is
+The server applies it only if the tree has as many lines of history as what was decided on. Who needs to ask, after all, or is
 not told by a commit that all was so, decides again, and asks.
 """
 

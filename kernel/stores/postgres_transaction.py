@@ -180,14 +180,14 @@ class PostgresTransaction(PostgresRecall):
     # ---- locks -------------------------------------------------------------------------------------------------------------
     def hold(self, name: str, command_id: str | None = None) -> None:
         """Lock a tree, alone, or the name of one that is not there; waits for whoever has it. A command that was decided on
-        without a look must not have been given up.
+        without a look must not have been given up, and the tree must have as many lines as it had then.
         """
         self.led = True
         if name not in self.held:
-            self.enter("hold", (name, command_id))
+            self.enter("hold", (name, command_id, None if self.recalled is None else self.recalled.line))
             self.held.add(name)
 
-    def enter(self, name: str = "enter", values: tuple[str | None, ...] = ()) -> None:
+    def enter(self, name: str = "enter", values: tuple[str | int | None, ...] = ()) -> None:
         """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
         if not self.guessed:
             self.heard.append(len(self.waiting))

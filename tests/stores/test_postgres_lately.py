@@ -407,3 +407,23 @@ def test_a_large_tree_is_not_remembered(k: Kernel) -> None:
     k.start("chain", workflow_id="v")
     k.terminate("v")
     assert lately(k).take("v") is None
+
+
+def test_what_a_failover_lost_is_not_remembered(k: Kernel, other: Kernel, stores: PostgresStores) -> None:
+    """The server has fewer lines than this process knows of: the decision is taken again on what there is."""
+    k.register(kernel.WorkflowDef("pair", tasks=[kernel.TaskDef("a", type="p"), kernel.TaskDef("b", type="p")]))
+    k.start("pair", workflow_id="w")
+    first, second = k.poll("p", limit=2)
+    schema = sql.Identifier(k.store.place.rpartition("=")[2])  # type: ignore[attr-defined]
+    with stores.server.connect() as operator:
+        for table in map(sql.Identifier, ("workflow", "task", "history")):
+            kept = sql.SQL("CREATE TEMP TABLE {1} AS SELECT * FROM {0}.{1}").format(schema, table)
+            operator.execute(kept)
+        k.complete(first)
+        for table in map(sql.Identifier, ("workflow", "task", "history")):
+            back = sql.SQL("DELETE FROM {0}.{1}; INSERT INTO {0}.{1} SELECT * FROM pg_temp.{1}").format(schema, table)
+            operator.execute(back)
+    k.complete(second)
+    assert [str(task.state) for task in other.tasks("w")] == ["IN_PROGRESS", "COMPLETED"]
+    assert other.verify().clean
+    assert other.audit().clean

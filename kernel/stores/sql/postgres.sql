@@ -21,7 +21,7 @@ SELECT pg_notify(current_schema(), type) FROM unnest(?::text[]) AS type
 SELECT enter(?)
 
 -- name: hold
-SELECT hold(?, ?, ?)
+SELECT hold(?, ?, ?, ?)
 
 -- name: hold_alone
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))

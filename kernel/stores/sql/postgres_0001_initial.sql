@@ -200,14 +200,13 @@ CREATE TABLE command (
 
 CREATE INDEX command_by_time ON command (at);
 
--- The stamp: the number of the last migration, and how often there was a migration, another definition or another policy. What is
--- known of these is so as long as the stamp is the same.
+-- The stamp: the number of the last migration, and something new whenever there is a migration, another definition or another policy.
+-- What is known of these is so as long as the stamp is the same, also on a server that took the place of one that failed.
 INSERT INTO meta (name, value) VALUES ('stamp', '0.0');
 
 CREATE FUNCTION stamped() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE meta SET value = coalesce((SELECT max(no) FROM migration), 0) || '.' || split_part(value, '.', 2)::BIGINT + 1
-     WHERE name = 'stamp';
+    UPDATE meta SET value = coalesce((SELECT max(no) FROM migration), 0) || '.' || gen_random_uuid() WHERE name = 'stamp';
     RETURN NULL;
 END $$;
 
@@ -230,8 +229,9 @@ BEGIN
 END $$;
 
 -- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked. A command that is sent
--- as a whole may arrive late: what is told of it must not be that it was not applied.
-CREATE FUNCTION hold(name TEXT, its_command TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+-- as a whole may arrive late: what is told of it must not be that it was not applied; and what was decided on may be gone, with a
+-- server that failed.
+CREATE FUNCTION hold(name TEXT, its_command TEXT, its_line BIGINT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
     stamp TEXT := enter(known);
 BEGIN
@@ -242,6 +242,9 @@ BEGIN
     END IF;
     IF its_command IS NOT NULL AND EXISTS (SELECT FROM command WHERE root = name AND id = its_command) THEN
         RAISE SQLSTATE 'KE002';
+    END IF;
+    IF its_line IS NOT NULL AND its_line IS DISTINCT FROM (SELECT max(seq) FROM history WHERE root = name) THEN
+        RAISE SQLSTATE 'KE001';
     END IF;
     RETURN stamp;
 END $$;
@@ -307,7 +310,7 @@ BEGIN
         END LOOP;
         EXIT WHEN given > 0 OR busy IS NULL;
         IF NOT ours THEN
-            PERFORM hold(busy, NULL, NULL);
+            PERFORM hold(busy, NULL, NULL, NULL);
             ours := true;
         END IF;
     END LOOP;

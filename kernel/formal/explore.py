@@ -134,6 +134,8 @@ class Explorer:
         follows = {follow.event for follow in spec.follows}
         self.renewing = {(kind, event) for kind, table in spec.tables.items() for event in table.reopening if event in follows}
         """The events that begin a run of the tree."""
+        self.steps: set[tuple[State, State]] = set()
+        """From where to where commits led: more than one leads most ways, and some nowhere."""
         self.pace = 0
         """How much later each commit is than everything before it; 0: time stands still."""
 
@@ -198,7 +200,9 @@ class Explorer:
             return after
         if request.fenced:
             self.seen.broken += (f"INV-06 {self.tree.places[request.row].id}",)
-        self.seen.broken += tuple(self.wrong_step(state, after))
+        if (state, after) not in self.steps:
+            self.steps.add((state, after))
+            self.seen.broken += tuple(self.wrong_step(state, after))
         if after not in self.seen.found:
             self.seen.broken += tuple(self.wrong(after, mid=False))
         return after

@@ -6,6 +6,7 @@ enabled, in the order of the table, is taken, until none is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any, cast
 
@@ -289,14 +290,24 @@ def decide(program: Program, snapshot: Snapshot, command: Command, now: int) -> 
     return view.close()
 
 
-def choices(view: View, row: Record) -> tuple[Choice, ...]:
+def offered(view: View, row: Record) -> Iterator[tuple[Action, bool]]:
     """Every command that exists for a row, and whether the one who may give it could give it now."""
-    found = []
     for name, action in view.program.commands.items():
         if action.step.on == row.kind and name not in UNLISTED:
-            allowed = action.holds(row, view.given) and moves_of(view, action, row) is not None
-            _, _, guard, why = ("", "", "", "") if allowed else blocked(view, action, row)
-            found.append(Choice(name, allowed, guard, why))
+            yield action, action.holds(row, view.given) and moves_of(view, action, row) is not None
+
+
+def allowed(view: View, row: Record) -> tuple[str, ...]:
+    """The commands that would be accepted now."""
+    return tuple(action.step.name for action, accepted in offered(view, row) if accepted)
+
+
+def choices(view: View, row: Record) -> tuple[Choice, ...]:
+    """Every command that exists for a row, and why it would be refused now, if it would be."""
+    found = []
+    for action, accepted in offered(view, row):
+        _, _, guard, why = ("", "", "", "") if accepted else blocked(view, action, row)
+        found.append(Choice(action.step.name, accepted, guard, why))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from kernel.core.decide import choices, declined, presented
+from kernel.core.decide import allowed, declined, presented
 from kernel.core.plan import Command, Plan, Refusal, Subject, Tombstone
 from kernel.core.program import Program
 from kernel.core.records import Record, TaskRow, TreeRow, WorkflowRow, root_of
@@ -77,23 +77,23 @@ def error_of(program: Program, snapshot: Snapshot, refusal: Refusal, now: int) -
     tree = snapshot.tree() or TreeRow(command.subject.workflow, 1, 0, now, 0)
     view = View(program, snapshot, Command(command.name, command.subject), tree, max(now, tree.clock))
     row = row_of(view, command.subject)
-    allowed: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     if row is not None:
         view.given = presented(row, view.now)
-        allowed = tuple(c.event for c in choices(view, row) if c.allowed)
+        accepted = allowed(view, row)
     asked = f"{command.name} of {described(command.subject, row)}"
     if command.worker or refusal.fenced:
         asked += f" by {quoted(command.worker or command.actor)}" if command.worker or command.actor else ""
     grave = snapshot.tombstone() if row is None else None
     stands = _stands(row, tree.run, tree.version) or (told(grave) if grave is not None else refusal.state)
     if refusal.fenced:
-        return Fenced(asked, guard=refusal.guard or "lease held", stands=stands, why=refusal.why, allowed=allowed,
+        return Fenced(asked, guard=refusal.guard or "lease held", stands=stands, why=refusal.why, allowed=accepted,
                       hint="stop working on this attempt and poll for the next task")
     hint = _hint(refusal, row)
     if refusal.guard:
         return GuardRefused(asked, guard=refusal.guard, stands=stands, why=f"{refusal.why} (guard: {refusal.guard})",
-                            allowed=allowed, hint=hint)
-    return NoSuchTransition(asked, stands=stands, why=refusal.why, allowed=allowed, hint=hint)
+                            allowed=accepted, hint=hint)
+    return NoSuchTransition(asked, stands=stands, why=refusal.why, allowed=accepted, hint=hint)
 
 
 def no_op_of(snapshot: Snapshot, plan: Plan) -> str:

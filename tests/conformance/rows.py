@@ -163,10 +163,10 @@ def plans(bridge: Bridge, state: State) -> list[Plan]:
     return written
 
 
-def load(store: Store, bridge: Bridge, state: State) -> None:
+def load(store: Store, plans: Sequence[Plan]) -> None:
     """Write the rows of a state into an empty store, in one commit."""
     with store.transaction(write=True) as transaction:
-        for plan in plans(bridge, state):
+        for plan in plans:
             transaction.write(plan)
 
 

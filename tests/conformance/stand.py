@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from attrs import define, field
 
+from kernel.core.plan import Plan
 from kernel.core.program import standard_program
 from kernel.core.records import Change, Policy
 from kernel.engine.entities import Applied, Lease
@@ -27,7 +28,7 @@ from kernel.formal.shape import State
 from kernel.spec.language import Lock
 from kernel.spec.vocabulary import ABSENT
 from kernel.testing.world import KernelFactory
-from tests.conformance.rows import ALL, ROOT, Shelf, kept, load, read
+from tests.conformance.rows import ALL, ROOT, Shelf, kept, load, plans, read
 from tests.model.bridge import VERSION, Bridge, too_deep
 from tests.model.world import World
 
@@ -105,6 +106,8 @@ class Stand:
         self.kernel = make(self.store, clock=StoppedClock(), chance=NoChance(), faults=self.passing)
         self.seen = Counted()
         self.lines, self.commits = 0, 0
+        self.state: State = ()
+        self.plans: list[Plan] = []
 
     def passing(self, point: FaultPoint, command: str) -> None:
         """The kernel passes a fault point: count the commits that it is about to make."""
@@ -112,8 +115,10 @@ class Stand:
 
     def put(self, state: State) -> None:
         """Let the store hold this state and nothing else."""
+        if state is not self.state:
+            self.state, self.plans = state, plans(self.bridge, state)
         self.shelf.clear(self.store)
-        load(self.store, self.bridge, state)
+        load(self.store, self.plans)
 
     def visit(self, state: State, asked: Sequence[tuple[Request, State | Stuck]]) -> None:
         """One state, with everything that was asked in it and what the model makes of that. What is refused comes first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.core.archive import ArchivePolicy, Hearing
@@ -13,6 +13,8 @@ from kernel.stores.redis_rows import Columns, place_of
 
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
+
+NOTHING: Mapping[str, str | None] = {}
 
 
 class RedisHeld:
@@ -158,6 +160,6 @@ class RedisHeld:
         return found
 
 
-def pairs(flat: list[str]) -> Iterable[tuple[str, str]]:
+def pairs(flat: Sequence[str]) -> Iterable[tuple[str, str]]:
     """The fields of a hash, as the server lists them."""
     return zip(flat[::2], flat[1::2], strict=True)

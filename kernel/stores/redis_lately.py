@@ -7,7 +7,7 @@ who decides on it and writes nothing has it compared, too. Where it was wrong it
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 MOST_TREES = 500
@@ -20,6 +20,10 @@ Names = dict[str, dict[int, int]]
 """The number of each definition, by name and version."""
 
 
+UNSURE = -1
+"""Lines of history that no tree has: a decision that must know all of one is overtaken, and the next try asks."""
+
+
 class Left(NamedTuple):
     """A tree as a commit left it, as far as it was read or written."""
 
@@ -28,6 +32,8 @@ class Left(NamedTuple):
     """Fields of hashes, by key; None for one that is not there."""
     whole: frozenset[str]
     """The hashes of which everything is known."""
+    lines: int
+    """How long its history was then."""
 
 
 class Lately:
@@ -42,20 +48,23 @@ class Lately:
         self.policies: dict[str, str | None] = {}
         """The archive policies of the store, by the key that has them."""
 
-    def keep(self, root: str, left: Left | None) -> None:
-        """Remember a tree, unless it is large, or unknown; not what it was before."""
-        if left is None or sum(map(len, left.held.values())) > MOST_FIELDS:
-            self.take(root)
-            return
+    def keep(self, root: str, left: Left, began: int, sure: Callable[[str], Iterable[str]]) -> None:
+        """Remember a tree, unless it is large. `began` is how long its history was when it was read; `sure` are the fields of
+        which it is known that nobody else wrote them since.
+        """
         with self._lock:
-            if len(self._trees) >= MOST_TREES and root not in self._trees:
+            known = self._trees.pop(root, None)
+            if left.counted[4] == UNSURE or (known is not None and known.lines > began):
+                left = _joined(known or Left(left.counted, {}, frozenset(), 0), left, sure)
+            if sum(map(len, left.held.values())) > MOST_FIELDS:
+                return
+            if len(self._trees) >= MOST_TREES:
                 del self._trees[next(iter(self._trees))]
             self._trees[root] = left
 
-    def take(self, root: str) -> Left | None:
-        """A tree that is remembered: once, since who takes it is about to change it."""
-        with self._lock:
-            return self._trees.pop(root, None)
+    def known(self, root: str) -> Left | None:
+        """A tree that is remembered, not to be changed."""
+        return self._trees.get(root)
 
     def is_new(self, root: str) -> bool:
         """Whether nothing says that there is such a tree."""
@@ -64,8 +73,21 @@ class Lately:
             self._there.discard(root)
             return not known and root not in self._trees
 
-    def forget(self, guessed: Iterable[str]) -> None:
-        """Something was not as it was remembered; `guessed` are trees that were taken for new."""
+    def forget(self, roots: Iterable[str], guessed: Iterable[str]) -> None:
+        """Something was not as it was remembered of these trees; `guessed` are those that were taken for new."""
         with self._lock:
+            for root in roots:
+                self._trees.pop(root, None)
             self._there |= set(guessed)
             self.names, self.policies = {}, {}
+
+
+def _joined(known: Left, left: Left, sure: Callable[[str], Iterable[str]]) -> Left:
+    """What two commits left of a tree, neither of which knew of the other; the later one has the counters."""
+    last, held = max(known, left, key=lambda each: each.lines), dict[str, dict[str, str | None]]()
+    for key in {**known.held, **left.held}:
+        fields, counters = left.held.get(key, {}), last.held.get(key, {})
+        held[key] = {**known.held.get(key, {}), **{name: fields[name] for name in sure(key) if name in fields},
+                     **{name: text for name, text in counters.items() if name[0] == "n"}}
+    run, version, clock, tasks, _ = last.counted
+    return Left((run, version, clock, tasks, UNSURE), held, known.whole, last.lines)

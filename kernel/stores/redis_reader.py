@@ -15,7 +15,7 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
-from kernel.stores.redis_held import RedisHeld, pairs
+from kernel.stores.redis_held import NOTHING, RedisHeld, pairs
 from kernel.stores.redis_rows import (
     Columns,
     Placed,
@@ -73,7 +73,7 @@ class RedisReader(RedisHeld):
 
     def _recall(self, prefix: str, root: str, subject: Subject) -> TreeRow | None:
         """A tree as this process left it, if that tells of the workflow and of the task; the commit compares it."""
-        left = self.store.lately.take(root)
+        left = self.store.lately.known(root)
         if left is None:
             return None
         run, version, clock, tasks, _ = left.counted
@@ -84,8 +84,7 @@ class RedisReader(RedisHeld):
         self.recalled.add(self.store.partition(root))
         self.trees[root] = self.original[root] = left.counted
         for key, fields in left.held.items():
-            fields.update(self.held.get(key, ()))
-            self.held[key] = fields
+            self.held[key] = {**fields, **self.held.get(key, NOTHING)}
         self.whole |= left.whole
         return TreeRow(root, run, version, clock, tasks)
 

@@ -15,6 +15,7 @@ is printed; one that never comes is empty. The keys of a partition begin with it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -35,6 +36,7 @@ Columns = tuple[Any, ...]
 """Of a workflow."""
 Places = tuple[tuple[str, int], ...]
 """Indexes, each with the time from which something is found there."""
+_BEFORE_CHANGED = re.compile(r'\[?"?[A-Z_]+[|"][,"]*')
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -197,6 +199,12 @@ def _places(state: str, not_before: int, expires: int, wakes: int, facts: Facts)
         return ()
     own = f"q:{facts.type}" if facts.mode == "WORKER" and facts.type else "a"
     return ((own, not_before),) if expires >= NEVER else ((own, not_before), ("b", expires))
+
+
+def changed_at(text: str | None, now: str, later: str) -> str | None:
+    """The text of a task or a workflow that says that it changed now, as the script writes it where that is at a later time."""
+    head, found, rest = (text or "").partition(now)
+    return f"{head}{later}{rest}" if found and rest[0] in '|"' and _BEFORE_CHANGED.fullmatch(head) else text
 
 
 def queue_of(facts: Facts) -> str:

@@ -66,12 +66,20 @@ class Span:
             store.crowd = CROWD if told == "stopped" else max(store.crowd - 1, 0)
         if told == "stopped":
             self._stopped(partition, str(rest[0]))
-        for plan, (version, lines, *reached) in zip(part.plans, rest, strict=True):
-            plan.tree.version = version
-            plan.reached = Tally(*reached[0]) if reached else NOTHING
-            root = plan.tree.root
+        for plan, (version, lines, *more) in zip(part.plans, rest, strict=True):
+            root, plan.tree.version = plan.tree.root, version
+            plan.reached = Tally(*more[0]) if part.script == "cascade" else NOTHING
             if transaction.latest[root] is plan:
-                store.lately.keep(root, transaction.left(plan, version, lines))
+                self._keep(root, version, lines, more)
+
+    def _keep(self, root: str, version: int, lines: int, more: list[Any]) -> None:
+        """Remember how a commit left a tree, unless its script moved rows that nobody read."""
+        transaction, lately = self.transaction, self.store.lately
+        if root in transaction.moved:
+            lately.forget([root], ())
+        else:
+            began = transaction.original[root][4] if root in transaction.original else 0
+            lately.keep(root, transaction.left(root, version, lines, *more), began, transaction.sure)
 
     def _check_recalled(self) -> None:
         """Who decided on what was remembered, and writes nothing there, learns whether it still stands."""
@@ -90,7 +98,7 @@ class Span:
         """Raises Overtaken where something is not as it was read."""
         told, *rest = self.store.link.run("commit", self.store.prefixes[partition], *compared, reading=True)
         if told == "stopped":
-            self.store.lately.forget(self.transaction.guessed)
+            self.store.lately.forget(self.transaction.trees, self.transaction.guessed)
             raise Overtaken(asked, stands="nothing was applied", hint="try again",
                             why=f"somebody changed {quoted(rest[0])} meanwhile") from error
 
@@ -103,6 +111,6 @@ class Span:
                 why="the store is gone, or another version of the program made it")
         if why.startswith(UNKNOWN):
             store.prepared(int(why.removeprefix(UNKNOWN)))
-        store.lately.forget(self.transaction.guessed)
+        store.lately.forget(self.transaction.trees, self.transaction.guessed)
         raise Overtaken(f"writing {quoted(store.place)}", stands="nothing was applied",
                         why=f"somebody changed {quoted(why)} meanwhile", hint="try again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -21,11 +21,12 @@ from kernel.engine.reading import registered_otherwise
 from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
-from kernel.stores.redis_lately import Left
+from kernel.stores.redis_held import NOTHING, pairs
+from kernel.stores.redis_lately import UNSURE, Left
 from kernel.stores.redis_part import MOST, Part
-from kernel.stores.redis_rows import counts_field, field_of, packed_lines, packed_record
+from kernel.stores.redis_rows import changed_at, counts_field, field_of, packed_lines, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
-from kernel.stores.redis_writer import NOTHING, RedisWriter
+from kernel.stores.redis_writer import RedisWriter
 
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
@@ -235,18 +236,27 @@ class RedisTransaction(RedisWriter):
             if number or hashes:
                 yield partition, ["", number, *trees, hashes, *fields, 0, 0, 0, 0, 0, 0]
 
-    def left(self, plan: Plan, version: int, lines: int) -> Left | None:
-        """What a commit left of a tree, as far as is known: nothing where others came before it, or the script did more."""
-        root = plan.tree.root
-        counted, prefix = self.trees[root], self.prefix(root)
-        if counted[4] != lines or counted[1] != version or root in self.moved:
-            return None
-        held = {f"{prefix}t:{root}": self.held[f"{prefix}t:{root}"]}
-        for owner, run in self.columns:
-            key = f"{prefix}w:{run}:{owner}"
-            if root_of(owner) == root and key in self.held:
-                held[key] = self.held[key]
-        return Left(counted, held, frozenset(self.whole.intersection(held)))
+    def left(self, root: str, version: int, lines: int, moved: Sequence[str] = (), later: str = "") -> Left:
+        """What a commit left of a tree, as far as is known. `moved`: counters, where others had moved them, too; `later`: the
+        time that was written, where that of the decision was too early.
+        """
+        prefix, counted = self.prefix(root), self.trees[root]
+        keys = [f"{prefix}t:{root}", *[f"{prefix}w:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root]]
+        held = {key: self.held[key] for key in keys if key in self.held}
+        if later:
+            now = str(self.latest[root].now)
+            for key, fields in held.items():
+                fields.update({name: changed_at(fields[name], now, later) for name in self.own.get(key, ())})
+        if moved:
+            held[keys[0]].update(pairs(moved))
+        if counted[1] != version or counted[4] != lines:
+            counted = counted[0], version, counted[2], counted[3], UNSURE
+        return Left(counted, held, frozenset(self.whole.intersection(held)), lines)
+
+    def sure(self, key: str) -> Iterator[str]:
+        """Fields of a hash that are as this transaction has them, once it is committed: it compared or wrote them."""
+        yield from self.seen.get(key, ())
+        yield from self.own.get(key, ())
 
     # ---- what the script is told -----------------------------------------------------------------------------------------
     def operations(self, partition: int) -> list[Any]:

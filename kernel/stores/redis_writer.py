@@ -9,6 +9,7 @@ from kernel.core.checks import canonical
 from kernel.core.plan import Plan
 from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
 from kernel.spec.language import NEVER
+from kernel.stores.redis_held import NOTHING
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
@@ -31,9 +32,6 @@ from kernel.stores.redis_work import RedisWork
 
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
-
-
-NOTHING: Mapping[str, str | None] = {}
 
 
 class RedisWriter(RedisWork):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import kernel
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
-from kernel.stores.redis_lately import MOST_FIELDS, MOST_TREES, Lately, Left
+from kernel.stores.redis_lately import MOST_FIELDS, MOST_TREES, UNSURE, Lately, Left
 from kernel.testing.clock import ManualClock
 from kernel.testing.redis_stores import RedisStores
 from tests.redis_server import needs_redis, server
@@ -123,43 +124,95 @@ def test_a_policy_of_others(pair: Pair) -> None:
     assert [each.workflow_id for each in k.deliveries()] == ["before"]
 
 
+def no_field(key: str) -> tuple[str, ...]:
+    """Nothing is sure."""
+    return ()
+
+
 def test_what_is_kept_has_bounds() -> None:
-    """Neither many trees nor a large one are remembered; each serves once."""
-    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset())
+    """Neither many trees nor a large one are remembered, and none that turned out to be otherwise."""
+    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1)
     for number in range(MOST_TREES + 1):
-        lately.keep(f"w{number}", left)
-    assert (lately.take("w0"), lately.take("w1"), lately.take("w1")) == (None, left, None)
-    lately.keep("large", Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset()))
-    assert lately.take("large") is None
+        lately.keep(f"w{number}", left, 0, no_field)
+    assert (lately.known("w0"), lately.known("w1")) == (None, left)
+    lately.forget(["w1"], [])
+    assert lately.known("w1") is None
+    large = Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset(), 1)
+    lately.keep("w2", large, 1, no_field)
+    assert lately.known("w2") is None
     assert lately.is_new("large")
-    lately.forget({"large"})
+    lately.forget([], {"large"})
     assert not lately.is_new("large")
     assert lately.is_new("large")
 
 
-def test_nothing_is_remembered_of_what_was_not_read(pair: Pair) -> None:
-    """Of a tree whose rows a cascade moved, or that another commit changed unnoticed, what was read is not all that is so."""
-    k, other = pair
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_who_did_not_know_of_each_other(first: int) -> None:
+    """Whoever of two threads comes back first: of each row what was written to it is remembered, and the later counters."""
+    lately = Lately()
+    lately.keep("w", Left((1, 1, 1, 2, 5), {"w": {"0": "a", "1": "a"}, "t": {"n": "2"}}, frozenset(), 5), 0, no_field)
+    both = [(Left((1, 2, 2, 2, 6), {"w": {"0": "b", "1": "a"}, "t": {"n": "1"}}, frozenset(), 6), 5, lambda key: ("0",)),
+            (Left((1, 3, 2, 2, UNSURE), {"w": {"0": "a", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7), 5, lambda key: ("1",))]
+    for each in (both[first], both[1 - first]):
+        lately.keep("w", *each)
+    assert lately.known("w") == Left((1, 3, 2, 2, UNSURE), {"w": {"0": "b", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7)
+
+
+def test_nothing_is_remembered_of_what_a_cascade_moved(pair: Pair) -> None:
+    """Of a tree whose rows a script moved, what was read is not all that is so."""
+    k, _ = pair
     k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{no}", type="t") for no in range(9)]))
     lately = k.store.lately  # type: ignore[attr-defined]
     k.start("wide", workflow_id="w")
-    assert lately.take("w") is not None
+    assert lately.known("w") is not None
     for act in (k.pause, k.resume):
         act("w")
-        assert lately.take("w") is None
-    first, second, third = k.poll("t", limit=3)
-    assert lately.take("w") is not None
+        assert lately.known("w") is None
+    k.poll("t")
+    assert lately.known("w") is not None
+    k.terminate("w")
+    assert lately.known("w") is None
+
+
+def test_what_is_remembered_may_be_of_yesterday(pair: Pair) -> None:
+    """A tree to which another process wrote beside: its counters are as the commit found them, so that the next result is not
+    decided twice; and who must know all that happened asks again.
+    """
+    k, other = pair
+    k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{no}", type="t") for no in range(5)]))
+    k.start("wide", workflow_id="w")
+    leases = k.poll("t", limit=5)
+
+    def meanwhile(point: FaultPoint, command: str) -> None:
+        if point is FaultPoint.BEFORE_COMMIT and leases[3:]:
+            other.complete(leases.pop())
+
+    Kernel(k.store, clock=k.clock, faults=meanwhile).complete(leases[0])
+    assert asked(k, lambda: k.complete(leases[1])) == ["EVALSHA"]
+    assert k.resume("w").version == other.get("w").version == 4
+    assert asked(k, lambda: k.complete(leases[2])) == ["EVALSHA", "EVALSHA"]
+    k.complete(leases[3])
+    assert k.get("w").state == "COMPLETED"
+    assert k.audit().clean
+    assert k.verify().clean
+
+
+def test_what_was_written_at_a_later_time_is_remembered_so(pair: Pair) -> None:
+    """A tree came to a later time while a decision on it was taken: what that wrote tells this, here as in the store."""
+    k, other = pair
+    k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{no}", type="t") for no in range(4)]))
+    k.start("wide", workflow_id="w")
+    (first,) = other.poll("t")
 
     def meanwhile(point: FaultPoint, command: str) -> None:
         if point is FaultPoint.BEFORE_COMMIT:
-            other.complete(second)
+            k.clock.advance(1.0)  # type: ignore[attr-defined]
+            other.complete(first)
 
-    Kernel(k.store, clock=k.clock, faults=meanwhile).complete(first)
-    assert lately.take("w") is None
-    k.complete(third)
-    assert lately.take("w") is not None
-    k.terminate("w")
-    assert lately.take("w") is None
+    (second,) = Kernel(k.store, clock=k.clock, faults=meanwhile).poll("t")
+    assert k.tasks("w")[1].changed > second.expires - timedelta(seconds=60)
+    assert asked(k, lambda: k.complete(second)) == ["EVALSHA"]
+    assert k.verify().clean
 
 
 def test_nobody_takes_what_another_makes_room_with() -> None:
@@ -178,7 +231,8 @@ def test_nobody_takes_what_another_makes_room_with() -> None:
             return super().pop(*given)
 
     lately._trees = Watched()
-    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset())
+    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1)
     for number in range(MOST_TREES + 1):
-        lately.keep(f"w{number}", left)
-    assert lately.take("w1") == left
+        lately.keep(f"w{number}", left, 0, no_field)
+    lately.forget(["w1"], [])
+    assert lately.known("w1") is None

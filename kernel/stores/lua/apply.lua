@@ -16,9 +16,7 @@ local wrong = checked(sets, 'hash') or checked(zsets, 'zset') or checked(lists, 
 if wrong then return wrong end
 
 local function in_parts(name, key, values)
-  local answer
-  for first = 1, #values, 4000 do answer = call(name, key, unpack(values, first, math.min(first + 3999, #values))) end
-  return answer
+  for first = 1, #values, 4000 do call(name, key, unpack(values, first, math.min(first + 3999, #values))) end
 end
 
 for _, key in ipairs(gone) do call('DEL', key) end
@@ -48,7 +46,7 @@ for key, members in pairs(zsets) do
   in_parts('ZADD', key, puts)
   in_parts('ZREM', key, drops)
 end
-for key, values in pairs(lists) do lists[key] = in_parts('RPUSH', key, values) end
+for key, values in pairs(lists) do in_parts('RPUSH', key, values) end
 local answer = {'done'}
-for i, each in ipairs(plans) do answer[i + 1] = {each[1], lists[each[2]] or 0, each[3]} end  -- how long its history is now
+for i, each in ipairs(plans) do answer[i + 1] = each end
 return answer

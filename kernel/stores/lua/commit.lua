@@ -58,7 +58,7 @@ for _ = 1, A[at] do
   local version, times, more = (versions[root] or 0) + A[at + 3], late and late[root], moved[root]
   if #now > #latest or (#now == #latest and now > latest) then latest = now end
   if times and tonumber(times[2]) > tonumber(now) then now = times[2] else times = nil end
-  local first, key, text, length = at + 6 + n, P .. 't:' .. root, string.format('%.0f', version), 0
+  local first, key, text, length = at + 6 + n, P .. 't:' .. root, string.format('%.0f', version), nil
   local lines, start = tonumber(A[first - 1]), '[' .. text .. ','
   if lines > 0 and n <= 4000 and not more then
     call('HSET', key, 'version', text, 'clock', now, unpack(A, at + 5, at + 4 + n))
@@ -75,7 +75,8 @@ for _ = 1, A[at] do
     end
     length = in_parts('RPUSH', P .. 'h:' .. root, A, first, first + lines - 1)
   end
-  versions[root], answer[#answer + 1] = version, {version, length}
+  versions[root], answer[#answer + 1] = version, {version, length or call('LLEN', P .. 'h:' .. root)}
+  if times or others[root] then answer[#answer] = {version, answer[#answer][2], others[root] or {}, times and now or ''} end
   at = first + lines - 1
 end
 

@@ -10,7 +10,7 @@
 -- Then comes what is written, which another file reads.
 
 local A, P, call = ARGV, ARGV[1], redis.call
-local at, versions, moved, late = 4, {}, {}, nil
+local at, versions, moved, others, late = 4, {}, {}, {}, nil
 
 local function numbers(text)
   local found = {}
@@ -61,6 +61,11 @@ for _ = 1, A[3] do
       moved[root] = moved[root] or {}
       moved[root][#moved[root] + 1] = A[first + i - 4]
       moved[root][#moved[root] + 1] = after
+    end
+    if A[at + 1] ~= after then  -- somebody else moved them, too
+      others[root] = others[root] or {}
+      others[root][#others[root] + 1] = A[first + i - 4]
+      others[root][#others[root] + 1] = after
     end
     at = at + 3
   end

@@ -52,7 +52,7 @@ write['G'] = function()
   plan = {root = take(), now = take(), actor = take(), command = take()}
   plan.version = tonumber(get(P .. 't:' .. plan.root, 'version') or '0') + tonumber(take())
   tally = {0, 0, 0}
-  plans[#plans + 1] = {plan.version, P .. 'h:' .. plan.root, tally}
+  plans[#plans + 1] = {plan.version, 0, tally}
   if tonumber(plan.now) > tonumber(get(P .. 'head', 'latest') or '0') then put(P .. 'head', 'latest', plan.now) end
 end
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import define, frozen
 
 from kernel.core.checks import canonical, check_json
 from kernel.core.definitions import TaskDef, TaskKind
@@ -32,7 +32,7 @@ ID_MAX = 2_000
 """Characters of a sub-workflow's id, which is a path."""
 
 
-@frozen
+@define
 class Judged:
     """The verdict; `input` is the resolved input as JSON text where it differs from the definition's.
 
@@ -156,7 +156,7 @@ def _judge_child(view: WorkingSet, task: TaskRow, text: str) -> Judged:
     return Judged(0, limit) if limit else Judged(1, "", text, child, view.tree.tasks)
 
 
-def _judge_wait(view: WorkingSet, task: TaskRow, source: TaskDef) -> Judged:
+def _judge_wait(view: WorkingSet, task: TaskRow, source: TaskDef, value: object) -> Judged:
     scope = Scope(view, task.wf, task)
     found = (None if given is None else resolve(given, scope) for given in (source.wait_for, source.wait_until))
     seconds, until = found
@@ -204,7 +204,7 @@ def _judge_dynamic(view: WorkingSet, task: TaskRow, source: TaskDef, value: dict
 
 _CONTROLS = {
     TaskKind.SWITCH: _judge_switch, TaskKind.SET: _judge_set, TaskKind.TERMINATE: _judge_terminate,
-    TaskKind.DYNAMIC: _judge_dynamic,
+    TaskKind.DYNAMIC: _judge_dynamic, TaskKind.WAIT: _judge_wait,
 }
 
 
@@ -218,8 +218,10 @@ def judge(view: WorkingSet, task: TaskRow) -> Judged:
         if task.facts.mode == "WORKFLOW":
             return _judge_child(view, task, text)
         control = _CONTROLS.get(source.kind)
-        verdict = control(view, task, source, value) if control else _judge_wait(view, task, source)
-        return evolve(verdict, input=text) if definition.templated[task.no] else verdict
+        verdict = control(view, task, source, value) if control else Judged(1)
+        if definition.templated[task.no]:
+            verdict.input = text
+        return verdict
     except (Conflict, StoreUnavailable):
         raise  # the store could not tell: that is no property of what is judged
     except KernelError as error:

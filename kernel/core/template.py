@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Protocol
 
 import attrs
@@ -31,6 +32,7 @@ SUPPORTED = (
     "${workflow.workflowType}", "${workflow.version}", "${CPEWF_TASK_ID}",
 )
 LONGEST_TEXT = 1024 * 1024  # characters that the expressions inside longer strings may add up to
+LONGEST_KEPT = 1_000  # characters of a string whose expressions are remembered
 
 # No part of these matches can be read in two ways, so that the time is linear in the length of the text.
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -122,7 +124,7 @@ class _Resolver:
         return template
 
     def text(self, text: str) -> object:
-        parts = list(_parts(text))
+        parts = _remembered(text) if len(text) <= LONGEST_KEPT else tuple(_parts(text))
         if len(parts) == 1 and isinstance(parts[0], Expression):
             return self.read(parts[0])
         return "".join(part if isinstance(part, str) else self.written(self.read(part)) for part in parts)
@@ -160,6 +162,12 @@ def _strings(template: object) -> Iterator[str]:
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
+
+
+@lru_cache(maxsize=1_000)
+def _remembered(text: str) -> tuple[str | Expression, ...]:
+    """The parts of a string that is not long: the same few of a definition are asked for by each of its workflows."""
+    return tuple(_parts(text))
 
 
 def _parts(text: str) -> Iterator[str | Expression]:

@@ -10,7 +10,7 @@ from attrs import Factory, define
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.core.template import LONGEST_TEXT, Expression, Source, expressions, is_templated, resolve
+from kernel.core.template import LONGEST_KEPT, LONGEST_TEXT, Expression, Source, expressions, is_templated, resolve
 from kernel.errors import InvalidDefinition, InvalidInput
 
 INPUT = {
@@ -168,6 +168,22 @@ def test_templates_are_resolved_at_any_depth() -> None:
     template = {"a": [1, None, {"${workflow.id}": "${workflow.input.sku}"}], "b": "plain", "c": True}
     assert resolve(template, Stand()) == {"a": [1, None, {"${workflow.id}": 7}], "b": "plain", "c": True}
     assert template["a"] == [1, None, {"${workflow.id}": "${workflow.input.sku}"}]
+
+
+class Other(Stand):
+    """A scope with another input."""
+
+    def of_workflow(self, source: Source) -> object:
+        """Its own."""
+        return {"sku": 8}
+
+
+@pytest.mark.parametrize("filler", ["", "-" * LONGEST_KEPT], ids=["short", "long"])
+def test_a_string_that_was_read_before_gives_each_scope_its_own_value(filler: str) -> None:
+    """What is remembered is where a string reads, not what it found; a long one is read each time."""
+    template = filler + "${workflow.input.sku}"
+    assert [resolve(template, scope) for scope in (Stand(), Other(), Stand())] == (
+        [7, 8, 7] if not filler else [f"{filler}7", f"{filler}8", f"{filler}7"])
 
 
 def test_only_what_is_needed_is_asked_for() -> None:

@@ -17,6 +17,8 @@ def quoted(text: object) -> str:
     shown = text if isinstance(text, str) else _shown(text)
     if len(shown) > LONGEST_QUOTE:
         shown = shown[: LONGEST_QUOTE - 1] + "…"
+    if shown.isprintable():
+        return f"'{shown}'"
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in shown)
     return f"'{safe}'"
 

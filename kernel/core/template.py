@@ -104,7 +104,8 @@ def resolve(template: object, scope: Scope) -> object:
     """The template with its expressions replaced by what they stand for in `scope`.
 
     The template is a JSON value of bounded depth whose expressions have been checked (`expressions`); values that are
-    put in whole are shared, not copied. Raises InvalidInput when the text written into strings would be too long.
+    put in whole are shared, not copied, and each is asked for once, however many expressions read of it. Raises InvalidInput
+    when the text written into strings would be too long.
     """
     return _Resolver(scope).value(template)
 
@@ -113,6 +114,7 @@ def resolve(template: object, scope: Scope) -> object:
 class _Resolver:
     scope: Scope
     room: int = LONGEST_TEXT
+    found: dict[tuple[str | None, Source], object] = attrs.Factory(dict)
 
     def value(self, template: object) -> object:
         if isinstance(template, str):
@@ -130,8 +132,10 @@ class _Resolver:
         return "".join(part if isinstance(part, str) else self.written(self.read(part)) for part in parts)
 
     def read(self, expression: Expression) -> object:
-        ref, source = expression.ref, expression.source
-        found = self.scope.of_workflow(source) if ref is None else self.scope.of_task(ref, source)
+        place = ref, source = expression.ref, expression.source
+        if place not in self.found:
+            self.found[place] = self.scope.of_workflow(source) if ref is None else self.scope.of_task(ref, source)
+        found = self.found[place]
         for step in expression.path:
             if isinstance(step, str):
                 found = found.get(step) if isinstance(found, dict) else None

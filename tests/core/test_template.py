@@ -187,11 +187,11 @@ def test_a_string_that_was_read_before_gives_each_scope_its_own_value(filler: st
 
 
 def test_only_what_is_needed_is_asked_for() -> None:
-    """A scope that has to fetch an output fetches none that no expression reads."""
+    """A scope that has to fetch an output fetches none that no expression reads, and each only once."""
     scope = Stand()
     resolve({"a": "no expression", "b": "$${workflow.input}"}, scope)
     assert scope.asked == []
-    resolve(["${pick.output.shelf}", "${workflow.id}"], scope)
+    resolve(["${pick.output.shelf}", "${workflow.id}", "${pick.output.at[0]} at ${pick.output.shelf} of ${workflow.id}"], scope)
     assert scope.asked == ["pick output", "workflow workflowId"]
 
 

@@ -161,7 +161,14 @@ local function milliseconds()
   return clock
 end
 
-if hold and hold > 0 then redis.call('ZREMRANGEBYSCORE', P .. 'r', '-inf', milliseconds()) end
+-- What is held is neither logged nor replicated: it is worth nothing in a moment.
+local function note(...)
+  redis.set_repl(redis.REPL_NONE)
+  redis.call(...)
+  redis.set_repl(redis.REPL_ALL)
+end
+
+if hold and hold > 0 then note('ZREMRANGEBYSCORE', P .. 'r', '-inf', milliseconds()) end
 
 local function is_free(entry)
   local taken = hold and redis.call('ZSCORE', P .. 'r', entry)
@@ -181,7 +188,7 @@ while #found < limit and (#stale < 2000 or not sweep) do
     elseif come(id, due) and is_free(batch[i]) and in_turn(id, rest) then
       local entry = {command, id, run, rest, batch[i + 1]}
       if what == 'q' then look(entry, batch[i]) end
-      if hold and hold > 0 then redis.call('ZADD', P .. 'r', milliseconds() + hold, batch[i]) end
+      if hold and hold > 0 then note('ZADD', P .. 'r', milliseconds() + hold, batch[i]) end
       found[#found + 1] = entry
       if #found == limit then break end
     end

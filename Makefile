@@ -5,6 +5,10 @@
 .DELETE_ON_ERROR:
 .PHONY: help demo test quick check conformance crowd bench diagrams specs mutants lock clean
 
+# Bytecode is kept, beside the packages: tests start hundreds of processes, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+
 READY  := .venv/.ready
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest

@@ -66,7 +66,7 @@ def may_be_absent(kind: str, expr: Expr) -> bool:
     return any(SPEC.links[f.via[0]].present != both() for f in leaves([expr]) if isinstance(f, F) and f.via)
 
 
-@pytest.mark.no_cover
+@pytest.mark.slow
 def test_every_condition_means_what_it_says() -> None:
     """Each condition of the specification, as a function, is true just where a plain reading of it is: over all
     valuations of its atoms, and where a link is absent. Only INV-06 and INV-14 have atoms that exclude each other.

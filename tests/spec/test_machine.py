@@ -90,7 +90,7 @@ def program() -> Program:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("kind", [
-    pytest.param(kind, marks=pytest.mark.slow) if kind == "delivery" else kind for kind in LIFECYCLES])
+    kind if kind == "workflow" else pytest.param(kind, marks=pytest.mark.slow) for kind in LIFECYCLES])
 def test_machine_and_dispatch_table_agree(kind: str, program: Program) -> None:
     """In every state, for every event and every valuation of the guards, the Machine (with plain guards), the runtime's
     dispatch table and the table itself take the same row, or refuse alike; every valuation is met, and all are counted.

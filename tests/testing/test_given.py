@@ -88,6 +88,7 @@ def test_a_place_in_use_is_refused(kind: str) -> None:
             assert k.get("w").state == "RUNNING"
 
 
+@pytest.mark.server
 def test_partitions_of_redis() -> None:
     """A poll gives tasks of one partition, where the campaign expects all: so there is one, whatever the URL says."""
     with given_stores(f"{server().url}?partitions=4") as stores:

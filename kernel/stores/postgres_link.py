@@ -23,7 +23,7 @@ Asked = tuple[str, Sequence[Any]]
 """A statement, with its parameters as $1, $2 ..., and their values."""
 Prepared = tuple[str, tuple[int, ...]]
 """A statement and the types of its parameters."""
-TEXTS = [PyFormat.TEXT] * 64
+TEXTS = [PyFormat.TEXT] * 256
 """The format of each parameter."""
 FAILED = int(ExecStatus.FATAL_ERROR)
 """The status of a result that is an error."""

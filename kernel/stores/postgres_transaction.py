@@ -25,7 +25,7 @@ from kernel.stores.postgres_link import FAILED, FORGOTTEN, Link
 from kernel.stores.postgres_recall import PostgresRecall, is_plain
 from kernel.stores.sql_snapshot import SqlSnapshot
 from kernel.stores.sql_transaction import columns, maybe
-from kernel.stores.statements import Dialect, migrations, places, statements
+from kernel.stores.statements import FEW, Dialect, migrations, places, statements
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
@@ -40,8 +40,6 @@ TOGETHER = 8
 """The payloads of so many tasks are read at once."""
 MORE = 16
 """So many numbers of workflows are drawn at once, beyond those that are needed."""
-FEW = 8
-"""So many rows are given to the server one by one."""
 
 
 class PostgresTransaction(PostgresRecall):
@@ -159,10 +157,12 @@ class PostgresTransaction(PostgresRecall):
         self._wait(name, values)
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
-        """Few rows one by one, in one round trip; many as columns."""
+        """Few rows one by one, or all in one statement where their types are always the same; many as columns."""
         rows = list(rows)
         if len(rows) > FEW:
             self._run(AS_COLUMNS[name], list(map(list, zip(*rows, strict=True))))
+        elif f"{name} {len(rows)}" in self.sql:
+            self._run(f"{name} {len(rows)}", [value for row in rows for value in row])
         else:
             for row in rows:
                 self._run(name, row)
@@ -301,14 +301,8 @@ class PostgresTransaction(PostgresRecall):
             self.scheduled |= {task.facts.type for task in (*plan.tasks, *plan.created_tasks) if task.state == "SCHEDULED"
                                and task.mode == "WORKER" and task.not_before <= plan.now}
         self.handed = {place: row for place, row in self.handed.items() if row[0] != plan.tree.root}
-        coming = len(plan.created_workflows) + len(plan.reopened)
-        self.drawn = self.server.lately.draw(coming)
-        if len(self.drawn) < coming:
-            if self.guessed:
-                self.doubt()
-            self._foresee("new_keys", coming + MORE)
-            self._send()
-            self.drawn = self.server.lately.draw(coming)
+        if plan.created_workflows or plan.reopened:
+            self._draw(len(plan.created_workflows) + len(plan.reopened))
         before = self.stored.get(plan.tree.root, (0, 0, 0))[2]
         tally = super().write(plan)
         self.leave(plan, before)
@@ -316,6 +310,15 @@ class PostgresTransaction(PostgresRecall):
             self.heard.append(len(self.waiting))
             self._wait("some_tasks", (self.keys[plan.tasks[0].workflow, plan.tree.run], missing))
         return tally
+
+    def _draw(self, coming: int) -> None:
+        """Get numbers for new workflows: before their rows are written, so that nobody waits for these."""
+        while not (drawn := self.server.lately.draw(coming)):
+            if self.guessed:
+                self.doubt()
+            self._foresee("new_keys", coming + MORE)
+            self._send()
+        self.drawn = drawn
 
     def _write_guessed(self, plan: Plan) -> None:
         """Lock what was decided on without a look, and hold on to what was taken for granted."""
@@ -332,7 +335,7 @@ class PostgresTransaction(PostgresRecall):
                     left.tasks.update({(task.workflow, task.no): task for task in found})
 
     def _insert_workflow(self, values: tuple[Any, ...]) -> int:
-        """Its number is drawn before, so that nobody waits for the row."""
+        """Its number was drawn before."""
         key = self.drawn.pop(0)
         self._run("insert_workflow", (key, *values))
         return key

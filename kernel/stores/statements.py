@@ -30,6 +30,10 @@ SPELLINGS = tuple((re.compile(pattern), spelled) for pattern, spelled in (
     (r"SELECT value FROM json_each\(:(\w+)\)", r"SELECT jsonb_array_elements(:\1::jsonb)::bigint"),
 ))
 """How PostgreSQL spells what both say: it chooses indexes and orders joins itself; lists look otherwise."""
+FEW = 8
+"""So many rows are given to PostgreSQL at once as they are; more of them are given column by column."""
+AT_ONCE = "insert_history"
+"""The statement that several rows are given to: all in one, whose name ends with their number."""
 PARAMETER = re.compile(r"\?|(?<!:):([a-z]+)")
 
 
@@ -54,7 +58,8 @@ def _spelled() -> dict[str, str]:
     found = {**statements(), **_read("postgres.sql")}
     for pattern, spelled in SPELLINGS:
         found = {name: pattern.sub(spelled, sql) for name, sql in found.items()}
-    return found
+    head, values, row = found[AT_ONCE].partition("VALUES ")
+    return found | {f"{AT_ONCE} {count}": head + values + ", ".join([row] * count) for count in range(2, FEW + 1)}
 
 
 def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:

@@ -95,7 +95,7 @@ SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint
 SELECT new_tree(?, ?, ?)
 
 -- name: update_tree
-WITH done AS (UPDATE tree SET run = ?, tasks = ? WHERE root = ? RETURNING 1) SELECT one_row(count(*)) FROM done
+WITH done AS (UPDATE tree SET run = ?, tasks = ? WHERE root = ? RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN other_row() END FROM done
 
 -- name: update_workflow
 WITH done AS (
@@ -103,7 +103,7 @@ WITH done AS (
            tasks_asks_completed = ?, tasks_asks_failed = ?, tasks_asks_terminated = ?, tasks_failed = ?, tasks_timed_out = ?,
            tasks_canceled = ?, tasks_not_closed = ?, tasks_closed_badly = ?, tasks_not_closed_well = ?
      WHERE key = ? RETURNING 1)
-SELECT one_row(count(*)) FROM done
+SELECT CASE WHEN count(*) <> 1 THEN other_row() END FROM done
 
 -- Of a task its state and hand-outs are compared and, unless who presents the lease may end it, its time; nothing of a new copy,
 -- which was not read.
@@ -114,13 +114,13 @@ WITH done AS (
      WHERE workflow = ? AND no = ? AND (?::text IS NULL OR (
            state = ? AND handouts = ? AND (?::boolean OR expires IS NOT DISTINCT FROM ?)))
     RETURNING 1)
-SELECT one_row(count(*)) FROM done
+SELECT CASE WHEN count(*) <> 1 THEN other_row() END FROM done
 
 -- name: update_delivery
 WITH done AS (
     UPDATE delivery SET state = ?, attempt = ?, claims = ?, due = ?, expires = ?, proof = ?, error = ?, changed = ?
      WHERE workflow = ? AND topic = ? AND version = ? AND status = ? RETURNING 1)
-SELECT one_row(count(*)) FROM done
+SELECT CASE WHEN count(*) <> 1 THEN other_row() END FROM done
 
 -- ---- the audit
 

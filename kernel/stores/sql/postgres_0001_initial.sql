@@ -220,7 +220,9 @@ CREATE FUNCTION enter(known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
     stamp TEXT;
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended(current_schema(), 0));
+    IF pg_advisory_xact_lock_shared(hashtextextended(current_schema(), 0)) IS NULL THEN  -- never; and no query, as PERFORM is
+        RETURN NULL;
+    END IF;
     SELECT value INTO stamp FROM meta m WHERE m.name = 'stamp';
     IF stamp <> known THEN
         RAISE SQLSTATE 'KE001';
@@ -258,12 +260,10 @@ BEGIN
     END IF;
 END $$;
 
--- The end of a statement that has to write one row: if it did not, the row is not the one that was read.
-CREATE FUNCTION one_row(written BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+-- Called by a statement that has to write one row, when it did not: the row is not the one that was read.
+CREATE FUNCTION other_row() RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    IF written <> 1 THEN
-        RAISE SQLSTATE 'KE001';
-    END IF;
+    RAISE SQLSTATE 'KE001';
 END $$;
 
 -- A task with its workflow and its tree in its present run: all that a decision on it reads first.

@@ -22,6 +22,10 @@ MOST_ROWS = 32
 """Rows of a tree that are remembered; of a larger one nothing is."""
 
 
+CROWD = 100
+"""For how many polls after one that was wrong the first task of a type is asked for."""
+
+
 class Left(NamedTuple):
     """A tree as a commit left it, as far as it was read or written: private copies of rows that are of its present run."""
 
@@ -31,6 +35,16 @@ class Left(NamedTuple):
     workflows: dict[str, tuple[int, WorkflowRow]]
     """By id, each with its number."""
     tasks: dict[tuple[str, int], TaskRow]
+
+    def ready(self) -> dict[str, TaskRow]:
+        """Of each type the first task that workers may be handed, with nothing to be made out for it."""
+        found: dict[str, TaskRow] = {}
+        for task in self.tasks.values():
+            if task.state == "SCHEDULED" and task.facts.mode == "WORKER" and not task.facts.judged:
+                known = found.setdefault(task.facts.type, task)
+                if (task.not_before, task.no) < (known.not_before, known.no):
+                    found[task.facts.type] = task
+        return found
 
 
 @define(eq=False)
@@ -52,6 +66,9 @@ class Lately:
         self._trees: dict[str, Left] = {}
         self._doubted: dict[str, None] = {}
         self._shared: dict[str, None] = {}
+        self._ready: dict[str, dict[str, int]] = {}
+        """By type the trees that may have a task for workers, in order, and its position."""
+        self._crowds: dict[str, int] = {}
         self.standing: Standing | None = None
         """None before anything was written."""
         self.numbers = deque[int]()
@@ -68,6 +85,28 @@ class Lately:
         """Remember a tree."""
         with self._lock:
             _put(self._trees, root, left)
+            for type, task in left.ready().items():
+                ready = self._ready.setdefault(type, {})
+                if task.workflow == root and ready.get(root) != task.no:
+                    _put(ready, root, task.no)
+
+    def first(self, type: str) -> tuple[str, int] | None:
+        """The first task of a type that is remembered, by its workflow and position: once. None where others were faster."""
+        with self._lock:
+            ready, crowd = self._ready.get(type), self._crowds.get(type, 0)
+            if crowd:
+                self._crowds[type] = crowd - 1
+            while ready and not crowd:
+                root = next(iter(ready))
+                no = ready.pop(root)
+                if root in self._trees:
+                    return root, no
+            return None
+
+    def crowd(self, type: str) -> None:
+        """The first task of a type was another one."""
+        with self._lock:
+            self._crowds[type] = CROWD
 
     def take(self, root: str) -> Left | None:
         """A tree that is remembered: once, since who takes it is about to change it."""
@@ -105,7 +144,8 @@ class Lately:
 
 
 def _put(kept: dict[str, Any], root: str, value: Any) -> None:
-    """The latest only."""
+    """The latest only, in order."""
+    kept.pop(root, None)
     if len(kept) >= MOST_TREES:
         del kept[next(iter(kept))]
     kept[root] = value

@@ -35,6 +35,8 @@ class PostgresRecall(SqlTransaction):
         """A lock was chosen: what is read from now on is under it. Migrations are held off. A decision is under way."""
         self.guessed = ""
         """The tree that was decided on without a look."""
+        self.polled = ""
+        """The type whose first task was taken to be one of that tree."""
         self.recalled: Left | None = None
         """What is remembered of it; None where it is taken for new."""
         self.standing: Standing | None = None
@@ -47,7 +49,9 @@ class PostgresRecall(SqlTransaction):
     # ---- what is remembered ------------------------------------------------------------------------------------------------
     def doubt(self, *, shared: bool = False) -> NoReturn:
         """Decide again, and ask. Nothing was applied."""
-        self.server.lately.forget(self.guessed, shared=shared)
+        self.server.lately.forget(self.guessed, shared=shared and not self.polled)
+        if self.polled:
+            self.server.lately.crowd(self.polled)
         changed_meanwhile(self.place)
 
     def _may_guess(self) -> bool:
@@ -67,13 +71,30 @@ class PostgresRecall(SqlTransaction):
         for after in prepared.definition.successors[no]:
             if (root, after) not in left.tasks or facts[after].judged or facts[after].mode != "WORKER":
                 return False
+        self._begin_with(root, left)
+        return True
+
+    def _recall_first(self, type: str, now: int) -> TaskRow | None:
+        """The first task of a type, where it is remembered and due: whether it is the first, the commit compares."""
+        place = self.server.lately.first(type) if self._may_guess() else None
+        left = self.server.lately.take(place[0]) if place else None
+        if left is None or place is None:
+            return None
+        task = left.tasks.get(place)
+        if task is None or task.state != "SCHEDULED" or task.not_before > now or place[0] not in left.workflows:
+            return None
+        self.polled = type
+        self._begin_with(place[0], left)
+        return task
+
+    def _begin_with(self, root: str, left: Left) -> None:
+        """Decide on what is remembered of a tree."""
         self.guessed, self.recalled, self.standing = root, left, self.server.lately.standing
         self.stored[root] = left.tree.run, left.tree.tasks, left.line
         for key, row in left.workflows.values():
             self.keys[row.id, row.run], self.known[row.id, row.run] = key, row.prepared
         for task in left.tasks.values():
             self.leases[self.keys[task.workflow, task.run], task.no] = task.state, task.handouts, maybe(task.expires)
-        return True
 
     def _take_for_new(self, workflow_id: str) -> bool:
         """Whether a workflow that is asked for first is to be started, and may be taken for one that is not there."""

@@ -273,6 +273,9 @@ class PostgresTransaction(PostgresRecall):
         """
         if not self.writes:
             return super().pollable(type, now, limit)
+        first = self._recall_first(type, now) if limit == 1 else None
+        if first is not None:
+            return [Subject(first.workflow, first.no)]
         self.led = True
         if not self.entered:
             self.enter()
@@ -324,7 +327,13 @@ class PostgresTransaction(PostgresRecall):
         """Lock what was decided on without a look, and hold on to what was taken for granted."""
         if not is_plain(plan):
             self.doubt()
-        self.hold(plan.tree.root, plan.command.id)
+        if self.polled:
+            (task,), root = plan.tasks, plan.tree.root
+            self.held.add(root)
+            self.enter("hold_first", (root, self.polled, task.not_before, self.keys[task.workflow, task.run], task.no,
+                                      plan.command.id, self.recalled and self.recalled.line))
+        else:
+            self.hold(plan.tree.root, plan.command.id)
 
     def _come_next(self, key: int, rows: list[Any]) -> None:
         """Remember the tasks that come after one that was handed out."""

@@ -140,12 +140,11 @@ def test_a_command_is_few_round_trips(k: Kernel, proxy: Proxy) -> None:
         return 1_000 - proxy.left
 
     assert trips(lambda: k.start("leaf", workflow_id="v", input={"a": 1})) == 1
-    k.poll("a")
+    k.poll("a", limit=2)
     k.start("root", workflow_id="u")
     (lease,) = k.poll("a")
     assert trips(lambda: k.heartbeat(lease)) == 2
     assert trips(lambda: k.complete(lease, output={"b": 2})) == 2
-    assert trips(lambda: k.poll("x")) == 2
     assert trips(lambda: k.poll("x", limit=2)) == 2
     assert trips(lambda: k.poll("x")) == 2  # nothing: a question and ROLLBACK
     assert trips(lambda: k.get("u")) == 4

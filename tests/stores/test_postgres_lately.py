@@ -73,22 +73,24 @@ def trips(proxy: Proxy, work: Callable[[], object]) -> int:
 
 
 def at_once(k: Kernel, act: str) -> Callable[[], int]:
-    """A start, or a result, that goes to the server without a look; gives the version of the tree."""
+    """A start, a poll or a result that goes to the server without a look; gives the version of the tree, or the hand-outs."""
     k.terminate("first")
     if act == "start":
         return lambda: k.start("chain", workflow_id="w").version
     k.start("chain", workflow_id="w")
+    if act == "poll":
+        return lambda: sum(lease.handouts for lease in k.poll("t"))
     (lease,) = k.poll("t")
     return lambda: k.complete(lease).version
 
 
 def test_how_often_the_server_is_asked(k: Kernel, proxy: Proxy) -> None:
-    """One way there and back for a start and for a result, two for a poll; one more, once, for the policy of the outbox."""
+    """One way there and back for a start, a poll and a result."""
     k.terminate("first")
     assert trips(proxy, lambda: k.start("chain", workflow_id="w")) == 1
     leases: list[kernel.Lease] = []
     for type in "ttu":
-        assert trips(proxy, lambda type=type: leases.extend(k.poll(type))) == 2  # type: ignore[misc]
+        assert trips(proxy, lambda type=type: leases.extend(k.poll(type))) == 1  # type: ignore[misc]
         assert trips(proxy, lambda: k.complete(leases.pop())) == 1
     assert k.get("w").state == "COMPLETED"
     assert [(each.workflow_id, each.topic) for each in k.deliveries()] == [("first", "archive"), ("w", "archive")]
@@ -102,6 +104,71 @@ def test_what_another_process_began(k: Kernel, other: Kernel, proxy: Proxy) -> N
         (lease,) = k.poll(type)
         assert trips(proxy, lambda lease=lease: k.complete(lease)) == 1  # type: ignore[misc]
     assert other.get("w").state == "COMPLETED"
+
+
+def test_the_first_task_comes_first(k: Kernel, other: Kernel, proxy: Proxy) -> None:
+    """Also one that only others know of; then, for a while, it is asked for before a decision."""
+    k.terminate("first")
+    k.poll("t", limit=2)
+    assert isinstance(k.clock, ManualClock)
+    for kernel_, name in ((other, "theirs"), (k, "ours"), (k, "late")):
+        kernel_.start("chain", workflow_id=name)
+        k.clock.advance(1.0)
+    leases: list[kernel.Lease] = []
+    assert [trips(proxy, lambda: leases.extend(k.poll("t"))) for _ in range(3)] == [4, 2, 2]
+    assert [lease.workflow_id for lease in leases] == ["theirs", "ours", "late"]
+    assert k.poll("t") == []
+
+
+def test_the_first_task_that_is_remembered(k: Kernel, proxy: Proxy) -> None:
+    """Of a tree with several tasks it is the one that is due first, and so it is among trees, whatever was written last."""
+    k.terminate("first")
+    k.register(kernel.WorkflowDef("pair", tasks=[
+        kernel.TaskDef("a", type="v"), kernel.TaskDef("b", type="v"), kernel.TaskDef("c", type="u")]))
+    k.terminate(k.start("pair").id)
+    for name in ("x", "y"):
+        k.start("pair", workflow_id=name)
+    k.complete(*k.poll("u"))
+    leases: list[kernel.Lease] = []
+    assert trips(proxy, lambda: leases.extend(k.poll("v"))) == 1
+    assert [(lease.workflow_id, lease.ref) for lease in leases] == [("x", "a")]
+
+
+def test_who_cannot_be_handed_a_task_asks_once(k: Kernel, proxy: Proxy) -> None:
+    """It is not due yet, it is handed out already, or its input has to be read: nothing is tried in vain."""
+    k.terminate("first")
+    k.poll("t", limit=2)
+    k.register(kernel.WorkflowDef("late", tasks=[kernel.TaskDef("a", type="v", retries=3, retry_delay=60.0)]),
+               kernel.WorkflowDef("given", tasks=[kernel.TaskDef("a", type="x", input={"n": "${workflow.input.n}"})]))
+    for name in ("late", "given"):
+        k.start(name, input={"n": 1})
+    k.fail(*k.poll("v"))
+    assert trips(proxy, lambda: k.poll("v")) == 2
+    k.start("chain")
+    k.start("chain")
+    k.poll("t", limit=2)
+    assert trips(proxy, lambda: k.poll("t")) == 2
+    k.start("given", input={"n": 2})
+    k.poll("x")
+    assert trips(proxy, lambda: k.poll("x")) == 3
+    assert lately(k)._crowds == {}
+
+
+def test_a_task_that_others_took_is_not_handed_out(k: Kernel, other: Kernel) -> None:
+    """Nor one whose workflow is paused, or whose tree somebody holds: then there is none, or another one."""
+    k.terminate("first")
+    for name in ("paused", "taken", "held", "free"):
+        k.start("chain", workflow_id=name)
+    other.pause("paused")
+    (taken,) = other.poll("t")
+    assert taken.workflow_id == "taken"
+    assert [lease.workflow_id for lease in k.poll("t")] == ["held"]
+    k.register(kernel.WorkflowDef("one", tasks=[kernel.TaskDef("a", type="v")]))
+    for name in ("one", "two", "three"):
+        k.start("one", workflow_id=name)
+    with other.store.transaction(write=True) as transaction:
+        transaction.snapshot(Subject("one"))
+        assert [lease.workflow_id for lease in k.poll("v")] == ["two"]
 
 
 def test_what_others_did_counts(k: Kernel, other: Kernel) -> None:
@@ -259,7 +326,7 @@ def test_a_policy_of_others(k: Kernel, other: Kernel) -> None:
     assert [each.workflow_id for each in k.deliveries()] == ["before", "first"]
 
 
-@pytest.mark.parametrize("act", ["start", "complete"])
+@pytest.mark.parametrize("act", ["start", "complete", "poll"])
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
 def test_a_commit_without_a_look_may_be_cut(k: Kernel, other: Kernel, proxy: Proxy, act: str, answered: bool) -> None:
     """Nobody can tell whether it happened, and `outcome` tells, for good; nothing is done twice."""
@@ -270,8 +337,9 @@ def test_a_commit_without_a_look_may_be_cut(k: Kernel, other: Kernel, proxy: Pro
     proxy.cut(-1, answered=False)
     outcome = k.outcome(caught.value.command_id, workflow_id="w")
     assert isinstance(outcome, Applied if answered else NotApplied)
-    if act == "complete":
-        assert other.tasks("w")[0].state == ("COMPLETED" if answered else "IN_PROGRESS")
+    if act != "start":
+        states = ("SCHEDULED", "IN_PROGRESS", "COMPLETED")
+        assert other.tasks("w")[0].state == states[answered + (act == "complete")]
     else:
         with suppress(kernel.NotFound):
             assert other.get("w").version == int(answered)
@@ -283,7 +351,7 @@ def waiting(operator: psycopg.Connection[Any]) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("act", ["start", "complete"])
+@pytest.mark.parametrize("act", ["start", "complete", "poll"])
 def test_an_outcome_waits_for_a_twin(
     k: Kernel, other: Kernel, stores: PostgresStores, act: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -303,16 +371,17 @@ def test_an_outcome_waits_for_a_twin(
     for thread in (begun, asking):
         thread.join(20.0)
     assert isinstance(told[0], Applied)
-    assert other.get("w").version == (1 if act == "start" else 2)
+    assert other.get("w").version == (2 if act == "complete" else 1)
+    assert act == "start" or other.tasks("w")[0].state == ("COMPLETED" if act == "complete" else "IN_PROGRESS")
 
 
-@pytest.mark.parametrize("act", ["start", "complete"])
+@pytest.mark.parametrize("act", ["start", "complete", "poll"])
 def test_a_commit_that_arrives_late(k: Kernel, other: Kernel, act: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After it was told that it was not applied, it is not."""
     told = list[object]()
 
     def ask(point: FaultPoint, command: str) -> None:
-        if point is FaultPoint.BEFORE_COMMIT and command == {"start": "START", "complete": "COMPLETE"}[act] and armed:
+        if point is FaultPoint.BEFORE_COMMIT and command == act.upper() and armed:
             told.append(other.outcome("c0123456789abcdef", workflow_id="w"))
 
     armed, late = False, Kernel(k.store, clock=k.clock, faults=ask)
@@ -323,25 +392,26 @@ def test_a_commit_that_arrives_late(k: Kernel, other: Kernel, act: str, monkeypa
     assert told == [NotApplied("c0123456789abcdef")]
     with pytest.raises(NotFound) if act == "start" else nullcontext():
         assert other.get("w").version == 1
+        assert other.tasks("w")[0].state == ("IN_PROGRESS" if act == "complete" else "SCHEDULED")
 
 
-@pytest.mark.parametrize("act", ["start", "complete"])
+@pytest.mark.parametrize("act", ["start", "complete", "poll"])
 def test_an_idle_connection_that_broke_is_replaced(k: Kernel, stores: PostgresStores, act: str) -> None:
     """It is seen before anything is sent: nothing is lost, and nobody hears of it."""
     work = at_once(k, act)
     with stores.server.connect() as operator:
         operator.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kernel'")
-    assert work() == (1 if act == "start" else 2)
+    assert work() == (2 if act == "complete" else 1)
 
 
-@pytest.mark.parametrize("act", ["start", "complete"])
+@pytest.mark.parametrize("act", ["start", "complete", "poll"])
 def test_a_connection_that_forgot_what_was_prepared(k: Kernel, act: str) -> None:
     """There was a DISCARD: nothing was applied, and it is done again."""
     work = at_once(k, act)
     with k.store.connection() as link:  # type: ignore[attr-defined]
         link.execute("DEALLOCATE ALL")
-    assert work() == (1 if act == "start" else 2)
+    assert work() == (2 if act == "complete" else 1)
 
 
 def test_who_fails_before_the_commit_leaves_nothing(k: Kernel, other: Kernel) -> None:
@@ -409,11 +479,12 @@ def test_a_large_tree_is_not_remembered(k: Kernel) -> None:
     assert lately(k).take("v") is None
 
 
-def test_what_a_failover_lost_is_not_remembered(k: Kernel, other: Kernel, stores: PostgresStores) -> None:
+@pytest.mark.parametrize("polled", [True, False])
+def test_what_a_failover_lost_is_not_remembered(k: Kernel, other: Kernel, stores: PostgresStores, polled: bool) -> None:
     """The server has fewer lines than this process knows of: the decision is taken again on what there is."""
     k.register(kernel.WorkflowDef("pair", tasks=[kernel.TaskDef("a", type="p"), kernel.TaskDef("b", type="p")]))
     k.start("pair", workflow_id="w")
-    first, second = k.poll("p", limit=2)
+    first, *more = k.poll("p", limit=2 - polled)
     schema = sql.Identifier(k.store.place.rpartition("=")[2])  # type: ignore[attr-defined]
     with stores.server.connect() as operator:
         for table in map(sql.Identifier, ("workflow", "task", "history")):
@@ -423,7 +494,9 @@ def test_what_a_failover_lost_is_not_remembered(k: Kernel, other: Kernel, stores
         for table in map(sql.Identifier, ("workflow", "task", "history")):
             back = sql.SQL("DELETE FROM {0}.{1}; INSERT INTO {0}.{1} SELECT * FROM pg_temp.{1}").format(schema, table)
             operator.execute(back)
-    k.complete(second)
+    if polled:
+        more = k.poll("p")
+    k.complete(*more)
     assert [str(task.state) for task in other.tasks("w")] == ["IN_PROGRESS", "COMPLETED"]
     assert other.verify().clean
     assert other.audit().clean

@@ -23,6 +23,9 @@ SELECT enter(?)
 -- name: hold
 SELECT hold(?, ?, ?, ?)
 
+-- name: hold_first
+SELECT hold_first(?, ?, ?, ?, ?, ?, ?, ?)
+
 -- name: hold_alone
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))
 

@@ -251,6 +251,23 @@ BEGIN
     RETURN stamp;
 END $$;
 
+-- The same of a tree whose task is to be handed out, if nobody else holds it and no other task of the type comes before.
+CREATE FUNCTION hold_first(name TEXT, type TEXT, its_due BIGINT, its_key BIGINT, its_no BIGINT, its_command TEXT, its_line BIGINT,
+    known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE
+    stamp TEXT := enter(known);
+BEGIN
+    PERFORM FROM tree WHERE root = name FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND OR its_line IS DISTINCT FROM (SELECT max(seq) FROM history WHERE root = name) OR EXISTS (
+        SELECT FROM task WHERE queue = type AND due IS NOT NULL AND (due, workflow, no) < (its_due, its_key, its_no)) THEN
+        RAISE SQLSTATE 'KE001';
+    END IF;
+    IF EXISTS (SELECT FROM command WHERE root IN ('', name) AND id = its_command) THEN
+        RAISE SQLSTATE 'KE002';
+    END IF;
+    RETURN stamp;
+END $$;
+
 -- A new tree, of an id that was never used. Who purges one of this id is waited for; then there is a tombstone.
 CREATE FUNCTION new_tree(its_root TEXT, its_run BIGINT, its_tasks BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN

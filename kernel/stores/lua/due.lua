@@ -175,22 +175,25 @@ local function is_free(entry)
   return not taken or tonumber(taken) <= milliseconds()
 end
 
-local found, stale, offset, size = {}, {}, 0, math.min(limit, 500)
+local found, stale, offset, size = {}, {}, 0, math.min(hold and hold > 0 and limit + 4 or limit, 500)
 while #found < limit and (#stale < 2000 or not sweep) do
   local batch = redis.call('ZRANGEBYSCORE', key, '-inf', horizon, 'WITHSCORES', 'LIMIT', offset, size)
   if #batch == 0 then break end
   offset, size = offset + #batch / 2, math.min(8 * size, 500)
   for i = 1, #batch, 2 do
-    local due = tonumber(batch[i + 1])
-    local command, id, run, rest = asked(batch[i], due)
-    if not command then
-      if not is_missing(what == 'z' and string.sub(batch[i], 1, 1) or what, id, run, rest) then stale[#stale + 1] = batch[i] end
-    elseif come(id, due) and is_free(batch[i]) and in_turn(id, rest) then
-      local entry = {command, id, run, rest, batch[i + 1]}
-      if what == 'q' then look(entry, batch[i]) end
-      if hold and hold > 0 then note('ZADD', P .. 'r', milliseconds() + hold, batch[i]) end
-      found[#found + 1] = entry
-      if #found == limit then break end
+    if is_free(batch[i]) then
+      local due = tonumber(batch[i + 1])
+      local command, id, run, rest = asked(batch[i], due)
+      if not command then
+        local letter = what == 'z' and string.sub(batch[i], 1, 1) or what
+        if not is_missing(letter, id, run, rest) then stale[#stale + 1] = batch[i] end
+      elseif come(id, due) and in_turn(id, rest) then
+        local entry = {command, id, run, rest, batch[i + 1]}
+        if what == 'q' then look(entry, batch[i]) end
+        if hold and hold > 0 then note('ZADD', P .. 'r', milliseconds() + hold, batch[i]) end
+        found[#found + 1] = entry
+        if #found == limit then break end
+      end
     end
   end
 end

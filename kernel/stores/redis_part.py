@@ -151,7 +151,8 @@ class Part:
         for chunk in chunks:
             if (plan := chunk.plan) is not None:
                 root, tree = plan.tree.root, chunk.tree
-                kinds += ("LLEN", f"{self.prefix}h:{root}")
+                if len(self.plans) > 1:  # of a single one the history is written first
+                    kinds += ("LLEN", f"{self.prefix}h:{root}")
                 plans += (root, plan.now, int(plan.raises), 2 * len(tree), *_flat(tree), len(chunk.lines), *chunk.lines)
         return [len(kinds) // 2, *kinds, len(self.plans), *plans, number, *commands, len(whole.sizes), *_flat(whole.sizes),
                 len(whole.records), *records]

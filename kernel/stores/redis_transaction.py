@@ -119,7 +119,7 @@ class RedisTransaction(RedisWriter):
             raise _too_large(command.name, plan, self.store.policy.tree_tasks)
         self.command_id, self.workflow_id = command.id, command.subject.workflow
         part.begin(plan)
-        part.commands[root, command.id] = part.commands["", command.id] = None
+        part.commands[root, command.id] = None
         for change in plan.changes:
             if change.kind == "task":
                 part.moves[change.workflow] = part.moves.get(change.workflow, 0) + change.count

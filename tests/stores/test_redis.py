@@ -413,8 +413,14 @@ def test_a_task_before_very_many(k: Kernel, store: RedisStore) -> None:
     assert k.terminate("v").canceled == many
 
 
-@pytest.mark.parametrize("kind", ["t:w", "h:w", "w:1:w", "c:w", "o:archive", "x:PENDING", "topics", "i:TERMINATED"])
-def test_a_key_of_the_wrong_type(k: Kernel, kind: str) -> None:
+ACTS: dict[str, Callable[[Kernel], Any]] = {
+    "poll": lambda k: k.poll("t", command_id="take"), "terminate": lambda k: k.terminate("w", command_id="end")}
+
+
+@pytest.mark.parametrize(("act", "kind"), [
+    *(("terminate", kind) for kind in ("t:w", "h:w", "w:1:w", "c:w", "o:archive", "x:PENDING", "topics", "i:TERMINATED")),
+    *(("poll", kind) for kind in ("t:w", "h:w", "w:1:w", "c:w", "c:", "q:t", "z", "head"))])
+def test_a_key_of_the_wrong_type(k: Kernel, act: str, kind: str) -> None:
     """Somebody wrote over a key: it is told, and not one other key has changed."""
     assert isinstance(k.store, RedisStore)
     key = k.store.prefixes[0] + kind
@@ -422,7 +428,7 @@ def test_a_key_of_the_wrong_type(k: Kernel, kind: str) -> None:
     k.store.link.call(key, "SET", key, "x")
     before = everything(k)
     with pytest.raises(kernel.StoreCorrupt):
-        k.terminate("w", command_id="end")
+        ACTS[act](k)
     assert everything(k) == before
 
 

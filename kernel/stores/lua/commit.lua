@@ -60,6 +60,12 @@ for _ = 1, A[at] do
   if times and tonumber(times[2]) > tonumber(now) then now = times[2] else times = nil end
   local first, key, text, length = at + 6 + n, P .. 't:' .. root, string.format('%.0f', version), nil
   local lines, start = tonumber(A[first - 1]), '[' .. text .. ','
+  if lines > 0 then
+    for i = first, first + lines - 1 do
+      A[i] = start .. (times and string.gsub(A[i], '^(%-?%d+),%d+', '%1,' .. now, 1) or A[i]) .. ']'
+    end
+    length = in_parts('RPUSH', P .. 'h:' .. root, A, first, first + lines - 1)
+  end
   if lines > 0 and n <= 4000 and not more then
     call('HSET', key, 'version', text, 'clock', now, unpack(A, at + 5, at + 4 + n))
   else
@@ -68,12 +74,6 @@ for _ = 1, A[at] do
     for i = at + 5, at + 4 + n do fields[#fields + 1] = A[i] end
     in_parts('HSET', key, fields, 1, #fields)
     moved[root] = nil
-  end
-  if lines > 0 then
-    for i = first, first + lines - 1 do
-      A[i] = start .. (times and string.gsub(A[i], '^(%-?%d+),%d+', '%1,' .. now, 1) or A[i]) .. ']'
-    end
-    length = in_parts('RPUSH', P .. 'h:' .. root, A, first, first + lines - 1)
   end
   versions[root], answer[#answer + 1] = version, {version, length or call('LLEN', P .. 'h:' .. root)}
   if times or others[root] then answer[#answer] = {version, answer[#answer][2], others[root] or {}, times and now or ''} end

@@ -5,7 +5,7 @@
 --     how many rows; their fields; for each counter how it was, how it is then, how many tasks move it; for each row what it is
 --     expected to be
 --   hashes: key, how many fields, the fields, then what each is expected to be ('-' nothing, '#...' what has this digest)
---   commands that nobody may have given an outcome: root, id
+--   commands that nobody may have given an outcome, under the tree or under none: root, id
 --   keys to be written that were not read: what gives the size of such a one, key
 -- Then comes what is written, which another file reads.
 
@@ -92,8 +92,9 @@ end
 
 local ids = A[at]
 for i = at + 1, at + 2 * ids, 2 do
-  local key = P .. 'c:' .. A[i]
-  if call('HEXISTS', key, A[i + 1]) ~= 0 then return {'stopped', key .. ' ' .. A[i + 1]} end
+  for _, key in ipairs({P .. 'c:', P .. 'c:' .. A[i]}) do
+    if call('HEXISTS', key, A[i + 1]) ~= 0 then return {'stopped', key .. ' ' .. A[i + 1]} end
+  end
 end
 at = at + 1 + 2 * ids
 

@@ -133,7 +133,7 @@ class RedisHeld:
 
     def definition(self, name: str, version: int | None) -> Prepared | None:
         """A registered definition; the latest one when no version is asked for."""
-        number = self.store.lately.names.get(name, {}).get(version or 0)
+        number = None if self._compares_names else self.store.lately.registered[1].get(name, {}).get(version or 0)
         if number is None:
             versions = self._registered().get(name, {})
             number = versions.get(max(versions, default=0) if version is None else version)
@@ -143,20 +143,28 @@ class RedisHeld:
         """The registered definitions: name and versions."""
         return {name: tuple(versions) for name, versions in self._registered().items()}
 
+    @property
+    def _compares_names(self) -> bool:
+        """Whether the commit can compare that the definitions are those that are remembered: they are in its partition."""
+        return self.write_too and self.store.partitions == 1
+
     def _registered(self) -> Names:
-        """The number of each definition. That there is none more than is remembered, the commit compares where it can."""
-        names, known = self.head(0, "names"), self.store.lately.names
-        if known and self.write_too and self.store.partitions == 1 and names not in self.held:
-            self.recalled.add(0)
-            place, more = self.head(0, "definitions"), str(sum(map(len, known.values())) + 1)
-            self.held.setdefault(place, {}).setdefault(more, None)
-            self.field(place, more)
-            return known
+        """The number of each definition. That they are those that are remembered, the commit compares where it can."""
+        names, head = self.head(0, "names"), self.head(0, "head")
+        mark, known = self.store.lately.registered
+        asks_first = self._compares_names and names not in self.held
+        if asks_first:
+            if known:
+                self.recalled.add(0)
+                self.held.setdefault(head, {}).setdefault("registered", mark)
+            mark = self.field(head, "registered") or ""
+            if known:
+                return known
         found: Names = {}
         for (name, version), number in sorted((place_of(field), number) for field, number in self.everything(names).items()):
             found.setdefault(name, {})[version] = int(number)
-        if names not in self.own:
-            self.store.lately.names = found
+        if asks_first or (self.store.partitions > 1 and names not in self.own):
+            self.store.lately.registered = mark, found
         return found
 
 

@@ -43,8 +43,8 @@ class Lately:
         self._lock = threading.Lock()
         self._trees: dict[str, Left] = {}
         self._there: set[str] = set()
-        self.names: Names = {}
-        """The definitions that are registered."""
+        self.registered: tuple[str, Names] = "", {}
+        """The definitions that are registered, and by what the store knows them from all others that it may have had."""
         self.policies: dict[str, str | None] = {}
         """The archive policies of the store, by the key that has them."""
 
@@ -79,7 +79,7 @@ class Lately:
             for root in roots:
                 self._trees.pop(root, None)
             self._there |= set(guessed)
-            self.names, self.policies = {}, {}
+            self.registered, self.policies = ("", {}), {}
 
 
 def _joined(known: Left, left: Left, sure: Callable[[str], Iterable[str]]) -> Left:

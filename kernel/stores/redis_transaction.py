@@ -28,6 +28,10 @@ from kernel.stores.redis_rows import changed_at, counts_field, field_of, packed_
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import RedisWriter
 
+DIGITS = 11
+"""Of the number of a definition, hexadecimal ones of its digest: when a server lost what was registered last, nothing else gets
+that number. Lua prints numbers of so many digits as they are. As many tell one sequence of registrations from another.
+"""
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
 MARKS = ("-", "#")
@@ -51,13 +55,17 @@ class RedisTransaction(RedisWriter):
         if known is not None and known.digest != definition.digest:
             raise registered_otherwise(source.name, source.version)
         if known is None:
-            part, number = self.part(0), len(self.everything(names)) + 1
-            place = field_of(source.name, source.version)
-            self.fields(self.head(0, "definitions"), str(number))
+            part, head, content = self.part(0), self.head(0, "head"), canonical(to_content(source))
+            place, text = field_of(source.name, source.version), canonical([definition.digest, content])
+            definitions = self.head(0, "definitions")
+            number = int(definition.digest[:DIGITS], 16)
+            while self.field(definitions, str(number)) not in (None, text):
+                number += 1
             self.fields(names, place)
-            content = canonical(to_content(source))
+            before = self.field(head, "registered") or ""
             self.put(part, names, {place: str(number)})
-            self.put(part, self.head(0, "definitions"), {str(number): canonical([definition.digest, content])})
+            self.put(part, definitions, {str(number): text})
+            self.put(part, head, {"registered": hashlib.sha256(f"{before}{definition.digest}".encode()).hexdigest()[:DIGITS]})
             self.store.learn(number, definition.digest, content)
 
     def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:

@@ -112,6 +112,22 @@ def test_definitions_of_others(pair: Pair) -> None:
         k.start("newest")
 
 
+@pytest.mark.parametrize("version", [None, 1])
+def test_a_registration_that_a_server_lost(pair: Pair, version: int | None) -> None:
+    """What was registered last may be gone after a failover. Who remembers it starts nothing else in its place."""
+    k, other = pair
+    k.start("chain")
+    link, prefix = k.store.link, k.store.prefixes[0]  # type: ignore[attr-defined]
+    for key, *rest in (("names",), ("definitions",), ("head", "registered")):
+        link.call(prefix + key, "HDEL" if rest else "DEL", prefix + key, *rest)
+    other.register(kernel.WorkflowDef("other", tasks=[kernel.TaskDef("x")]))
+    with pytest.raises(kernel.NotFound, match="chain"):
+        k.start("chain", version=version, workflow_id="w")
+    k.register(CHAIN)
+    k.start("chain", version=version, workflow_id="w")
+    assert [task.ref for task in other.tasks("w")] == ["a", "b", "c"]
+
+
 def test_a_policy_of_others(pair: Pair) -> None:
     """Whether a run is archived is as the store says when the run ends, not as it said before."""
     k, other = pair

@@ -44,6 +44,8 @@ STALLED = "60s"
 """A process that stops in the middle of a commit holds its locks no longer than this."""
 SILENT = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 40_000}
 """A host that vanished is noticed after 40 s, unless the URL says otherwise; else the system would wait for hours."""
+IDLE = int(TransactionStatus.IDLE)
+"""How a connection stands that is open and has no transaction."""
 PLANNED = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
 """Plans are made once, when a table may hold a row or two: one that reads it from end to end would be kept while it grows."""
 
@@ -160,7 +162,7 @@ class PostgresStore(SqlStore[Link]):
         raise UnsafeStore(f"opening {quoted(self.place)}", why=why, hint=hint)
 
     def _is_clean(self, connection: Link) -> bool:
-        return not connection.closed and connection.status == TransactionStatus.IDLE
+        return connection.status == IDLE
 
     def _drop(self, connection: Link) -> None:
         connection.close()

@@ -17,6 +17,9 @@ from kernel.stores.postgres_transaction import PostgresTransaction
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
 
+OPEN = (int(TransactionStatus.INTRANS), int(TransactionStatus.INERROR))
+"""How a connection stands whose transaction is not ended."""
+
 
 class PostgresSpan:
     """One transaction as a context: commits on leaving, undoes everything when an exception leaves."""
@@ -54,7 +57,7 @@ class PostgresSpan:
     def _undo(self) -> None:
         """End what was not committed. A connection that cannot be rolled back is closed, which undoes as well."""
         link = self.transaction.link
-        if link.status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        if link.status in OPEN:
             with suppress(psycopg.Error):
                 link.ask([("ROLLBACK", ())])
 

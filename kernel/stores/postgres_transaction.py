@@ -104,7 +104,7 @@ class PostgresTransaction(PostgresRecall):
         except psycopg.OperationalError:
             if self.begun or self.guessed:
                 raise
-        if self.link.closed and not (self.begun or self.guessed):  # it broke while nobody used it: nothing is lost
+        if not (self.begun or self.guessed) and self.link.closed:  # it broke while nobody used it: nothing is lost
             self.link = self.server.renewed(self.link)
             results = self.link.ask(asked)
         self.begun = True

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from kernel.core.archive import Hearing, Schedule
 from kernel.core.content import task_content
@@ -139,6 +139,8 @@ class Bridge:
     program: Program
     prepared: Mapping[str, Prepared]
     shape: Shape
+    known: dict[State, dict[int, list[int]]] = field(factory=dict, eq=False)
+    """What was counted in a state."""
 
     @classmethod
     def over(cls, explorer: Explorer, program: Program) -> Bridge:
@@ -191,7 +193,7 @@ class Bridge:
             id=name, parent=parent, parent_no=parent_no, slot=int(self.explorer.oracle.value(state, i, "slot")),
             depth=name.count("/"),
             prepared=prepared, started=NOW, reason="",
-            counts=self.counts(state, i, "workflow") if kept else [STALE] * 9, **self.stored(state, i))
+            counts=[*self.counted(state)[i]] if kept else [STALE] * 9, **self.stored(state, i))
         world.put(workflow)
         for j in self.own(state, place):
             if (choice := int(self.explorer.oracle.value(state, j, "choice"))) and state[j][0] == "COMPLETED":
@@ -199,7 +201,7 @@ class Bridge:
                 world.payloads[name, tree.places[j].order[1], "output"] = text
             world.put(TaskRow(
                 workflow=name, no=tree.places[j].order[1], run=workflow.run, worker="", reason="",
-                counts=self.counts(state, j, "task") if kept else [STALE], facts=prepared.facts[tree.places[j].order[1]],
+                counts=[*self.counted(state)[j]] if kept else [STALE], facts=prepared.facts[tree.places[j].order[1]],
                 **self.stored(state, j)))
         world.payloads[name, OWN, "input"] = too_deep()
 
@@ -218,6 +220,16 @@ class Bridge:
     def own(self, state: State, place: Place) -> list[int]:
         """The tasks of a workflow that exist."""
         return [j for j in place.sets["tasks"] if state[j][0] != ABSENT]
+
+    def counted(self, state: State) -> Mapping[int, list[int]]:
+        """The counters of every row of a live workflow, by place."""
+        if state not in self.known:
+            self.known[state] = found = dict[int, list[int]]()
+            for i in self.explorer.tree.rows["workflow"]:
+                if state[i][0] != ABSENT and state[i][0] not in ENDED:
+                    found[i] = self.counts(state, i, "workflow")
+                    found |= {j: self.counts(state, j, "task") for j in self.own(state, self.explorer.tree.places[i])}
+        return self.known[state]
 
     def counts(self, state: State, i: int, kind: str) -> list[int]:
         """The counters of a row, each a count of what is there."""
@@ -298,16 +310,11 @@ class Bridge:
         """A counter of a live workflow, of one of its tasks or of the tree that is not what it counts."""
         if world.root is not None and world.root.tasks != len(world.own):
             return f"the tree counts {world.root.tasks} tasks and has {len(world.own)}"
-        for i in self.explorer.tree.rows["workflow"]:
+        for i, counts in self.counted(state).items():
             place = self.explorer.tree.places[i]
-            if state[i][0] == ABSENT or state[i][0] in ENDED:
-                continue
-            if world.workflows[place.id].counts != self.counts(state, i, "workflow"):
-                return f"{place.id}: counters {world.workflows[place.id].counts}, not {self.counts(state, i, 'workflow')}"
-            for j in self.own(state, place):
-                task = world.own[self.explorer.tree.places[j].order]
-                if task.counts != self.counts(state, j, "task"):
-                    return f"{self.explorer.tree.places[j].id}: counter {task.counts}, not {self.counts(state, j, 'task')}"
+            row = world.workflows[place.id] if place.kind == "workflow" else world.own[place.order]
+            if row.counts != counts:
+                return f"{place.id}: counters {row.counts}, not {counts}"
         return ""
 
     def misreported(

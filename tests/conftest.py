@@ -56,7 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave tests that do not count for coverage untraced; mark those that are for a server by what they are called."""
+    """Leave tests that do not count for coverage untraced; mark those that are for a server by what they are called.
+
+    What takes longest comes first.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
     for item in items:
         told, stores = any(item.path.is_relative_to(TESTS / folder) for folder in TRACED), stores_of(item)
         if not told or item.get_closest_marker("slow") or stores & OTHERS:

@@ -169,6 +169,7 @@ def filled(page: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.early
 def test_commands_and_examples_print_what_stands_there(tmp_path: Path) -> None:
     """Executed in their order, as a reader would: outputs, errors and files agree with the page."""
     for block, expected in executed(text(), tmp_path):

@@ -66,6 +66,7 @@ def test_what_is_broken_later() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.early
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("half", range(HALVES))
 def test_a_sample_is_noticed_as_the_page_says(half: int) -> None:

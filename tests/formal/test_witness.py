@@ -32,6 +32,7 @@ def found() -> tuple[Witness, ...]:
 
 
 @pytest.mark.slow
+@pytest.mark.early
 @pytest.mark.timeout(600)
 def test_everything_is_taken_somewhere() -> None:
     """Every row in each of its states, every command, rule and state, every alternative of a guard."""
@@ -42,6 +43,7 @@ def test_everything_is_taken_somewhere() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.early
 @pytest.mark.timeout(600)
 def test_the_page_tells_where() -> None:
     """specs/evidence/witnesses.md is what is found today."""
@@ -50,6 +52,7 @@ def test_the_page_tells_where() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.early
 @pytest.mark.timeout(600)
 def test_a_way_leads_there() -> None:
     """The last of the commands is the one that takes it."""

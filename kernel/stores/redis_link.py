@@ -145,6 +145,40 @@ class Link:
         known = () if self.cluster is None else keys
         return self._script(name, prefix, arguments, reading=reading, doing="reading", keys=known)
 
+    def together(self, name: str, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What a script that may be run twice gives for several partitions, each with its prefix first, asked at once.
+
+        None for those that have to be asked again one by one: the answer was an error, or none came.
+        """
+        sha, answers = script(name, reading=False).sha, [None] * len(asked)
+        places: dict[ConnectionPool, list[int]] = {}
+        with suppress(*LOST, RedisError, RedisClusterException):
+            for place, arguments in enumerate(asked):
+                places.setdefault(self._pool(f"{arguments[0]}head"), []).append(place)
+        lines: list[tuple[ConnectionPool, Any, list[int]]] = []
+        whole: list[Any] = []
+        try:
+            for pool, mine in places.items():
+                with suppress(*LOST):
+                    line = _fit(self._idle.setdefault(pool, deque()), pool) or pool.get_connection()
+                    lines.append((pool, line, mine))
+                    line.send_packed_command([
+                        pack_command(("EVALSHA", sha, 1, f"{asked[place][0]}head", *asked[place])) for place in mine])
+            for _, line, mine in lines:
+                with suppress(*LOST):
+                    for place in mine:
+                        with suppress(ResponseError):
+                            answers[place] = line.read_response()
+                    whole.append(line)
+        finally:
+            for pool, line, _ in lines:
+                if line in whole and not self.closed:
+                    self._idle[pool].append(line)
+                else:
+                    line.disconnect()
+                    pool.release(line)
+        return answers
+
     def commit(self, part: Part, arguments: list[Any], command: tuple[str, str]) -> Any:
         """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came.
 

@@ -43,6 +43,14 @@ class RedisWork(RedisReader):
             pass
         return list(self.link.run("due", prefix, *asked, "stay" if sweep else "all", reading=True)[1])
 
+    def _ask_each(self, name: str, now: int, limit: int, hold: Sequence[int]) -> dict[int, list[list[Any]]]:
+        """The same of every partition, asked together."""
+        prefixes, told = self.store.prefixes, list[Any]()
+        if len(prefixes) > 1:
+            told = self.link.together("due", [(prefix, name, now, limit, "1", *hold) for prefix in prefixes])
+        return {number: answer[1] if answer and (not answer[0] or len(answer[1]) >= limit) else
+                self._ask(number, name, now, limit, hold=hold) for number, answer in enumerate(told or [None])}
+
     def _due(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True) -> Due:
         """The same, read."""
         found = self._ask(partition, name, now, limit, sweep=sweep)
@@ -54,7 +62,7 @@ class RedisWork(RedisReader):
         Where many poll together, each looks past what another is about to take: a hint, which the commit does not rely on.
         """
         hold = (HOLD if self.store.crowd else 0,) if self.write_too else ()
-        asked = {number: self._ask(number, f"q:{type}", now, limit, hold=hold) for number in range(self.store.partitions)}
+        asked = self._ask_each(f"q:{type}", now, limit, hold)
         chosen = min((number for number, each in asked.items() if each), key=lambda number: int(asked[number][0][4]), default=0)
         if any(hold):
             self.taking = [(number, each[15]) for number, found in asked.items() for each in found]

@@ -338,6 +338,33 @@ def test_those_who_poll_together_take_different_tasks(k: Kernel, store: RedisSto
     assert [lease.ref for lease in k.poll("t", limit=9)] == ["e", "f"]
 
 
+def test_partitions_are_asked_together() -> None:
+    """A poll of a store of many partitions is two ways to a server, not one for each; what breaks is asked again by itself."""
+    stores = RedisStores(f"{server().url}?partitions=8")
+    store = stores.open()
+    assert isinstance(store, RedisStore)
+    k, link = Kernel(store, clock=ManualClock()), store.link
+    k.register(ORDER)
+    for number in range(4):
+        k.start("order", workflow_id=f"w{number}")
+        k.clock.advance(1.0)  # type: ignore[attr-defined]
+    exchange, asked = link._exchange, list[str]()
+
+    def listen(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
+        asked.append(command[0])
+        return exchange(key, command, *rest)
+
+    link._exchange = listen  # type: ignore[assignment, method-assign]
+    assert [lease.workflow_id for lease in k.poll("t", limit=6)] == ["w0"] * 6
+    assert asked == ["EVALSHA"]
+    server().client().script_flush()
+    assert [lease.workflow_id for lease in k.poll("t", limit=6)] == ["w1"] * 6
+    assert asked.count("EVAL") > 1
+    server().client().client_kill_filter(_type="normal")
+    assert [lease.workflow_id for lease in k.poll("t", limit=6)] == ["w2"] * 6
+    stores.remove(store)
+
+
 def test_an_id_that_was_given_up_never_applies(k: Kernel) -> None:
     """Its script arrives after the answer to k.outcome: nothing of it is applied."""
     with pytest.raises(kernel.GuardRefused, match="that answer is final"):

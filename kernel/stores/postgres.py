@@ -46,8 +46,10 @@ SILENT = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4
 """A host that vanished is noticed after 40 s, unless the URL says otherwise; else the system would wait for hours."""
 IDLE = int(TransactionStatus.IDLE)
 """How a connection stands that is open and has no transaction."""
-PLANNED = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
-"""Plans are made once, when a table may hold a row or two: one that reads it from end to end would be kept while it grows."""
+PLANNED = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off"
+"""Plans are made once, when a table may hold a row or two: one that reads it from end to end would be kept while it grows. What
+has to be read so is made out to be dear, and would be compiled for longer than it runs.
+"""
 
 
 class PostgresStore(SqlStore[Link]):

@@ -79,7 +79,7 @@ class PostgresServer:
         """Start it, and wait until it answers."""
         given = [f"-c{setting}" for setting in (
             *self.settings, "listen_addresses=", f"unix_socket_directories={self.folder}", "max_connections=100",
-            "shared_buffers=32MB", "deadlock_timeout=200ms", "log_min_messages=fatal", "logging_collector=off", "jit=off")]
+            "shared_buffers=32MB", "deadlock_timeout=200ms", "log_min_messages=fatal", "logging_collector=off")]
         self.process = subprocess.Popen(  # noqa: S603 - programs of this machine
             [self.programs / "postgres", "-D", str(self.folder / "data"), *given], user=self.user, group=self.user,
             extra_groups=None if self.user is None else [], cwd=self.folder, stdin=subprocess.DEVNULL,

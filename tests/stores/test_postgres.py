@@ -241,6 +241,17 @@ def test_every_statement_is_one_that_the_server_takes(stores: PostgresStores, ur
                 assert not words or "could not determine data type" in words or "inconsistent types" in words, (name, words)
 
 
+def test_no_statement_is_compiled(url: str, k: Kernel) -> None:
+    """To compile a statement takes longer than to run any of ours, also where a table has to be read from end to end."""
+    with closing(PostgresStore(url)) as store:
+        link = store.take()
+        plan = link.execute("EXPLAIN SELECT sum(attempt) FROM task").fetchall()
+        ((setting,),) = link.execute("SHOW jit").fetchall()
+        store.put_back(link)
+    assert setting == "off"
+    assert not [line for (line,) in plan if "JIT" in line]
+
+
 def test_opening_twice_migrates_once(stores: PostgresStores) -> None:
     """Four processes open a schema that is not there yet, all at once: one makes it, and all use it."""
     errors: list[BaseException] = []

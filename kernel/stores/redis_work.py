@@ -43,7 +43,7 @@ class RedisWork(RedisReader):
             pass
         return list(self.link.run("due", prefix, *asked, "stay" if sweep else "all", reading=True)[1])
 
-    def _ask_each(self, name: str, now: int, limit: int, hold: Sequence[int]) -> dict[int, list[list[Any]]]:
+    def _ask_each(self, name: str, now: int, limit: int, hold: Sequence[int] = ()) -> dict[int, list[list[Any]]]:
         """The same of every partition, asked together."""
         prefixes, told = self.store.prefixes, list[Any]()
         if len(prefixes) > 1:
@@ -53,8 +53,11 @@ class RedisWork(RedisReader):
 
     def _due(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True) -> Due:
         """The same, read."""
-        found = self._ask(partition, name, now, limit, sweep=sweep)
-        return [(command, workflow, int(run), rest, int(due)) for command, workflow, run, rest, due, *_ in found]
+        return _read(self._ask(partition, name, now, limit, sweep=sweep))
+
+    def _due_anywhere(self, name: str, now: int, limit: int) -> Due:
+        """The same of all partitions."""
+        return [each for found in self._ask_each(name, now, limit).values() for each in _read(found)]
 
     def pollable(self, type: str, now: int, limit: int) -> list[Subject]:
         """Tasks of a type that could be handed out, those due first first; all of one partition, so that one commit takes them.
@@ -97,14 +100,13 @@ class RedisWork(RedisReader):
 
     def claimable(self, topics: Iterable[str], now: int, limit: int) -> list[Subject]:
         """Deliveries of these topics that are due, those due first first."""
-        found = [each for topic in sorted(set(topics)) for number in range(self.store.partitions)
-                 for each in self._due(number, f"o:{topic}", now, limit)]
+        found = [each for topic in sorted(set(topics)) for each in self._due_anywhere(f"o:{topic}", now, limit)]
         found.sort(key=itemgetter(4))
         return [Subject(workflow, topic=topic, run=run) for _, workflow, run, topic, _ in found[:limit]]
 
     def timers(self, now: int, limit: int) -> list[Timer]:
         """What the clock has to do, earliest first."""
-        found = [each for number in range(self.store.partitions) for each in self._due(number, "z", now, limit)]
+        found = self._due_anywhere("z", now, limit)
         found.sort(key=itemgetter(4))
         return [_timer(*each[:4]) for each in found[:limit]]
 
@@ -206,6 +208,10 @@ class RedisWork(RedisReader):
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, tree by tree."""
         return violations(self)
+
+
+def _read(found: Iterable[list[Any]]) -> Due:
+    return [(command, workflow, int(run), rest, int(due)) for command, workflow, run, rest, due, *_ in found]
 
 
 def _behind(workflow_id: str) -> str:

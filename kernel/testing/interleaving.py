@@ -190,6 +190,6 @@ def _rehearsal() -> tuple[Kernel, ManualClock]:
 def met(stores: Stores, scene: Scene, names: tuple[str, str]) -> str:
     """What is wrong when these two meet; empty when it is as if one had come after the other."""
     found = _meeting(stores, scene, names)
-    if found in (_in_turn(scene, names, (0, 1)), _in_turn(scene, names, (1, 0))):
+    if any(found == _in_turn(scene, names, order) for order in ((0, 1), (1, 0))):
         return ""
     return f"{scene.name}: {names[0]} met {names[1]}: neither order gives {found[0]}, or not these rows"

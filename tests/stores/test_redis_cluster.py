@@ -16,8 +16,7 @@ from redis.crc import key_slot
 import kernel
 from kernel.engine.kernel import Kernel
 from kernel.stores.redis import RedisStore
-from kernel.testing import conformance
-from kernel.testing.conformance import Check
+from kernel.testing.conformance import CHECKS, Check
 from kernel.testing.redis_stores import RedisStores
 from tests.drift.test_readme import first_example
 from tests.model.budget import EXAMPLES, SEEDS, STEPS, run_machine
@@ -30,9 +29,6 @@ ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part"), kernel.TaskDef("ship", after=["pick"])])
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
 TYPES = ("pick", "make", "ship")
-LONG = conformance.commands_that_meet_are_as_if_in_turn
-"""Three hundred stores, one after the other: that is done on a single server, which runs the same scripts on one slot."""
-PROMISED = [check for check in conformance.CHECKS if check is not LONG]
 
 
 @pytest.fixture
@@ -67,7 +63,7 @@ def test_one_node_of_it_is_no_store() -> None:
         kernel.open(server().url.replace("redis://", "redis+cluster://"))
 
 
-@pytest.mark.parametrize("check", PROMISED, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_store_conforms(check: Check) -> None:
     """What every store is held to, in one partition: memory is compared with."""
     check(RedisStores(f"{cluster().url}?partitions=1"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -26,13 +27,15 @@ from kernel.stores.sqlite import SqliteStore
 from kernel.testing.servers import QUICK, PostgresServer, postgres_programs
 from kernel.testing.stores import quick_folder
 from tests.redis_server import Server, needs_redis
-from tests.stores.stand import rows_of
+from tests.stores.stand import Rows, rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.may_skip(reason="mounting needs root")]
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part")])
 MEGABYTES = 160
+PATIENCE = 30.0
+"""Seconds until what is forced to the disk every second has to be there."""
 SELDOM = 600
 """Seconds after which the file system writes what nobody forced it to."""
 
@@ -125,8 +128,13 @@ def postgres(forced: bool) -> Opening:
 
 def redis(forced: bool) -> Opening:
     """A server of Redis."""
+    return redis_forcing("always" if forced else "no")
+
+
+def redis_forcing(often: str) -> Opening:
+    """A server of Redis that forces its log to the disk so often."""
     def opened(folder: Path, stack: ExitStack) -> Store:
-        server = Server(folder, "--appendonly", "yes", "--appendfsync", "always" if forced else "no")
+        server = Server(folder, "--appendonly", "yes", "--appendfsync", often)
         stack.callback(server.kill)
         return stack.enter_context(closing(RedisStore(server.url)))
     return opened
@@ -143,18 +151,15 @@ def story(k: Kernel) -> Iterator[str]:
     yield "terminate"
 
 
-def lost(disk: Disk, live: Store, opening: Opening) -> bool:
-    """Whether anything of a store is not there after a power cut; what is there must be sound."""
+def left(disk: Disk, opening: Opening) -> Rows | None:
+    """The rows that are there after a power cut now; None where nothing can be opened, or what is there is not sound."""
     after = disk.cut()
     with after.mounted() as folder, ExitStack() as stack:
         try:
             store = opening(folder, stack)
         except (KernelError, OSError):
-            return True
-        if rows_of(store) != rows_of(live):
-            return True
-        assert Kernel(store).audit().clean
-    return False
+            return None
+        return rows_of(store) if Kernel(store).audit().clean else None
 
 
 @pytest.mark.parametrize("forced", [True, False], ids=["forced", "not forced"])
@@ -167,5 +172,22 @@ def test_a_power_cut(kind: Callable[[bool], Opening], forced: bool) -> None:
         with disk.mounted() as place, ExitStack() as stack:
             k = Kernel(opening(place, stack))
             _run("sync", "-f", str(place))  # what is made once has been there for long
-            found = {what: lost(disk, k.store, opening) for what in story(k)}
-    assert set(found.values()) == {not forced}, found
+            found = {what: left(disk, opening) == rows_of(k.store) for what in story(k)}
+    assert set(found.values()) == {forced}, found
+
+
+@needs_redis
+def test_a_power_cut_with_everysec() -> None:
+    """It takes the latest commits only, each as a whole; and before long nothing that was acknowledged."""
+    opening = redis_forcing("everysec")
+    with quick_folder() as folder, new_disk(folder) as disk, disk.mounted() as place, ExitStack() as stack:
+        k = Kernel(opening(place, stack))
+        k.register(PART, ORDER)
+        _run("sync", "-f", str(place))
+        moments = [rows_of(k.store)]
+        for _ in story(k):
+            moments.append(rows_of(k.store))
+            assert left(disk, opening) in moments
+        begun = time.monotonic()
+        while left(disk, opening) != moments[-1]:
+            assert time.monotonic() < begun + PATIENCE

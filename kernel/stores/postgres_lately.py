@@ -1,7 +1,7 @@
 """What a process knows of a PostgreSQL store from its latest commits: a next decision may begin with it, and need not ask.
 
 It may be of yesterday, or of a server that failed with it. That harms nobody: the commit of who decided on it fails where the
-tree has another number of lines of history by now, or where definitions or policies are others; and who would write nothing
+history of the tree ends with another line by now, or where definitions or policies are others; and who would write nothing
 looks again. Then it is forgotten.
 """
 
@@ -31,6 +31,8 @@ class Left(NamedTuple):
 
     line: int
     """How many lines of history it has."""
+    command: str
+    """The command that the last of them is of."""
     tree: TreeRow
     workflows: dict[str, tuple[int, WorkflowRow]]
     """By id, each with its number."""

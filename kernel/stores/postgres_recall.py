@@ -1,7 +1,7 @@
 """Deciding on what is remembered of the latest commits: everything goes to the server at once then, with COMMIT behind it.
 
-The server applies it only if the tree has as many lines of history as what was decided on. Who needs to ask, after all, or is
-not told by a commit that all was so, decides again, and asks.
+The server applies it only if the tree has as many lines of history as what was decided on, and the last is of the same command.
+Who needs to ask, after all, or is not told by a commit that all was so, decides again, and asks.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class PostgresRecall(SqlTransaction):
         """What is remembered of it; None where it is taken for new."""
         self.standing: Standing | None = None
         """What is so under the stamp that the server told, or that is taken for granted."""
+        self.last: dict[str, str] = {}
+        """Of each tree that was read or written: the command that its last line of history is of."""
         self.left: dict[str, Left] = {}
         """Of each tree that this transaction writes to: how it leaves it."""
         self.leases: dict[tuple[int, int], Lease] = {}
@@ -90,7 +92,7 @@ class PostgresRecall(SqlTransaction):
     def _begin_with(self, root: str, left: Left) -> None:
         """Decide on what is remembered of a tree."""
         self.guessed, self.recalled, self.standing = root, left, self.server.lately.standing
-        self.stored[root] = left.tree.run, left.tree.tasks, left.line
+        self.stored[root], self.last[root] = (left.tree.run, left.tree.tasks, left.line), left.command
         for key, row in left.workflows.values():
             self.keys[row.id, row.run], self.known[row.id, row.run] = key, row.prepared
         for task in left.tasks.values():
@@ -117,6 +119,10 @@ class PostgresRecall(SqlTransaction):
             return None
         row = self.recalled.tree
         return TreeRow(row.root, row.run, row.version, row.clock, row.tasks)
+
+    def _tree(self, row: tuple[Any, ...]) -> TreeRow:
+        self.last[row[0]] = row[-1]
+        return super()._tree(row)
 
     def tombstone(self, root: str) -> Tombstone | None:
         """What stays of a tree that was purged."""
@@ -164,8 +170,10 @@ class PostgresRecall(SqlTransaction):
     def leave(self, plan: Plan, before: int) -> None:
         """Remember how a plan leaves its tree, if it moves no rows but those that it names; it had so many lines `before`."""
         tree, known = plan.tree, self.left.pop(plan.tree.root, None) or self.recalled or self.server.lately.take(plan.tree.root)
-        if known is not None and known.line != before:
+        if known is not None and (known.line, known.command) != (before, self.last.get(tree.root)):
             known = None
+        if plan.changes:
+            self.last[tree.root] = plan.command.id
         if not is_plain(plan) or self.server.lately.is_shared(tree.root):
             return
         workflows, tasks = ({}, {}) if known is None else (dict(known.workflows), dict(known.tasks))
@@ -177,7 +185,7 @@ class PostgresRecall(SqlTransaction):
                 tasks[task.workflow, task.no] = task.copy()
         if len(workflows) + len(tasks) <= MOST_ROWS:
             copy = TreeRow(tree.root, tree.run, tree.version, max(tree.clock, plan.now), tree.tasks)
-            self.left[tree.root] = Left(self.line, copy, workflows, tasks)
+            self.left[tree.root] = Left(self.line, plan.command.id, copy, workflows, tasks)
 
     def missing(self, plan: Plan) -> list[int]:
         """The tasks that come next after one that is handed out, where that one is remembered without them."""

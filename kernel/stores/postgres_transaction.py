@@ -34,6 +34,8 @@ LOCKS = frozenset(("enter", "hold"))
 """Statements that tell the store's stamp."""
 AS_COLUMNS = {"insert_task": "insert_tasks", "insert_history": "insert_lines"}
 """The statements that many rows are given to, column by column."""
+NOTHING = (None, None)
+"""The last line of history of a tree of which nothing is remembered, and its command."""
 NEXT = 4
 """So many tasks behind the one that a command is on are read with it."""
 TOGETHER = 8
@@ -180,11 +182,11 @@ class PostgresTransaction(PostgresRecall):
     # ---- locks -------------------------------------------------------------------------------------------------------------
     def hold(self, name: str, command_id: str | None = None) -> None:
         """Lock a tree, alone, or the name of one that is not there; waits for whoever has it. A command that was decided on
-        without a look must not have been given up, and the tree must have as many lines as it had then.
+        without a look must not have been given up, and the tree must have as many lines as it had then, and the same last one.
         """
         self.led = True
         if name not in self.held:
-            self.enter("hold", (name, command_id, None if self.recalled is None else self.recalled.line))
+            self.enter("hold", (name, command_id, *(self.recalled or NOTHING)[:2]))
             self.held.add(name)
 
     def enter(self, name: str = "enter", values: tuple[str | int | None, ...] = ()) -> None:
@@ -331,7 +333,7 @@ class PostgresTransaction(PostgresRecall):
             (task,), root = plan.tasks, plan.tree.root
             self.held.add(root)
             self.enter("hold_first", (root, self.polled, task.not_before, self.keys[task.workflow, task.run], task.no,
-                                      plan.command.id, self.recalled and self.recalled.line))
+                                      plan.command.id, *(self.recalled or NOTHING)[:2]))
         else:
             self.hold(plan.tree.root, plan.command.id)
 

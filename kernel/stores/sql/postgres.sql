@@ -21,10 +21,10 @@ SELECT pg_notify(current_schema(), type) FROM unnest(?::text[]) AS type
 SELECT enter(?)
 
 -- name: hold
-SELECT hold(?, ?, ?, ?)
+SELECT hold(?, ?, ?, ?, ?)
 
 -- name: hold_first
-SELECT hold_first(?, ?, ?, ?, ?, ?, ?, ?)
+SELECT hold_first(?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: hold_alone
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))
@@ -47,9 +47,9 @@ SELECT * FROM hand_out(:type, :now, :horizon, :limit)
 -- ---- rows
 
 -- name: tree
-SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq
+SELECT t.root, t.run, h.version, h.at, t.tasks, h.seq, h.command
   FROM tree t LEFT JOIN LATERAL (
-       SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true
+       SELECT version, at, seq, command FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true
  WHERE t.root = ?
 
 -- name: subject

@@ -230,10 +230,20 @@ BEGIN
     RETURN stamp;
 END $$;
 
+-- Whether the history of a tree has so many lines, and the last one is of this command.
+CREATE FUNCTION ends_with(name TEXT, its_line BIGINT, its_last TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+DECLARE
+    line BIGINT;
+    last TEXT;
+BEGIN
+    SELECT seq, command INTO line, last FROM history WHERE root = name ORDER BY seq DESC LIMIT 1;
+    RETURN line IS NOT DISTINCT FROM its_line AND last IS NOT DISTINCT FROM its_last;
+END $$;
+
 -- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked. A command that is sent
 -- as a whole may arrive late: what is told of it must not be that it was not applied; and what was decided on may be gone, with a
--- server that failed.
-CREATE FUNCTION hold(name TEXT, its_command TEXT, its_line BIGINT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+-- server that failed: then the last line of the history has another number, or is of another command.
+CREATE FUNCTION hold(name TEXT, its_command TEXT, its_line BIGINT, its_last TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
     stamp TEXT := enter(known);
 BEGIN
@@ -245,7 +255,7 @@ BEGIN
     IF its_command IS NOT NULL AND EXISTS (SELECT FROM command WHERE root = name AND id = its_command) THEN
         RAISE SQLSTATE 'KE002';
     END IF;
-    IF its_line IS NOT NULL AND its_line IS DISTINCT FROM (SELECT max(seq) FROM history WHERE root = name) THEN
+    IF its_line IS NOT NULL AND NOT ends_with(name, its_line, its_last) THEN
         RAISE SQLSTATE 'KE001';
     END IF;
     RETURN stamp;
@@ -253,12 +263,12 @@ END $$;
 
 -- The same of a tree whose task is to be handed out, if nobody else holds it and no other task of the type comes before.
 CREATE FUNCTION hold_first(name TEXT, type TEXT, its_due BIGINT, its_key BIGINT, its_no BIGINT, its_command TEXT, its_line BIGINT,
-    known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+    its_last TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
     stamp TEXT := enter(known);
 BEGIN
     PERFORM FROM tree WHERE root = name FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND OR its_line IS DISTINCT FROM (SELECT max(seq) FROM history WHERE root = name) OR EXISTS (
+    IF NOT FOUND OR NOT ends_with(name, its_line, its_last) OR EXISTS (
         SELECT FROM task WHERE queue = type AND due IS NOT NULL AND (due, workflow, no) < (its_due, its_key, its_no)) THEN
         RAISE SQLSTATE 'KE001';
     END IF;
@@ -290,9 +300,9 @@ SELECT t.root, t.run AS tree_run, h.version, h.at, t.tasks, h.seq, w.key, w.defi
        w.tasks_asks_completed, w.tasks_asks_failed, w.tasks_asks_terminated, w.tasks_failed, w.tasks_timed_out,
        w.tasks_canceled, w.tasks_not_closed, w.tasks_closed_badly, w.tasks_not_closed_well, k.no, k.state AS task_state,
        k.attempt, k.handouts, k.not_before, k.expires, k.attempt_ends, k.total_ends, k.wakes, k.signalled,
-       k.changed AS task_changed, k.worker, k.reason AS task_reason, k.after_not_passed, k.queue, k.due
+       k.changed AS task_changed, k.worker, k.reason AS task_reason, k.after_not_passed, k.queue, k.due, h.command
   FROM tree t JOIN workflow w ON w.root = t.root AND w.run = t.run JOIN task k ON k.workflow = w.key
-  LEFT JOIN LATERAL (SELECT version, at, seq FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true;
+  LEFT JOIN LATERAL (SELECT version, at, seq, command FROM history WHERE root = t.root ORDER BY seq DESC LIMIT 1) h ON true;
 
 -- Give tasks of a type that are due, in their order, each once its tree is ours: a tree that somebody else holds is passed by, and
 -- only when there is no other work among the next hundred tasks, and no tree is ours yet, we wait for the first such one. A task is
@@ -327,7 +337,7 @@ BEGIN
         END LOOP;
         EXIT WHEN given > 0 OR busy IS NULL;
         IF NOT ours THEN
-            PERFORM hold(busy, NULL, NULL, NULL);
+            PERFORM hold(busy, NULL, NULL, NULL, NULL);
             ours := true;
         END IF;
     END LOOP;

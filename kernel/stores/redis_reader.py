@@ -148,10 +148,15 @@ class RedisReader(RedisHeld):
         base, extension = self.store.prepared(columns[7]), columns[15]
         if not extension:
             return base
-        payloads = self.key(root_of(workflow_id), "v", f"{run}:{workflow_id}")
-        return self.store.extend(base, extension, lambda: [
-            (no, text) for name, text in self.everything(payloads).items()
-            if name.endswith(f":{WHAT}") and (no := int(name.partition(":")[0])) < columns[14]])  # others came meanwhile
+        return self.store.extend(base, extension, lambda: self._spawned(workflow_id, run, columns[14]).items())
+
+    def _spawned(self, workflow_id: str, run: int, end: int) -> dict[int, str]:
+        """The texts of the tasks that were spawned in a workflow, by position: those before `end`; others came later."""
+        found = {int(name.partition(":")[0]): text for name, text in self.everything(
+            self.key(root_of(workflow_id), "v", f"{run}:{workflow_id}")).items() if name.endswith(f":{WHAT}")}
+        if end - 1 not in found:  # they were purged meanwhile
+            raise damaged(f"workflow {quoted(workflow_id)}", "what was spawned in it is gone")
+        return {no: text for no, text in found.items() if no < end}
 
     def placed(self, workflow_id: str, run: int) -> Placed:
         """What the store knows of a workflow that was read or made."""

@@ -21,6 +21,7 @@ from kernel.core.plan import Subject
 from kernel.engine.contention import TRIES, Overtaken
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel, Options
+from kernel.engine.ports import Store
 from kernel.stores.redis import LARGEST_TREE, RedisStore, address
 from kernel.testing.clock import ManualClock
 from kernel.testing.redis_stores import RedisStores
@@ -321,6 +322,33 @@ def test_what_was_spawned_meanwhile_is_not_mixed_in(k: Kernel, store: RedisStore
             assert [each.task.ref for each in row.prepared.spawned.values()] == ["g"]
         assert [t.ref for t in other.tasks("w")] == [*"abcdefgh"]
         assert other.verify().clean
+
+
+def test_what_was_spawned_and_is_purged_meanwhile(k: Kernel, store: RedisStore) -> None:
+    """Who read a workflow, and then finds nothing of what was spawned in it, does not take it for one without such tasks; nor
+    others that have the same.
+    """
+    k.terminate("w")
+    k.register(kernel.WorkflowDef("spawning", tasks=[kernel.TaskDef("s")]))
+    for name in ("u", "v"):
+        k.start("spawning", workflow_id=name)
+        k.complete(*k.poll("s"), spawn=[kernel.TaskDef("x")])
+
+    def read(store: Store) -> None:
+        with store.transaction(write=False) as t:
+            t.tree("u")
+            k.terminate("u")
+            k.purge("u", unarchived=True)
+            t.workflow("u", 1)
+
+    with kernel.open(f"{server().url}?namespace={store.address.namespace}") as other:
+        with pytest.raises(Overtaken):
+            read(other.store)
+        with pytest.raises(kernel.NotFound, match="purged"):
+            other.tasks("u")
+        assert [t.ref for t in other.tasks("v")] == ["s", "x"]
+        other.complete(*other.poll("x"))
+        assert other.get("v").state == "COMPLETED"
 
 
 def test_those_who_poll_together_take_different_tasks(k: Kernel, store: RedisStore) -> None:

@@ -46,6 +46,8 @@ class RedisHeld:
         """How often the server was asked for rows."""
         self.recalled: set[int] = set()
         """The partitions of which something is remembered, not read."""
+        self.remembered: set[str] = set()
+        """The trees of which something is."""
         self.guessed: set[str] = set()
         """The trees that were taken for new."""
         self.absent: set[str] = set()

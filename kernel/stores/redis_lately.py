@@ -1,7 +1,8 @@
 """What a process knows of a Redis store from its latest commits: a next decision may begin with it, and need not ask first.
 
 It may be of yesterday. That harms nobody, since a commit compares all that its decision read, from here or from the server; and
-who decides on it and writes nothing has it compared, too. Where it was wrong it is forgotten, and the next try asks.
+who decides on it and writes nothing has it compared, too. Where it was wrong it is forgotten, and the next try asks. So does
+who has to know all of a tree.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from kernel.core.outbox import hearing_of
 from kernel.core.plan import Subject, Tombstone
 from kernel.core.records import DeliveryRow, Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.core.working_set import in_scope
+from kernel.engine.contention import Overtaken
 from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
@@ -82,6 +83,7 @@ class RedisReader(RedisHeld):
                 subject.no is not None and str(subject.no) not in left.held.get(rows, ())):
             return None
         self.recalled.add(self.store.partition(root))
+        self.remembered.add(root)
         self.trees[root] = self.original[root] = left.counted
         for key, fields in left.held.items():
             self.held[key] = {**fields, **self.held.get(key, NOTHING)}
@@ -195,9 +197,19 @@ class RedisReader(RedisHeld):
                 return row
         return None
 
+    def _know_all(self, root: str) -> None:
+        """Whole sets of a tree are read, and only its version and lines compared: what is remembered may be of a server that
+        failed, where another one has come as far.
+        """
+        if root in self.remembered:
+            self.store.lately.forget([root], ())
+            raise Overtaken(f"reading {quoted(self.store.place)}", stands="nothing was applied", hint="try again",
+                            why=f"all of {quoted(root)} has to be read")
+        self.strict.add(root)
+
     def family(self, root: str) -> list[WorkflowRow]:
         """Every workflow of a tree in each of its runs, by id."""
-        self.strict.add(root)
+        self._know_all(root)
         key = self.key(root, "t")
         rows = self.everything(key).items()
         found = [(*place_of(field[1:]), text) for field, text in rows if field[0] == "f" and "\0" in field]
@@ -240,7 +252,7 @@ class RedisReader(RedisHeld):
         own = self._own(workflow_id, run)
         if own is None:
             return []
-        self.strict.add(root_of(workflow_id))
+        self._know_all(root_of(workflow_id))
         last = self.placed(workflow_id, own[1].run).tasks
         return self.some_tasks(workflow_id, run, range(after + 1, min(last, after + 1 + limit)), compare=False)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 
 import kernel
 from kernel.engine.faults import FaultPoint
@@ -138,6 +139,28 @@ def test_a_policy_of_others(pair: Pair) -> None:
         other.set_archive_policy(kernel.ArchivePolicy(off=True))
         k.clock.advance(1.0)  # type: ignore[attr-defined]
     assert [each.workflow_id for each in k.deliveries()] == ["before"]
+
+
+def test_who_must_know_all_of_a_tree_asks(pair: Pair) -> None:
+    """A server lost that this process delivered, and another one failed to: there are as many lines of history, but nothing
+    may be purged yet.
+    """
+    receipts = iter(("got it", ""))
+    k, other = (Kernel(each.store, clock=each.clock, sinks={"mail": kernel.CallableSink(lambda parcel: next(receipts))})
+                for each in pair)
+    k.register(kernel.WorkflowDef("told", tasks=[kernel.TaskDef("a")], topics=("mail",)))
+    k.start("told", workflow_id="w")
+    k.complete(*k.poll("a"))
+    client: Any = redis.Redis.from_url(server().url)
+    kept = {key: client.dump(key) for key in map(str.encode, k.store.all_keys())}  # type: ignore[attr-defined]
+    assert k.deliver().delivered == 1
+    client.delete(*k.store.all_keys())  # type: ignore[attr-defined]
+    for key, value in kept.items():
+        client.restore(key, 0, value)
+    assert other.deliver().delivered == 0
+    with pytest.raises(kernel.Refused):
+        k.purge("w", unarchived=True)
+    assert [each.state for each in k.deliveries()] == ["PENDING"]
 
 
 def no_field(key: str) -> tuple[str, ...]:

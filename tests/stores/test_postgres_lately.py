@@ -314,6 +314,22 @@ def test_definitions_of_others(k: Kernel, other: Kernel) -> None:
     assert k.start("chain", version=1).definition_version == 1
 
 
+def test_a_registration_that_a_server_lost(k: Kernel, other: Kernel, stores: PostgresStores) -> None:
+    """No other definition gets its number, also of a server that lost what numbers it gave: that is made of the content."""
+    lost = kernel.WorkflowDef("lost", tasks=[kernel.TaskDef("a")])
+    k.register(lost)
+    k.start("lost", workflow_id="w")
+    k.terminate("w")
+    k.purge("w", unarchived=True)
+    table = sql.Identifier(k.store.place.rpartition("=")[2], "definition")  # type: ignore[attr-defined]
+    with stores.server.connect() as operator:
+        numbers = sql.SQL("DELETE FROM {} WHERE name = 'lost' RETURNING key").format(table)
+        (number,) = operator.execute(numbers).fetchall()
+        other.register(kernel.WorkflowDef("new", tasks=[kernel.TaskDef("b")]), lost)
+        assert [task.ref for task in k.tasks(k.start("new").id)] == ["b"]
+        assert operator.execute(numbers).fetchall() == [number]
+
+
 def test_a_policy_of_others(k: Kernel, other: Kernel) -> None:
     """Whether a run is archived is as the store says when the run ends, not as it said before."""
     k.terminate("first")

@@ -92,6 +92,11 @@ INSERT INTO history (root, seq, version, run, at, kind, workflow, subject, event
 SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[],
        ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[])
 
+-- name: insert_definition
+INSERT INTO definition (key, digest, name, version, content, registered)
+SELECT ('x' || left(digest, 15))::bit(60)::bigint, digest, name, version, content, registered
+  FROM (VALUES (?::text, ?::text, ?::bigint, ?::text, ?::bigint)) AS given (digest, name, version, content, registered)
+
 -- ---- one row, which is there, or the decision was on another one
 
 -- name: insert_tree

@@ -54,6 +54,8 @@ class RedisHeld:
         """The trees that are not there."""
         self.taking: list[tuple[int, str]] = []
         """The entries of tasks that it is about to hand out, each with its partition, past which others look."""
+        self.poll = ""
+        """The id of a poll, if its caller chose one."""
         self.polled = False
         """Whether it looked for tasks to hand out, and found some."""
 

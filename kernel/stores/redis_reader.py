@@ -310,6 +310,7 @@ class RedisReader(RedisHeld):
     def recorded(self, root: str, command_id: str) -> Recorded | None:
         """What is kept of a command. Polls are on no tree: what is known of one may be in any partition."""
         places = [self.key(root, "c")] if root else [self.head(number, "c:") for number in range(self.store.partitions)]
+        self.poll = "" if root else command_id
         texts = [text for place in places if (text := self.field(place, command_id)) is not None]
         found = [record_of(text) for text in texts]
         return next((each for each in found if each.outcome), found[0] if found else None)

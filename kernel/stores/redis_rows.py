@@ -8,6 +8,7 @@ is printed; one that never comes is empty. The keys of a partition begin with it
     w:RUN:ID  the tasks and deliveries of a workflow  v:RUN:ID  its payloads
     q:TYPE, z, o:TOPIC  when work is due              i:STATE, x:STATE, trees, topics  what there is, by name
                         (a notice with its name: "notify@VERSION.STATUS")
+    p:POLL  the partition that a poll of this id takes tasks of
     r  what somebody is about to take                 head  what is counted; graves  tombstones; ct  records by age
     names, definitions, meta  (in the first partition)
 """

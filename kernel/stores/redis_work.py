@@ -8,6 +8,7 @@ from typing import Any
 
 from kernel.core.plan import Subject
 from kernel.core.records import DeliveryRow, WorkflowRow, root_of
+from kernel.engine.outcomes import LIFE
 from kernel.engine.ports import Timer, Violation, Waiting
 from kernel.errors import StoreFull, StoreReadOnly
 from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
@@ -67,12 +68,21 @@ class RedisWork(RedisReader):
         hold = (HOLD if self.store.crowd else 0,) if self.write_too else ()
         asked = self._ask_each(f"q:{type}", now, limit, hold)
         chosen = min((number for number, each in asked.items() if each), key=lambda number: int(asked[number][0][4]), default=0)
+        if self.poll and len(asked) > 1 and asked[chosen]:
+            chosen = self._reserved(chosen)
         if any(hold):
             self.taking = [(number, each[15]) for number, found in asked.items() for each in found]
             self.let_go(number for number in asked if number != chosen)
             self.taking = [each for each in self.taking if each[0] == chosen]
         self.polled = bool(asked[chosen])
         return [self._look(each) for each in asked[chosen]]
+
+    def _reserved(self, chosen: int) -> int:
+        """The partition that a poll of this id takes tasks of, the one that was chosen first: who gives it twice at once is not
+        handed tasks of two, since each commit is compared with those of one.
+        """
+        key = self.key(self.poll, "p")
+        return int(self.link.call(key, "SET", key, chosen, "NX", "GET", "PX", LIFE // 1000) or chosen)
 
     def let_go(self, partitions: Iterable[int]) -> None:
         """Let others see again what this transaction was about to take."""

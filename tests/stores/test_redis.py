@@ -366,6 +366,32 @@ def test_those_who_poll_together_take_different_tasks(k: Kernel, store: RedisSto
     assert [lease.ref for lease in k.poll("t", limit=9)] == ["e", "f"]
 
 
+def test_a_poll_that_is_given_twice_at_once() -> None:
+    """It applies once, though meanwhile another partition has what is due first."""
+    stores, clock, given = RedisStores(f"{server().url}?partitions=8"), ManualClock(), list[list[kernel.Lease]]()
+    store = stores.open()
+    beside = stores.beside(store)
+    twin = Kernel(beside, clock=clock)
+
+    def meanwhile(point: FaultPoint, command: str) -> None:
+        if point is FaultPoint.BEFORE_COMMIT and command == "POLL" and not given:
+            clock.advance(-100.0)
+            for number in range(8):
+                twin.start("one", workflow_id=f"early{number}")
+            clock.advance(100.0)
+            given.append(twin.poll("t", command_id="same"))
+
+    k = Kernel(store, clock=clock, faults=meanwhile)
+    k.register(kernel.WorkflowDef("one", tasks=[kernel.TaskDef("a", type="t")]))
+    for number in range(8):
+        k.start("one", workflow_id=f"w{number}")
+        clock.advance(1.0)
+    assert k.poll("t", command_id="same") == given[0]
+    assert [lease.workflow_id[:5] for lease in k.poll("t", command_id="other")] == ["early"]
+    beside.close()
+    stores.remove(store)
+
+
 def test_partitions_are_asked_together() -> None:
     """A poll of a store of many partitions is two ways to a server, not one for each; what breaks is asked again by itself."""
     stores = RedisStores(f"{server().url}?partitions=8")

@@ -191,8 +191,11 @@ class Transaction(Protocol):
     def violations(self) -> Iterable[Violation]:
         """Every row that breaks a state invariant, found set by set; and counters that are not what they count."""
 
-    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
-        """The store's own archive policies, each with the time from which it is in force; None: the definitions' own."""
+    def archive_policies(self, root: str = "") -> list[tuple[int, ArchivePolicy | None]]:
+        """The store's own archive policies, each with the time from which it is in force; None: the definitions' own.
+
+        Where a policy is set part by part: those that hold for the tree `root`.
+        """
 
     def set_archive_policy(self, policy: ArchivePolicy | None, since: int) -> None:
         """From this time on, or as soon as the clock of every tree is behind: a policy for every definition, or none."""

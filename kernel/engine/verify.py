@@ -64,7 +64,7 @@ class Verifier:
     def _look(self, root: str) -> tuple[Misstep | None, Trace]:
         """The first misstep of a tree, and who found it."""
         with self.store.transaction(write=False) as transaction:
-            trace = self.trace(transaction)
+            trace = self.trace(transaction, root)
             try:
                 found = next(missteps(transaction, trace, standing(transaction, root)), None)
             except NotAllowed as broken:
@@ -73,9 +73,9 @@ class Verifier:
                 found = of_rows(root, trace, "", f"{error.asked}: {error.why}")
         return found, trace
 
-    def trace(self, transaction: Transaction) -> Trace:
+    def trace(self, transaction: Transaction, root: str) -> Trace:
         """What is to judge the history of a tree."""
-        policies = transaction.archive_policies()
+        policies = transaction.archive_policies(root)
 
         def outline_of(workflow_id: str, run: int) -> Outline:
             row = transaction.workflow(workflow_id, run)

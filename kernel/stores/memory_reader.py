@@ -184,7 +184,7 @@ class MemoryReader:
         """Every row that breaks a state invariant."""
         return self.store.violations()
 
-    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
+    def archive_policies(self, root: str = "") -> list[tuple[int, ArchivePolicy | None]]:
         """The store's own archive policies, each with the time from which it is in force."""
         return [(since, policy) for since, (policy, _) in sorted(self.store.archive.items())]
 

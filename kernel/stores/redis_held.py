@@ -131,9 +131,10 @@ class RedisHeld:
         past = [content for since, content in self.policies(self.store.partition(root)) if since <= now]
         return self.store.hearing(past[-1])[1] if past else None
 
-    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
-        """The store's own archive policies, each with the time from which it is in force."""
-        return [(since, self.store.hearing(content)[0]) for since, content in self.policies(0)]
+    def archive_policies(self, root: str = "") -> list[tuple[int, ArchivePolicy | None]]:
+        """The store's own archive policies, each with the time from which it is in force: for a tree, or (none) for all."""
+        partition = self.store.partition(root) if root else 0
+        return [(since, self.store.hearing(content)[0]) for since, content in self.policies(partition)]
 
     def definition(self, name: str, version: int | None) -> Prepared | None:
         """A registered definition; the latest one when no version is asked for."""

@@ -39,7 +39,7 @@ class Span:
         try:
             if error is None and self.write:
                 self._check_recalled()
-                for partition in sorted(transaction.parts):
+                for partition in sorted(transaction.parts, reverse=True):
                     self._commit(partition)
             elif isinstance(error, (KernelError, *UNEXPECTED)) and not isinstance(error, Conflict | StoreUnavailable):
                 self._doubt(error)
@@ -55,7 +55,9 @@ class Span:
             self.transaction.let_go({partition for partition, _ in self.transaction.taking})
 
     def _commit(self, partition: int) -> None:
-        """One partition: everything or nothing. A transaction on several is one commit for each, in order."""
+        """One partition: everything or nothing. A transaction on several is one commit for each, the first partition last: what
+        was set there is set everywhere.
+        """
         transaction, store = self.transaction, self.store
         for number, name in transaction.taking:
             transaction.part(number).score(transaction.head(number, "r"), name, None)

@@ -211,7 +211,7 @@ class SqlReader(ABC):
         past = [content for since, content in self.policies() if since <= now]
         return self.store.hearing(past[-1])[1] if past else None
 
-    def archive_policies(self) -> list[tuple[int, ArchivePolicy | None]]:
+    def archive_policies(self, root: str = "") -> list[tuple[int, ArchivePolicy | None]]:
         """The store's own archive policies, each with the time from which it is in force."""
         return [(since, self.store.hearing(content)[0]) for since, content in self.policies()]
 

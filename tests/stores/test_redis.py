@@ -23,6 +23,7 @@ from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store
 from kernel.stores.redis import LARGEST_TREE, RedisStore, address
+from kernel.stores.redis_part import Part
 from kernel.testing.clock import ManualClock
 from kernel.testing.redis_stores import RedisStores
 from tests.redis_server import Server, needs_redis, server
@@ -389,6 +390,40 @@ def test_a_poll_that_is_given_twice_at_once() -> None:
     assert k.poll("t", command_id="same") == given[0]
     assert [lease.workflow_id[:5] for lease in k.poll("t", command_id="other")] == ["early"]
     beside.close()
+    stores.remove(store)
+
+
+def test_a_policy_that_is_set_while_others_work() -> None:
+    """Somebody came between when one partition had it: it is set in all, and each tree is judged by what held for it."""
+    stores, clock = RedisStores(f"{server().url}?partitions=4"), ManualClock()
+    store = stores.open()
+    assert isinstance(store, RedisStore)
+    k, link = Kernel(store, clock=clock), store.link
+    k.register(kernel.WorkflowDef("one", tasks=[kernel.TaskDef("a", type="t")], topics=("archive",)))
+    roots = [next(name for n in range(99) if store.partition(name := f"{letter}{n}") == at)
+             for at in range(4) for letter in "uvw"]
+    for root in roots[:8]:
+        k.start("one", workflow_id=root)
+    commit, made = link.commit, list[str]()
+
+    def between(part: Part, *rest: Any) -> Any:
+        made.append(part.prefix)
+        if len(made) == 2:
+            clock.advance(1.0)
+            for root in roots:
+                k.start("one", workflow_id=root)
+                if root[0] == "u":
+                    k.terminate(root)
+        return commit(part, *rest)
+
+    link.commit = between  # type: ignore[assignment, method-assign]
+    k.set_archive_policy(kernel.ArchivePolicy(off=True))
+    clock.advance(1.0)
+    for root in set(roots) - {each.workflow_id for each in k.deliveries()}:
+        k.terminate(root)
+    assert {each.workflow_id[0] for each in k.deliveries()} <= {"u"}
+    assert k.verify().clean
+    assert k.audit().clean
     stores.remove(store)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import kernel
 from kernel.core.plan import Subject
+from kernel.engine.contention import again
 from kernel.engine.entities import EPOCH, Applied, Lease
 from kernel.engine.kernel import Kernel
 from kernel.errors import (
@@ -1198,6 +1199,7 @@ def test_what_is_allowed_is_applied_and_nothing_else(each: Stand) -> None:
     assert wanted <= seen
 
 
+@again
 def checked(each: Stand, workflow: str, choice: kernel.Choice) -> tuple[str, bool]:
     """Give the command, undo it, and compare."""
     chosen = Subject(workflow, 0) if choice.event == "RERUN" else None

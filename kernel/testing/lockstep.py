@@ -17,6 +17,7 @@ from kernel.core.definitions import ExpiryPolicy, TaskDef, WorkflowDef
 from kernel.core.plan import Subject
 from kernel.core.records import MICROSECONDS
 from kernel.engine import reading
+from kernel.engine.contention import again
 from kernel.engine.entities import Lease
 from kernel.engine.kernel import Kernel
 from kernel.engine.ports import Store
@@ -291,6 +292,7 @@ def placed(subject: Subject) -> tuple[Any, ...]:
     return subject.workflow, -1 if subject.no is None else subject.no, subject.run, subject.topic or ""
 
 
+@again
 def handed_out(k: Kernel, subject: Subject, worker: str) -> Lease:
     """POLL of one task."""
     with k.store.transaction(write=True) as transaction:

@@ -204,8 +204,8 @@ def _places(state: str, not_before: int, expires: int, wakes: int, facts: Facts)
 
 def changed_at(text: str | None, now: str, later: str) -> str | None:
     """The text of a task or a workflow that says that it changed now, as the script writes it where that is at a later time."""
-    head, found, rest = (text or "").partition(now)
-    return f"{head}{later}{rest}" if found and rest[0] in '|"' and _BEFORE_CHANGED.fullmatch(head) else text
+    head, _, rest = (text or "").partition(now)
+    return f"{head}{later}{rest}" if rest.startswith(("|", '"')) and _BEFORE_CHANGED.fullmatch(head) else text
 
 
 def queue_of(facts: Facts) -> str:

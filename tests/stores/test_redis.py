@@ -24,6 +24,7 @@ from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store
 from kernel.stores.redis import LARGEST_TREE, RedisStore, address
 from kernel.stores.redis_part import Part
+from kernel.stores.redis_rows import changed_at
 from kernel.testing.clock import ManualClock
 from kernel.testing.redis_stores import RedisStores
 from tests.redis_server import Server, needs_redis, server
@@ -800,3 +801,12 @@ def test_a_notice_is_named_by_the_version_of_its_commit(store: RedisStore) -> No
     k.pause("w")
     assert [delivery.id for delivery in k.deliveries()] == ["w#1:notify@3.PAUSED"]
     assert k.audit().clean
+
+
+@pytest.mark.parametrize(("text", "after"), [
+    ('["RUNNING","17","",0]', '["RUNNING","19","",0]'), ("SCHEDULED|17|1", "SCHEDULED|19|1"),
+    ('["RUNNING","5","17"]', '["RUNNING","5","17"]'), ("COMPLETED|5|0|17", "COMPLETED|5|0|17"), ("3,17", "3,17"), (None, None),
+])
+def test_only_the_time_of_the_change_is_put_off(text: str | None, after: str | None) -> None:
+    """A row that was written at a later time is remembered as the script wrote it; the same digits elsewhere stay."""
+    assert changed_at(text, "17", "19") == after

@@ -20,32 +20,23 @@ local function in_parts(name, key, values)
 end
 
 for _, key in ipairs(gone) do call('DEL', key) end
-for key, fields in pairs(sets) do
-  local puts, drops = {}, {}
-  for field, value in pairs(fields) do
-    if value then
-      puts[#puts + 1] = field
-      puts[#puts + 1] = value
-    else
-      drops[#drops + 1] = field
-    end
-  end
-  in_parts('HSET', key, puts)
-  in_parts('HDEL', key, drops)
-end
-for key, members in pairs(zsets) do
+-- What is there afterwards, and (false) what is not: of a hash each name comes before its value, of a sorted set behind it.
+local function change(put, drop, key, members)
   local puts, drops = {}, {}
   for name, value in pairs(members) do
     if value then
-      puts[#puts + 1] = value
-      puts[#puts + 1] = name
+      puts[#puts + 1] = put == 'HSET' and name or value
+      puts[#puts + 1] = put == 'HSET' and value or name
     else
       drops[#drops + 1] = name
     end
   end
-  in_parts('ZADD', key, puts)
-  in_parts('ZREM', key, drops)
+  in_parts(put, key, puts)
+  in_parts(drop, key, drops)
 end
+
+for key, fields in pairs(sets) do change('HSET', 'HDEL', key, fields) end
+for key, members in pairs(zsets) do change('ZADD', 'ZREM', key, members) end
 for key, values in pairs(lists) do in_parts('RPUSH', key, values) end
 local answer = {'done'}
 for i, each in ipairs(plans) do answer[i + 1] = each end

@@ -13,18 +13,7 @@ from typing import Any
 
 from kernel.formal.known import Guards, Knowledge, Shifts, Stepping, Taking, moves, standard_knowledge, turns
 from kernel.formal.renewal import renew
-from kernel.formal.told import (
-    Entry,
-    Flow,
-    Job,
-    Line,
-    Misstep,
-    NotAllowed,
-    Outline,
-    Record,
-    TaskOutline,
-    Told,
-)
+from kernel.formal.told import Entry, Flow, Job, Line, Misstep, NotAllowed, Outline, Record, TaskOutline, Told
 from kernel.spec.language import Guard
 from kernel.spec.vocabulary import ABSENT, LIVE, UNSETTLED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Any
 
 import psycopg
@@ -495,21 +495,29 @@ def test_a_large_tree_is_not_remembered(k: Kernel) -> None:
     assert lately(k).take("v") is None
 
 
+@contextmanager
+def lost_by_a_failover(k: Kernel, stores: PostgresStores) -> Iterator[None]:
+    """What is written to workflows meanwhile is not there afterwards: the server that takes over had not got it."""
+    schema = sql.Identifier(k.store.place.rpartition("=")[2])  # type: ignore[attr-defined]
+    tables = [sql.Identifier(name) for name in ("workflow", "task", "history")]
+    with stores.server.connect() as operator:
+        for table in tables:
+            kept = sql.SQL("CREATE TEMP TABLE {1} AS SELECT * FROM {0}.{1}").format(schema, table)
+            operator.execute(kept)
+        yield
+        for table in tables:
+            back = sql.SQL("DELETE FROM {0}.{1}; INSERT INTO {0}.{1} SELECT * FROM pg_temp.{1}").format(schema, table)
+            operator.execute(back)
+
+
 @pytest.mark.parametrize("polled", [True, False])
 def test_what_a_failover_lost_is_not_remembered(k: Kernel, other: Kernel, stores: PostgresStores, polled: bool) -> None:
     """The server has fewer lines than this process knows of: the decision is taken again on what there is."""
     k.register(kernel.WorkflowDef("pair", tasks=[kernel.TaskDef("a", type="p"), kernel.TaskDef("b", type="p")]))
     k.start("pair", workflow_id="w")
     first, *more = k.poll("p", limit=2 - polled)
-    schema = sql.Identifier(k.store.place.rpartition("=")[2])  # type: ignore[attr-defined]
-    with stores.server.connect() as operator:
-        for table in map(sql.Identifier, ("workflow", "task", "history")):
-            kept = sql.SQL("CREATE TEMP TABLE {1} AS SELECT * FROM {0}.{1}").format(schema, table)
-            operator.execute(kept)
+    with lost_by_a_failover(k, stores):
         k.complete(first)
-        for table in map(sql.Identifier, ("workflow", "task", "history")):
-            back = sql.SQL("DELETE FROM {0}.{1}; INSERT INTO {0}.{1} SELECT * FROM pg_temp.{1}").format(schema, table)
-            operator.execute(back)
     if polled:
         more = k.poll("p")
     k.complete(*more)
@@ -527,15 +535,8 @@ def test_what_a_failover_replaced_is_not_remembered(k: Kernel, other: Kernel, st
         *[kernel.TaskDef(ref, type="p") for ref in "abcd"], kernel.TaskDef("j", after=["a", "b"])]))
     k.start("join", workflow_id="w")
     a, b, c, d = k.poll("p", limit=4)
-    schema = sql.Identifier(k.store.place.rpartition("=")[2])  # type: ignore[attr-defined]
-    with stores.server.connect() as operator:
-        for table in map(sql.Identifier, ("workflow", "task", "history")):
-            kept = sql.SQL("CREATE TEMP TABLE {1} AS SELECT * FROM {0}.{1}").format(schema, table)
-            operator.execute(kept)
+    with lost_by_a_failover(k, stores):
         k.complete(a)
-        for table in map(sql.Identifier, ("workflow", "task", "history")):
-            back = sql.SQL("DELETE FROM {0}.{1}; INSERT INTO {0}.{1} SELECT * FROM pg_temp.{1}").format(schema, table)
-            operator.execute(back)
     other.complete(c)
     if looked:
         k.complete(d, command_id="chosen")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import ClassVar
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar
 
 import pytest
 
@@ -151,15 +151,9 @@ class Careless(OnMemory):
 class Open(OnMemory):
     """Nobody waits for anybody, and what is written is there for others at once."""
 
-    @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[MemoryTransaction]:
-        """Without the lock."""
-        transaction = MemoryTransaction(self)
-        try:
-            yield transaction
-        except BaseException:
-            transaction.undo()
-            raise
+    def __init__(self, *, policy: Policy | None = None) -> None:
+        super().__init__(policy=policy)
+        self.lock: Any = nullcontext()
 
 
 class Forgetful(MemoryTransaction):

@@ -25,6 +25,11 @@ Lease = tuple[str | None, int | None, int | None]
 class PostgresRecall(SqlTransaction):
     """What a transaction answers from memory, and what it leaves there."""
 
+    __slots__ = (
+        "entered", "guessed", "last", "leases", "led", "left", "looked", "place", "polled", "recalled", "server", "standing",
+        "writes",
+    )
+
     server: PostgresStore
     place: str
     writes: bool

@@ -47,6 +47,10 @@ MORE = 16
 class PostgresTransaction(PostgresRecall):
     """The statements as PostgreSQL runs them."""
 
+    __slots__ = (
+        "begun", "count", "drawn", "foreseen", "handed", "heard", "held", "link", "scheduled", "texts", "texts_of", "waiting",
+    )
+
     def __init__(self, store: PostgresStore, link: Link, write: bool) -> None:
         super().__init__(store, statements(Dialect.POSTGRES))
         self.server, self.place, self.link, self.writes = store, store.place, link, write

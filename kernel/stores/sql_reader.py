@@ -29,7 +29,15 @@ def _never(value: int | None) -> int:
 
 
 class SqlReader(ABC):
-    """The reading half of a transaction. What a driver does is left to the store: four methods."""
+    """The reading half of a transaction. What a driver does is left to the store: four methods.
+
+    Slotted, as each store's whole transaction is: one is made for every command.
+    """
+
+    __slots__ = (
+        "ahead", "command_id", "fresh", "indexed", "kept", "keys", "known", "line", "sql", "store", "stored", "workflow_id",
+        "wrote",
+    )
 
     def __init__(self, store: SqlStore[Any], sql: Mapping[str, str]) -> None:
         self.store, self.sql = store, sql

@@ -60,6 +60,8 @@ def columns(t: TaskRow) -> tuple[Any, ...]:
 class SqlTransaction(SqlReader):
     """What happens between BEGIN and COMMIT."""
 
+    __slots__ = ()
+
     def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> SqlSnapshot:
         """The rows of the subject's tree, for a decision on it."""
         return SqlSnapshot(self, subject)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class SqliteTransaction(SqlTransaction):
     """The statements as SQLite runs them."""
 
+    __slots__ = ("connection", "cursor")
+
     def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
         super().__init__(store, statements())
         self.connection, self.cursor = connection, connection.cursor()

@@ -1,7 +1,8 @@
 """Rows in memory: what a decision works on. Slotted and mutable, so that a step costs what it touches.
 
-A store hands out private copies; a decision changes them and puts the changed ones into its plan. Times are microseconds
-since the Unix epoch. The single links of the specification (`wf`, `up`, `child`) are attributes, found when they are asked.
+A store hands out rows that nobody else has; a decision changes them and puts the changed ones into its plan. Times are
+microseconds since the Unix epoch. The single links of the specification (`wf`, `up`, `child`) are attributes, found when they
+are asked.
 """
 
 from __future__ import annotations

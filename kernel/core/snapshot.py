@@ -1,4 +1,4 @@
-"""What a decision may ask of a store: private copies of the rows of one tree, as they are when the commit begins."""
+"""What a decision may ask of a store: the rows of one tree, as they are when the commit begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernel.core.records import DeliveryRow, Policy, Prepared, TaskRow, TreeRow,
 
 
 class Snapshot(Protocol):
-    """The rows of one tree in its present run. Every answer is a private copy that the decision may change."""
+    """The rows of one tree in its present run. The decision may change every row that it gets: nobody else has it."""
 
     policy: Policy
 

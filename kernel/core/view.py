@@ -267,9 +267,11 @@ class View(WorkingSet):
                 payloads.append(Payload(row.workflow, row.no, "output", command.payload))
 
     def close(self) -> Plan:
-        """Everything that this decision writes. The rows forget the view, so that nothing is left that refers to itself."""
+        """Everything that this decision writes. The rows forget it: nothing is left that refers to itself, and a store that
+        keeps them may give them to another decision.
+        """
         for workflow in self.workflows.values():
-            workflow.view = None
+            workflow.view, workflow.touched = None, False
         for task in self.tasks.values():
-            task.view = None
+            task.view, task.verdict, task.touched = None, None, False
         return self.plan

@@ -27,7 +27,7 @@ CROWD = 100
 
 
 class Left(NamedTuple):
-    """A tree as a commit left it, as far as it was read or written: private copies of rows that are of its present run."""
+    """A tree as a commit left it, as far as it was read or written: rows of its present run, which nobody else has."""
 
     line: int
     """How many lines of history it has."""

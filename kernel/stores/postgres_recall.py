@@ -141,7 +141,7 @@ class PostgresRecall(SqlTransaction):
             return None
         if workflow_id not in self.recalled.workflows:
             self.doubt()
-        return self.recalled.workflows[workflow_id][1].copy()
+        return self.recalled.workflows[workflow_id][1]  # itself: only a cascade looks twice, and is not applied without a look
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""
@@ -149,7 +149,7 @@ class PostgresRecall(SqlTransaction):
             return super().task(workflow_id, run, no)
         if self.recalled is None or (workflow_id, no) not in self.recalled.tasks:
             self.doubt()
-        return self.recalled.tasks[workflow_id, no].copy()
+        return self.recalled.tasks[workflow_id, no]
 
     def definition(self, name: str, version: int | None) -> Prepared | None:
         """A registered definition; the latest one when no version is asked for."""
@@ -184,10 +184,10 @@ class PostgresRecall(SqlTransaction):
         workflows, tasks = ({}, {}) if known is None else (dict(known.workflows), dict(known.tasks))
         for row in (*plan.created_workflows, *plan.workflows, *(task.wf for task in plan.tasks)):
             if row.run == tree.run:
-                workflows[row.id] = self.keys[row.id, row.run], row.copy()
+                workflows[row.id] = self.keys[row.id, row.run], row
         for task in (*plan.created_tasks, *plan.tasks):
             if task.run == tree.run:
-                tasks[task.workflow, task.no] = task.copy()
+                tasks[task.workflow, task.no] = task
         if len(workflows) + len(tasks) <= MOST_ROWS:
             copy = TreeRow(tree.root, tree.run, tree.version, max(tree.clock, plan.now), tree.tasks)
             self.left[tree.root] = Left(self.line, plan.command.id, copy, workflows, tasks)

@@ -74,6 +74,35 @@ def test_versions_rise_with_what_changes_the_tree(world: World) -> None:
     assert planned(polled, "COMPLETE", "w.a").tree.version == 2
 
 
+class Kept(World):
+    """A snapshot that gives the rows themselves."""
+
+    def workflow(self, workflow_id: str) -> WorkflowRow | None:
+        """A workflow."""
+        return self.workflows.get(workflow_id)
+
+    def task(self, workflow_id: str, no: int) -> TaskRow | None:
+        """A task."""
+        return self.own.get((workflow_id, no))
+
+    def tasks(self, workflow_id: str, nos: Sequence[int]) -> list[TaskRow]:
+        """Several tasks."""
+        return [self.own[workflow_id, no] for no in nos]
+
+
+def test_rows_of_a_plan_serve_the_next_decision() -> None:
+    """They know nothing of the decision that changed them: who keeps them and gives them again gets what copies give."""
+    world, fresh = (does(world_of(ORDER), "START", "w") for _ in range(2))
+    kept = Kept(world.root, world.workflows, world.own)
+    for name, row in (("POLL", "w.a"), ("COMPLETE", "w.a"), ("POLL", "w.b"), ("COMPLETE", "w.b")):
+        plan, expected = planned(kept, name, row), planned(fresh, name, row)
+        assert (lines(plan), len(plan.tasks)) == (lines(expected), len(expected.tasks))
+        assert len(plan.workflows) == len(expected.workflows)
+        assert all(task.view is None and task.verdict is None for task in plan.tasks)
+        kept.root, fresh = plan.tree, fresh.after(expected)[0]
+        assert states(kept).items() <= states(fresh).items()
+
+
 def test_a_heartbeat_writes_one_row_and_no_history(world: World) -> None:
     """A heartbeat prolongs the lease and changes no state."""
     plan = planned(does(world, "POLL", "w.a"), "HEARTBEAT", "w.a", now=NOW + 5)

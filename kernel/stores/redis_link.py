@@ -16,7 +16,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from hiredis import pack_command
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
@@ -48,6 +47,7 @@ from kernel.errors import (
     quoted,
 )
 from kernel.stores.known import unknown
+from kernel.stores.redis_line import Line
 from kernel.stores.redis_part import Part
 
 PARTS = {"commit": ("compare", "commit"), "cascade": ("compare", "write", "cascade", "apply")}
@@ -96,8 +96,8 @@ class Link:
         self.place, self.patience = place, patience
         self.cluster: Any = None
         self.closed = False
-        self._idle: dict[ConnectionPool, deque[Any]] = {}
-        """The connections on which nothing is under way: the driver's own way to them costs more than a command does."""
+        self._idle: dict[ConnectionPool, deque[Line]] = {}
+        """The connections on which nothing is under way."""
         options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": patience,
                                    "socket_connect_timeout": patience, "retry": Retry(NoBackoff(), 0)}
         try:
@@ -114,7 +114,7 @@ class Link:
         for idle in list(self._idle.values()):
             with suppress(IndexError):  # another thread may take the last one
                 while True:
-                    idle.pop().disconnect()
+                    idle.pop().close()
         clients = [self.client] if self.cluster is None else [node.redis_connection for node in self.cluster.get_nodes()]
         for client in filter(None, clients):
             client.connection_pool.disconnect(inuse_connections=False)
@@ -155,28 +155,26 @@ class Link:
         with suppress(*LOST, RedisError, RedisClusterException):
             for place, arguments in enumerate(asked):
                 places.setdefault(self._pool(f"{arguments[0]}head"), []).append(place)
-        lines: list[tuple[ConnectionPool, Any, list[int]]] = []
-        whole: list[Any] = []
+        lines: list[tuple[ConnectionPool, Line, list[int]]] = []
+        whole: list[Line] = []
         try:
             for pool, mine in places.items():
                 with suppress(*LOST):
-                    line = _fit(self._idle.setdefault(pool, deque()), pool) or pool.get_connection()
+                    line = _fit(self._idle.setdefault(pool, deque())) or Line(pool)
                     lines.append((pool, line, mine))
-                    line.send_packed_command([
-                        pack_command(("EVALSHA", sha, 1, f"{asked[place][0]}head", *asked[place])) for place in mine])
+                    line.send(*[("EVALSHA", sha, 1, f"{asked[place][0]}head", *asked[place]) for place in mine])
             for _, line, mine in lines:
                 with suppress(*LOST):
                     for place in mine:
                         with suppress(ResponseError):
-                            answers[place] = line.read_response()
+                            answers[place] = line.read()
                     whole.append(line)
         finally:
             for pool, line, _ in lines:
                 if line in whole and not self.closed:
                     self._idle[pool].append(line)
                 else:
-                    line.disconnect()
-                    pool.release(line)
+                    line.close()
         return answers
 
     def commit(self, part: Part, arguments: list[Any], command: tuple[str, str]) -> Any:
@@ -230,15 +228,15 @@ class Link:
         idle = self._idle.get(pool)
         if idle is None:
             idle = self._idle.setdefault(pool, deque())
-        connection = _fit(idle, pool) or pool.get_connection()
+        line = _fit(idle) or Line(pool)
         whole = False
         try:
             if node is not None:
-                connection.send_command("ASKING")
-                connection.read_response()
+                line.send(("ASKING",))
+                line.read()
             try:
-                connection.send_packed_command((pack_command(command),))
-                answer = connection.read_response()
+                line.send(command)
+                answer = line.read()
             except LOST as lost:
                 if commit is None or isinstance(lost, ELSEWHERE):
                     raise
@@ -250,10 +248,9 @@ class Link:
             raise
         finally:
             if whole and not self.closed:
-                idle.append(connection)
+                idle.append(line)
             else:
-                connection.disconnect()
-                pool.release(connection)
+                line.close()
 
     def _node(self, moving: AskError) -> Any:
         return None if self.cluster is None else self.cluster.get_node(host=moving.host, port=moving.port)
@@ -274,20 +271,16 @@ class Link:
         return kind(f"{doing} {quoted(self.place)}", why=_told(error), stands="nothing was applied", hint=hint)
 
 
-def _fit(idle: deque[Any], pool: ConnectionPool) -> Any:
-    """A connection that the server has not closed, and on which nothing is left over; None where there is none."""
+def _fit(idle: deque[Line]) -> Line | None:
+    """One that the server has not closed, and on which nothing is left over; None where there is none."""
     while True:
         try:
-            connection = idle.pop()
+            line = idle.pop()
         except IndexError:
             return None
-        try:
-            if not connection.can_read():
-                return connection
-        except LOST:
-            pass
-        connection.disconnect()
-        pool.release(connection)  # or it would count as one in use
+        if line.is_fit():
+            return line
+        line.close()
 
 
 def _code(error: Exception) -> str:

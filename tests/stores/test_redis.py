@@ -23,6 +23,7 @@ from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store
 from kernel.stores.redis import LARGEST_TREE, RedisStore, address
+from kernel.stores.redis_line import Line
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_rows import changed_at
 from kernel.testing.clock import ManualClock
@@ -613,17 +614,16 @@ def test_closing_lets_a_commit_under_way_end(store: RedisStore, monkeypatch: pyt
     mine = RedisStore(f"{server().url}?namespace={store.address.namespace}")
     exchange = mine.link._exchange
 
-    def meanwhile(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
-        pool = mine.link._pool(key)
-        sent = pool.connection_class.send_packed_command
+    def meanwhile(*given: Any) -> Any:
+        sent = Line.send
 
-        def send(connection: Any, data: Any) -> None:
-            sent(connection, data)
+        def send(line: Line, *commands: tuple[Any, ...]) -> None:
+            sent(line, *commands)
             mine.close()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pool.connection_class, "send_packed_command", send)
-            return exchange(key, command, *rest)
+            patch.setattr(Line, "send", send)
+            return exchange(*given)
 
     k = Kernel(mine)
     k.register(ORDER)

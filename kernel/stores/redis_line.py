@@ -1,0 +1,84 @@
+"""A connection: the driver opens it and closes it, and what is said on it goes straight to its socket.
+
+The driver's own way from a command to its answer takes three times as long, and lets other threads in five times, not three.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+from typing import Any
+
+from hiredis import Reader, pack_command
+from redis.connection import ConnectionPool
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
+
+MORE = object()
+"""What the reader gives before an answer is whole."""
+AT_ONCE = 65_536
+"""Bytes that are read at once."""
+
+
+class Line:
+    """A connection that is open. One thread at a time."""
+
+    __slots__ = ("_buffer", "_driver", "_poll", "_pool", "_reader", "_socket")
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        """Raises what the driver does where there is no server, or it lets nobody in."""
+        driver: Any = pool.get_connection()
+        self._pool, self._driver, self._socket = pool, driver, driver._sock
+        self._reader: Any = Reader(replyError=driver._parser.parse_error, encoding="utf-8", notEnoughData=MORE)
+        self._buffer = bytearray(AT_ONCE)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        if type(self._socket) is socket.socket and driver.socket_timeout and os.name == "posix":  # then it waits by itself
+            seconds, rest = divmod(float(driver.socket_timeout), 1.0)
+            patience = struct.pack("ll", int(seconds), int(rest * 1e6))
+            self._socket.settimeout(None)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+
+    def is_fit(self) -> bool:
+        """Whether the server has not closed it, and nothing is left over on it."""
+        return not (self._reader.has_data() or self._poll.poll(0))
+
+    def close(self) -> None:
+        """Close it; it counts no longer as one in use."""
+        self._driver.disconnect()
+        self._pool.release(self._driver)
+
+    def send(self, *commands: tuple[Any, ...]) -> None:
+        """Send commands in one write."""
+        if self._driver.health_check_interval:
+            self._driver.check_health()
+        packed = pack_command(commands[0]) if len(commands) == 1 else b"".join(map(pack_command, commands))
+        try:
+            self._socket.sendall(packed)
+        except OSError as error:
+            raise _lost(error) from error
+
+    def read(self) -> Any:
+        """The next answer. Raises the server's error; of a lost connection one of the driver's."""
+        reader = self._reader
+        answer = reader.gets()
+        while answer is MORE:
+            try:
+                number = self._socket.recv_into(self._buffer)
+            except OSError as error:
+                raise _lost(error) from error
+            if not number:
+                raise ConnectionError("the server closed the connection")
+            reader.feed(self._buffer, 0, number)
+            answer = reader.gets()
+        if isinstance(answer, RedisError):
+            raise answer
+        return answer
+
+
+def _lost(error: OSError) -> RedisError:
+    if isinstance(error, BlockingIOError | socket.timeout):
+        return TimeoutError("no answer came in time")
+    return ConnectionError(f"the connection broke: {error.strerror or error}")

@@ -46,6 +46,8 @@ Reader = TypeVar("Reader", bound=Reading)
 class ReaderSnapshot(Generic[Reader]):
     """The rows of one tree in its present run. Every answer is made anew from what the store gives."""
 
+    __slots__ = ("policy", "root", "row", "run", "transaction")
+
     def __init__(self, transaction: Reader, root: str, row: TreeRow | None) -> None:
         """`row` is the tree itself; None before it starts."""
         self.transaction, self.root, self.row = transaction, root, row

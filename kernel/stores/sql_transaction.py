@@ -30,6 +30,8 @@ PURGES = (
 )
 """What takes a tree away, table by table: rows go before those that they refer to."""
 
+NOTHING = Tally()
+"""What plans reach that have no cascades."""
 Told = tuple[int, str, str, int, int, str, str, str]
 """What each workflow tells that a cascade moves: definition; name, topic, due, version, status; from which state (empty: from
 whichever); cause.
@@ -45,15 +47,18 @@ def columns(t: TaskRow) -> tuple[Any, ...]:
     """What a store keeps of a task, from the column `queue` on: who looks for it and from when, workers by its type, or the
     clock.
     """
-    state, queue, due, expires, wakes = t.state, "", None, maybe(t.expires), maybe(t.wakes)
+    state, expires, attempt_ends, total_ends, wakes = t.state, t.expires, t.attempt_ends, t.total_ends, t.wakes
+    queue, due = "", None
     if state == "SCHEDULED":
         due = t.not_before
         if t.facts.mode == "WORKER":
             queue = t.facts.type
     elif state == "IN_PROGRESS":
-        due = wakes if expires is None or (wakes is not None and wakes < expires) else expires
-    return (
-        queue, due, state, t.attempt, t.handouts, t.not_before, expires, maybe(t.attempt_ends), maybe(t.total_ends), wakes,
+        due = maybe(min(expires, wakes))
+    return (  # a call of maybe for each time would take longer than all else here
+        queue, due, state, t.attempt, t.handouts, t.not_before,
+        None if expires >= NEVER else expires, None if attempt_ends >= NEVER else attempt_ends,
+        None if total_ends >= NEVER else total_ends, None if wakes >= NEVER else wakes,
         t.signalled, t.changed, t.worker, t.reason, *t.counts)
 
 
@@ -114,12 +119,13 @@ class SqlTransaction(SqlReader):
         self.ahead.clear()
         if plan.reopened:
             self._reopen(plan)
-        tallies = [self._cascade(cascade, plan) for cascade in plan.first]
+        reached = self._cascades(plan.first, plan) if plan.first else NOTHING
         self._write_rows(plan)
         self._write_lines(plan, plan.changes)
-        tallies += [self._cascade(cascade, plan) for cascade in plan.last]
+        if plan.last:
+            reached = Tally(*map(sum, zip(reached, self._cascades(plan.last, plan), strict=True)))
         self.stored[tree.root] = tree.run, tree.tasks, self.line
-        return Tally(*(sum(column) for column in zip(*tallies, strict=True))) if tallies else Tally()
+        return reached
 
     def _purge(self, tombstone: Tombstone) -> Tally:
         """Take a whole tree away, all its runs."""
@@ -215,6 +221,10 @@ class SqlTransaction(SqlReader):
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
         return (self.keys[t.workflow, t.run], t.no, t.mode, *columns(t))
+
+    def _cascades(self, cascades: Sequence[Cascade], plan: Plan) -> Tally:
+        """Cascades in order; gives what they reached together."""
+        return Tally(*map(sum, zip(*(self._cascade(cascade, plan) for cascade in cascades), strict=True)))
 
     def _cascade(self, cascade: Cascade, plan: Plan) -> tuple[int, int, int]:
         """Move every row behind the link: history, the outbox, then the rows. Gives (ended, canceled, deliveries)."""

@@ -54,11 +54,9 @@ class View(WorkingSet):
     # ---- changing -----------------------------------------------------------------------------------------------------
     def apply(self, row: Record, line: Line, by: str, reason: str = "") -> None:
         """Move one row by one line of its table: fields, state, history, counters, and who must look again."""
-        source = row.state
-        if line.sets:
-            given = self.given
-            for name, read in line.sets:
-                setattr(row, name, read(row, given))
+        given = self.given
+        for name, read in line.sets:
+            setattr(row, name, read(row, given))
         row.state, row.changed = line.target, self.now
         if isinstance(row, TaskRow):
             self._moved_task(row, line, by, reason)
@@ -67,7 +65,7 @@ class View(WorkingSet):
         else:
             self.plan.deliveries.append(row)
             self.plan.changes.append(
-                Change("delivery", row.workflow, row.name, line.event, source, line.target, row.attempt, 1, by, "",
+                Change("delivery", row.workflow, row.name, line.event, line.source, line.target, row.attempt, 1, by, "",
                        row.run))
 
     def _moved_task(self, row: TaskRow, line: Line, by: str, reason: str) -> None:

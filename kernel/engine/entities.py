@@ -13,12 +13,13 @@ from kernel.formal.told import Misstep
 from kernel.spec.language import NEVER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def moment(microseconds: int) -> datetime:
     """A stored time as an aware datetime. Raises StoreCorrupt for one that no clock has shown."""
     try:
-        return EPOCH + timedelta(microseconds=microseconds)
+        return EPOCH + microseconds * MICROSECOND
     except OverflowError as error:
         raise StoreCorrupt("reading a stored time", why=f"{microseconds} microseconds since 1970 are in no year",
                            hint="restore a backup; keep the damaged file for analysis") from error

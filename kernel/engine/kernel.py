@@ -98,21 +98,23 @@ class Kernel(Reader):
     def commit(self, command: Command) -> Applied:
         """Decide and write, in one transaction. Raises Refused, NotFound, or an error of the store."""
         with self.store.transaction(write=True) as transaction:
-            applied, plan = self._do(transaction, command)
+            done = self._do(transaction, command)
             self.faults(FaultPoint.BEFORE_COMMIT, command.name)
         self.faults(FaultPoint.AFTER_COMMIT, command.name)
-        return outcomes.counted(applied, plan)
+        return done if isinstance(done, Applied) else outcomes.applied(command, *done)
 
-    def _do(self, transaction: Transaction, command: Command) -> tuple[Applied, Plan | None]:
-        """Apply a command once: when the caller chose its id and it came before, give the first outcome, and no plan."""
+    def _do(self, transaction: Transaction, command: Command) -> Applied | tuple[Tally, Plan]:
+        """Apply a command once: when the caller chose its id and it came before, give the first outcome."""
         found = outcomes.known(transaction, command) if command.request else None
-        if found is not None:
-            return outcomes.first(command, found, self.clock.now()), None
+        return self._do_first(transaction, command) if found is None else outcomes.first(command, found, self.clock.now())
+
+    def _do_first(self, transaction: Transaction, command: Command) -> tuple[Tally, Plan]:
+        """Apply a command that did not come before; keep what came of it, when the caller chose its id."""
         tally, plan = self.apply(transaction, command)
-        applied = outcomes.applied(command, tally, plan)
         if command.request:
-            transaction.record(root_of(command.subject.workflow), command.id, outcomes.recorded(command, applied, plan.now))
-        return applied, plan
+            known = outcomes.recorded(command, outcomes.applied(command, tally, plan), plan.now)
+            transaction.record(root_of(command.subject.workflow), command.id, known)
+        return tally, plan
 
     def apply(self, transaction: Transaction, command: Command, now: int | None = None) -> tuple[Tally, Plan]:
         """Decide and write inside a transaction that is under way. One commit has one time, `now` in microseconds.
@@ -177,7 +179,7 @@ class Kernel(Reader):
             if prepared is None:
                 raise unknown_definition(transaction.names(), name, version)
             command.prepared = prepared
-            return self._do(transaction, command)[1]
+            return self._do_first(transaction, command)[1]
         if known is not None:
             outcomes.first(command, known, self.clock.now())
         elif existing is not None:

@@ -42,7 +42,6 @@ _LONGEST_PART = 100
 _GENERATED = re.compile("c[0-9a-f]{16}")
 _WORDS = {"handouts": "lease", "run": "lease", "no": "task", "on": "workflow", "of": "run"}
 _DIGEST = "sha256:"
-_NOTHING = Tally()
 
 Outcome = Applied | NotApplied | Expired | Purged
 
@@ -50,7 +49,7 @@ Outcome = Applied | NotApplied | Expired | Purged
 # ---- requests ---------------------------------------------------------------------------------------------------------------
 def generated(chance: Chance) -> str:
     """An id for a command whose caller chose none."""
-    return f"c{chance.getrandbits(64):016x}"
+    return f"c{chance.getrandbits(64).to_bytes(8).hex()}"
 
 
 def request_of(name: str, subject: Subject, parts: Mapping[str, Any]) -> str:
@@ -139,8 +138,8 @@ def applied_of(command_id: str, found: Recorded) -> Applied:
 
 
 def applied(command: Command, tally: Tally, plan: Plan) -> Applied:
-    """The outcome of a command: what its plan says, and what the cascades in it reached."""
-    ended, canceled, deliveries = tally
+    """The outcome of a command: what its plan says, and what the cascades in it reached, if only the commit has told that."""
+    ended, canceled, deliveries = plan.reached or tally
     for change in plan.changes:
         if change.kind == "workflow":
             ended += change.target in ENDED
@@ -150,15 +149,6 @@ def applied(command: Command, tally: Tally, plan: Plan) -> Applied:
             canceled += 1
     run, again = (plan.tree.run, sum(len(begun.again) for begun in plan.reopened)) if plan.reopened else (0, 0)
     return Applied(command.id, plan.tree.version, ended, canceled, deliveries, bool(plan.no_op), plan.no_op, run, again)
-
-
-def counted(applied: Applied, plan: Plan | None) -> Applied:
-    """An outcome with what only the commit has told: its version, and what its cascades reached."""
-    reached = None if plan is None else plan.reached
-    if plan is None or reached is None or (reached == _NOTHING and applied.version == plan.tree.version):
-        return applied
-    return attrs.evolve(applied, version=plan.tree.version, ended=applied.ended + reached.ended,
-                        canceled=applied.canceled + reached.canceled, deliveries=applied.deliveries + reached.deliveries)
 
 
 def known(transaction: Transaction, command: Command) -> Recorded | None:

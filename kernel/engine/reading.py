@@ -196,12 +196,11 @@ def spawner(row: TaskRow, owner: WorkflowRow) -> str | None:
 
 def lease(transaction: Transaction, row: TaskRow) -> Lease:
     """The lease on a task that was handed out."""
-    return Lease(
-        workflow_id=row.workflow, ref=row.facts.ref, type=row.facts.type, attempt=row.attempt, run=row.run,
-        handouts=row.handouts, worker=row.worker, expires=moment(row.expires), input=task_input(transaction, row, row.wf),
-        position=row.no,
-        output=loaded(transaction.payload(row.workflow, row.run, row.no, "output")) if row.handouts > 1 else None,
-    )
+    facts, output = row.facts, None
+    if row.handouts > 1:
+        output = loaded(transaction.payload(row.workflow, row.run, row.no, "output"))
+    return Lease(row.workflow, facts.ref, facts.type, row.attempt, row.run, row.handouts, row.worker, moment(row.expires),
+                 task_input(transaction, row, row.wf), row.no, output)
 
 
 def delivery(row: DeliveryRow) -> Delivery:

@@ -100,8 +100,6 @@ class PostgresRecall(SqlTransaction):
         self.stored[root], self.last[root] = (left.tree.run, left.tree.tasks, left.line), left.command
         for key, row in left.workflows.values():
             self.keys[row.id, row.run], self.known[row.id, row.run] = key, row.prepared
-        for task in left.tasks.values():
-            self.leases[self.keys[task.workflow, task.run], task.no] = task.state, task.handouts, maybe(task.expires)
 
     def _take_for_new(self, workflow_id: str) -> bool:
         """Whether a workflow that is asked for first is to be started, and may be taken for one that is not there."""
@@ -149,7 +147,9 @@ class PostgresRecall(SqlTransaction):
             return super().task(workflow_id, run, no)
         if self.recalled is None or (workflow_id, no) not in self.recalled.tasks:
             self.doubt()
-        return self.recalled.tasks[workflow_id, no]
+        found = self.recalled.tasks[workflow_id, no]
+        self.leases[self.keys[workflow_id, run], no] = found.state, found.handouts, maybe(found.expires)
+        return found
 
     def definition(self, name: str, version: int | None) -> Prepared | None:
         """A registered definition; the latest one when no version is asked for."""
@@ -181,16 +181,17 @@ class PostgresRecall(SqlTransaction):
             self.last[tree.root] = plan.command.id
         if not is_plain(plan) or self.server.lately.is_shared(tree.root):
             return
-        workflows, tasks = ({}, {}) if known is None else (dict(known.workflows), dict(known.tasks))
-        for row in (*plan.created_workflows, *plan.workflows, *(task.wf for task in plan.tasks)):
+        workflows, tasks = ({}, {}) if known is None else (known.workflows, known.tasks)
+        for row in (*plan.created_workflows, *plan.workflows):
             if row.run == tree.run:
                 workflows[row.id] = self.keys[row.id, row.run], row
         for task in (*plan.created_tasks, *plan.tasks):
             if task.run == tree.run:
                 tasks[task.workflow, task.no] = task
+                workflows.setdefault(task.workflow, (self.keys[task.workflow, task.run], task.wf))
         if len(workflows) + len(tasks) <= MOST_ROWS:
-            copy = TreeRow(tree.root, tree.run, tree.version, max(tree.clock, plan.now), tree.tasks)
-            self.left[tree.root] = Left(self.line, plan.command.id, copy, workflows, tasks)
+            tree.clock = max(tree.clock, plan.now)
+            self.left[tree.root] = Left(self.line, plan.command.id, tree, workflows, tasks)
 
     def missing(self, plan: Plan) -> list[int]:
         """The tasks that come next after one that is handed out, where that one is remembered without them."""

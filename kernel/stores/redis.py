@@ -130,8 +130,6 @@ class RedisStore(Known):
         self.place = self.address.place
         self.policy = attrs.evolve(policy or Policy(), tree_tasks=LARGEST_TREE)
         self.patience = patience
-        self.crowd = 0
-        """For how many polls more tasks are held for who is about to take them, since somebody was overtaken."""
         self.lately = Lately()
         self._serials: dict[int, list[int]] = {}
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.records import Prepared, WorkflowRow
-from kernel.stores.redis_lately import Counted, Names
+from kernel.stores.redis_lately import Counted, Names, Waits
 from kernel.stores.redis_rows import Columns, place_of
 
 if TYPE_CHECKING:
@@ -56,8 +56,12 @@ class RedisHeld:
         """The entries of tasks that it is about to hand out, each with its partition, past which others look."""
         self.poll = ""
         """The id of a poll, if its caller chose one."""
-        self.polled = False
-        """Whether it looked for tasks to hand out, and found some."""
+        self.polled = ""
+        """The type of which it looked for tasks to hand out, and found some."""
+        self.first: list[str] = []
+        """A queue, and what is taken for its first entry."""
+        self.queued: list[tuple[str, str, Waits | None]] = []
+        """What this transaction writes into queues, and takes out: type, entry, and the task or nothing."""
 
     def key(self, root: str, kind: str, rest: str | None = None) -> str:
         """The key of something of a tree."""

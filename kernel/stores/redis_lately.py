@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 MOST_TREES = 500
 """Trees that are remembered: those of the latest commits."""
 MOST_FIELDS = 64
 """Fields of a tree that are remembered; a larger one is read when it is asked for."""
+MOST_WAITING = 500
+"""Tasks of a type that are remembered to wait for workers, and types of which some are."""
+CROWD = 100
+"""For how many polls after one that was overtaken the server is asked, and tasks are held for who is about to take them."""
 Counted = tuple[int, int, int, int, int]
 """Of a tree: run, version, clock, tasks, lines of history."""
 Names = dict[str, dict[int, int]]
@@ -37,6 +42,34 @@ class Left(NamedTuple):
     """How long its history was then."""
 
 
+class Waits(NamedTuple):
+    """A task that waits for a worker."""
+
+    due: int
+    member: str
+    """What its entry in the queue of its type is called; of those due together the first is the first of these."""
+    workflow: str
+    run: int
+    no: int
+
+
+class Queue:
+    """The tasks of a type that this process left in its queue."""
+
+    __slots__ = ("order", "there")
+
+    def __init__(self) -> None:
+        self.order: list[Waits] = []
+        """A heap, also of some that are there no longer."""
+        self.there: dict[str, Waits] = {}
+
+    def first(self, now: int) -> Waits | None:
+        """The first one that is due: once, since it is about to be taken."""
+        while self.order and self.order[0] is not self.there.get(self.order[0].member):
+            heappop(self.order)
+        return self.there.pop(heappop(self.order).member) if self.order and self.order[0].due <= now else None
+
+
 class Lately:
     """What is remembered. Thread-safe."""
 
@@ -44,6 +77,8 @@ class Lately:
         self._lock = threading.Lock()
         self._trees: dict[str, Left] = {}
         self._there: set[str] = set()
+        self._queues: dict[str, Queue] = {}
+        self._crowds: dict[str, int] = {}
         self.registered: tuple[str, Names] = "", {}
         """The definitions that are registered, and by what the store knows them from all others that it may have had."""
         self.policies: dict[str, str | None] = {}
@@ -81,6 +116,42 @@ class Lately:
                 self._trees.pop(root, None)
             self._there |= set(guessed)
             self.registered, self.policies = ("", {}), {}
+
+    # ---- what waits for workers ------------------------------------------------------------------------------------------
+    def queue(self, changes: Iterable[tuple[str, str, Waits | None]]) -> None:
+        """What a commit left in queues, and what it took out: type, entry, and the task or nothing."""
+        with self._lock:
+            for type, member, waits in changes:
+                queue = self._queues.get(type)
+                if waits is None:
+                    if queue is not None:
+                        queue.there.pop(member, None)
+                    continue
+                if queue is None:
+                    if len(self._queues) >= MOST_WAITING:
+                        del self._queues[next(iter(self._queues))]
+                    queue = self._queues[type] = Queue()
+                if len(queue.order) < MOST_WAITING:
+                    queue.there[member] = waits
+                    heappush(queue.order, waits)
+
+    def first(self, type: str, now: int) -> Waits | None:
+        """The first task of a type that is due, of those that this process knows of; none where others were faster."""
+        with self._lock:
+            queue = self._queues.get(type)
+            return None if queue is None or type in self._crowds else queue.first(now)
+
+    def is_crowded(self, type: str) -> bool:
+        """Whether others poll for tasks of a type at the same time."""
+        return type in self._crowds
+
+    def polled(self, type: str, *, overtaken: bool) -> None:
+        """Tasks of a type were taken, or (`overtaken`) others took them."""
+        with self._lock:
+            left = CROWD if overtaken else self._crowds.pop(type, 0) - 1
+            if left > 0:
+                self._crowds[type] = left
+                self._queues.pop(type, None)
 
 
 def _joined(known: Left, left: Left, sure: Callable[[str], Iterable[str]]) -> Left:

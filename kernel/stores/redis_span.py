@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 UNKNOWN = "definition "
 NOTHING = Tally()
 """What no cascade reaches."""
-CROWD = 100
-"""For how many polls after one that was overtaken tasks are held for who is about to take them."""
 
 
 class Span:
@@ -65,9 +63,11 @@ class Span:
         told, *rest = store.link.commit(
             part, transaction.operations(partition), (transaction.command_id, transaction.workflow_id))
         if transaction.polled:
-            store.crowd = CROWD if told == "stopped" else max(store.crowd - 1, 0)
+            store.lately.polled(transaction.polled, overtaken=told == "stopped")
         if told == "stopped":
             self._stopped(partition, str(rest[0]))
+        if transaction.queued:
+            store.lately.queue(transaction.queued)
         for plan, (version, lines, *more) in zip(part.plans, rest, strict=True):
             root, plan.tree.version = plan.tree.root, version
             plan.reached = Tally(*more[0]) if part.script == "cascade" else NOTHING

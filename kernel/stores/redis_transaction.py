@@ -34,6 +34,8 @@ that number. Lua prints numbers of so many digits as they are. As many tell one 
 """
 LONGEST_COMPARED = 200
 """Characters of a value that is sent along to be compared; of a longer one the digest is."""
+LONGEST_REMEMBERED = 10_000
+"""Characters of a value that is remembered."""
 MARKS = ("-", "#")
 """What the expectation of nothing, and of a digest, begins with."""
 Told = tuple[str, str, str, dict[str, str]]
@@ -244,15 +246,16 @@ class RedisTransaction(RedisWriter):
             number, trees = self._trees_compared(partition, None)
             hashes, fields = self._fields_compared(partition)
             if number or hashes:
-                yield partition, ["", number, *trees, hashes, *fields, 0, 0, 0, 0, 0, 0]
+                yield partition, ["", number, *trees, hashes, *fields, len(self.first) // 2, *self.first, 0, 0, 0, 0, 0, 0]
 
     def left(self, root: str, version: int, lines: int, moved: Sequence[str] = (), later: str = "") -> Left:
         """What a commit left of a tree, as far as is known. `moved`: counters, where others had moved them, too; `later`: the
         time that was written, where that of the decision was too early.
         """
         prefix, counted = self.prefix(root), self.trees[root]
-        keys = [f"{prefix}t:{root}", *[f"{prefix}w:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root]]
-        held = {key: self.held[key] for key in keys if key in self.held}
+        keys = [f"{prefix}t:{root}", *[
+            f"{prefix}{kind}:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root for kind in "wv"]]
+        held = {key: self.held[key] for key in keys if key in self.held and _is_short(self.held[key])}
         if later:
             now = str(self.latest[root].now)
             for key, fields in held.items():
@@ -274,7 +277,7 @@ class RedisTransaction(RedisWriter):
         part = self.parts[partition]
         number, trees = self._trees_compared(partition, part)
         hashes, fields = self._fields_compared(partition)
-        found = [self.store.schema, number, *trees, hashes, *fields, len(part.commands)]
+        found = [self.store.schema, number, *trees, hashes, *fields, len(self.first) // 2, *self.first, len(part.commands)]
         for pair in part.commands:
             found += pair  # or it was given up meanwhile
         found += part.told(self.seen) if part.script == "commit" else [0, *part.operations()]
@@ -336,6 +339,11 @@ def _parts(fields: Mapping[str, str | None]) -> Iterator[dict[str, str | None]]:
     pairs = iter(fields.items())
     while part := dict(islice(pairs, MOST)):
         yield part
+
+
+def _is_short(fields: Mapping[str, str | None]) -> bool:
+    """Whether no value is so long that nobody remembers it."""
+    return all(not value or len(value) <= LONGEST_REMEMBERED for value in fields.values())
 
 
 def _expected(value: str | None) -> str:

@@ -13,7 +13,7 @@ from kernel.engine.ports import Timer, Violation, Waiting
 from kernel.errors import StoreFull, StoreReadOnly
 from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
 from kernel.stores.redis_audit import violations
-from kernel.stores.redis_held import pairs
+from kernel.stores.redis_held import NOTHING, pairs
 from kernel.stores.redis_reader import PAGE, RedisReader
 from kernel.stores.redis_rows import STATES, counts_field, delivery_at, delivery_of, delivery_place, place_of, row_field
 
@@ -65,7 +65,9 @@ class RedisWork(RedisReader):
 
         Where many poll together, each looks past what another is about to take: a hint, which the commit does not rely on.
         """
-        hold = (HOLD if self.store.crowd else 0,) if self.write_too else ()
+        if limit == 1 and (known := self._first(type, now)) is not None:
+            return [known]
+        hold = (HOLD if self.store.lately.is_crowded(type) else 0,) if self.write_too else ()
         asked = self._ask_each(f"q:{type}", now, limit, hold)
         chosen = min((number for number, each in asked.items() if each), key=lambda number: int(asked[number][0][4]), default=0)
         if self.poll and len(asked) > 1 and asked[chosen]:
@@ -74,8 +76,27 @@ class RedisWork(RedisReader):
             self.taking = [(number, each[15]) for number, found in asked.items() for each in found]
             self.let_go(number for number in asked if number != chosen)
             self.taking = [each for each in self.taking if each[0] == chosen]
-        self.polled = bool(asked[chosen])
+        self.polled = type if asked[chosen] else ""
         return [self._look(each) for each in asked[chosen]]
+
+    def _first(self, type: str, now: int) -> Subject | None:
+        """The first task of a type, where it is remembered and due: whether it is the first, the commit compares."""
+        if self.looks or not self.write_too or self.store.partitions > 1:
+            return None
+        waits = self.store.lately.first(type, now)
+        left = None if waits is None else self.store.lately.known(root_of(waits.workflow))
+        if waits is None or left is None:
+            return None
+        _, member, workflow, run, no = waits
+        prefix, own, subject = self.store.prefixes[0], f"{run}:{workflow}", Subject(workflow, no)
+        row = left.held[f"{prefix}t:{root_of(workflow)}"].get(row_field(workflow, run)) or ""
+        task = left.held.get(f"{prefix}w:{own}", NOTHING).get(str(no)) or ""
+        if not (row.startswith('["RUNNING"') and task.startswith("SCHEDULED|")):
+            return None  # another thread was faster than the one that told of it
+        if self._recall(prefix, root_of(workflow), subject) is None:
+            return None
+        self.polled, self.first = type, [f"{prefix}q:{type}", member]
+        return subject
 
     def _reserved(self, chosen: int) -> int:
         """The partition that a poll of this id takes tasks of, the one that was chosen first: who gives it twice at once is not

@@ -10,6 +10,7 @@ from kernel.core.plan import Plan
 from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
 from kernel.spec.language import NEVER
 from kernel.stores.redis_held import NOTHING
+from kernel.stores.redis_lately import Waits
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
@@ -97,6 +98,7 @@ class RedisWriter(RedisWork):
         self.put_tree(part, root, {row_field(*place): canonical(self.columns[place]),
                                    counts_field(*place): ",".join(map(str, w.counts))})
         self.whole |= {f"{prefix}w:{w.run}:{w.id}", f"{prefix}v:{w.run}:{w.id}"}
+        self.held.setdefault(f"{prefix}v:{w.run}:{w.id}", {})
         self.put_queues(part, w)
         part.count("workflows", 1)
         part.score(f"{prefix}i:{w.state}", field_of(*place), 0)
@@ -176,9 +178,13 @@ class RedisWriter(RedisWork):
         for index, _ in before:
             if index not in there:
                 part.score(*_entry(part.prefix, index, member), None)
+                if index[0] == "q":
+                    self.queued.append((index[2:], member, None))
         for index, due in now:
             if due < NEVER:
                 part.score(*_entry(part.prefix, index, member), due)
+                if index[0] == "q":
+                    self.queued.append((index[2:], member, Waits(due, member, task.workflow, task.run, task.no)))
 
     def put_delivery(self, part: Part, d: DeliveryRow) -> None:
         """Write a delivery, new or not, and where it is looked for."""

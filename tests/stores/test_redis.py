@@ -357,7 +357,7 @@ def test_what_was_spawned_and_is_purged_meanwhile(k: Kernel, store: RedisStore) 
 def test_those_who_poll_together_take_different_tasks(k: Kernel, store: RedisStore) -> None:
     """Once somebody was overtaken, each looks past what another is about to take; what is not taken after all is seen again."""
     assert met(k, lambda k: k.poll("t", worker="first"), lambda k: k.poll("t", worker="second")) == 2
-    assert store.crowd > 0
+    assert store.lately.is_crowded("t")
     assert met(k, lambda k: k.poll("t", worker="third"), lambda k: k.poll("t", worker="fourth")) == 1
 
     def fail(point: FaultPoint, command: str) -> None:

@@ -12,7 +12,8 @@ import redis
 import kernel
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
-from kernel.stores.redis_lately import MOST_FIELDS, MOST_TREES, UNSURE, Lately, Left
+from kernel.stores.redis_lately import CROWD, MOST_FIELDS, MOST_TREES, MOST_WAITING, UNSURE, Lately, Left, Waits
+from kernel.stores.redis_transaction import LONGEST_REMEMBERED
 from kernel.testing.clock import ManualClock
 from kernel.testing.redis_stores import RedisStores
 from tests.redis_server import needs_redis, server
@@ -54,17 +55,122 @@ def asked(k: Kernel, act: Callable[[], Any]) -> list[str]:
 
 
 def test_how_often_the_server_is_asked(pair: Pair) -> None:
-    """One way there and back for a start and for a result, two for a poll; one more, once, for the policy of the outbox."""
-    k, _ = pair
+    """One way there and back for a start, for a result, and for a poll where the task is remembered; two where it is not, and
+    where its caller chose an id; one more, once, for the policy of the outbox.
+    """
+    k, other = pair
     k.start("chain")  # definitions and scripts
     k.complete(*k.poll("t"))
     assert asked(k, lambda: k.start("chain", workflow_id="w")) == ["EVALSHA"]
     leases: list[kernel.Lease] = []
     for type, more in (("t", 0), ("t", 0), ("u", 1), ("t", 0), ("u", 0)):
-        assert asked(k, lambda type=type: leases.extend(k.poll(type))) == ["EVALSHA"] * 2  # type: ignore[misc]
+        assert asked(k, lambda type=type: leases.extend(k.poll(type))) == ["EVALSHA"]  # type: ignore[misc]
         assert len(asked(k, lambda: k.complete(leases.pop()))) == 1 + more
     assert k.get("w").state == "COMPLETED"
+    assert (other.get("w").state, other.poll("nothing")) == ("COMPLETED", [])
+    k.start("chain")
+    assert asked(other, lambda: other.complete(*other.poll("t"))) == ["EVALSHA"] * 3
+    assert len(asked(other, lambda: other.poll("t", command_id="mine"))) > 2
     assert k.audit().clean
+
+
+def test_who_was_due_first_is_first(pair: Pair) -> None:
+    """Also where another process started it: the task that is remembered comes next. For a while the server is asked then."""
+    k, other = pair
+    k.start("chain")
+    other.start("chain", workflow_id="w0")
+    k.clock.advance(1.0)  # type: ignore[attr-defined]
+    k.start("chain", workflow_id="w1")
+    k.poll("t")
+    lately = k.store.lately  # type: ignore[attr-defined]
+    for name in ("w0", "w1"):
+        assert not lately.is_crowded("u")
+        assert [lease.workflow_id for lease in k.poll("t", worker="me")] == [name]
+        assert lately.is_crowded("t")
+    for _ in range(CROWD):
+        k.start("chain")
+        ways = 2 if lately.is_crowded("t") else 1
+        assert len(asked(k, lambda: k.poll("t"))) == ways
+    assert not lately.is_crowded("t")
+    assert k.verify().clean
+
+
+@pytest.mark.parametrize("act", ["poll", "pause", "terminate", "late"])
+def test_a_task_that_is_not_to_be_had_any_more(pair: Pair, act: str) -> None:
+    """What another process did with the task that is remembered counts; what is not due yet is not taken."""
+    k, other = pair
+    k.register(kernel.WorkflowDef("tried", tasks=[kernel.TaskDef("a", type="t", retries=1, retry_delay=5.0)]))
+    k.start("tried", workflow_id="w")
+    if act == "late":
+        k.fail(*k.poll("t"))
+    elif act == "poll":
+        other.poll("t")
+    else:
+        (other.pause if act == "pause" else other.terminate)("w")
+    assert k.poll("t") == []
+    if act == "late":
+        k.clock.advance(5.0)  # type: ignore[attr-defined]
+    elif act == "pause":
+        other.resume("w")
+    assert len(k.poll("t")) == (act in ("late", "pause"))
+    assert k.audit().clean
+    assert k.verify().clean
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_whoever_tells_late_of_a_task_that_another_took(pair: Pair, closed: bool) -> None:
+    """Of two threads one left the task, and tells of it when the other took it, or ended its workflow: that is looked at."""
+    k, _ = pair
+    k.start("chain", workflow_id="w")
+    waits = k.store.lately.first("t", 2**60)  # type: ignore[attr-defined]
+    (k.terminate if closed else k.poll)("w" if closed else "t")
+    k.store.lately.queue([("t", waits.member, waits)])  # type: ignore[attr-defined]
+    found: list[kernel.Lease] = []
+    assert asked(k, lambda: found.extend(k.poll("t"))) == ["EVALSHA"]
+    assert found == []
+
+
+@pytest.mark.parametrize("length", [1, LONGEST_REMEMBERED + 1])
+def test_what_a_task_is_handed(pair: Pair, length: int) -> None:
+    """Its input is that which it has, whether it is remembered, or too long for that."""
+    k, other = pair
+    k.register(kernel.WorkflowDef("fed", tasks=[
+        kernel.TaskDef("a", type="t", input={"x": "${workflow.input.x}"}),
+        kernel.TaskDef("b", type="t", after=["a"], input={"y": "${a.output.y}"})]))
+    k.start("fed", workflow_id="w", input={"x": "x" * length})
+    (lease,) = k.poll("t")
+    assert lease.input == {"x": "x" * length}
+    left = k.store.lately.known("w")  # type: ignore[attr-defined]
+    assert any(":v:" in key for key in left.held) == (length == 1)
+    k.complete(lease, output={"y": "y" * length})
+    (lease,) = k.poll("t")
+    assert lease.input == {"y": "y" * length}
+    other.complete(lease)
+    assert k.get("w").state == "COMPLETED"
+
+
+def test_what_waits_is_kept_in_bounds() -> None:
+    """The earliest of a type comes first, once, when it is due; what was taken does not come; neither do more than so many."""
+    def waits(due: int, no: int) -> Waits:
+        return Waits(due, f"{no:06d}", "w", 1, no)
+
+    lately = Lately()
+    lately.queue([("t", each.member, each) for each in (waits(3, 1), waits(2, 3), waits(2, 2), waits(1, 4), waits(9, 5))])
+    lately.queue([("t", "000004", None), ("u", "000004", None)])
+    assert [lately.first("t", 5) for _ in range(4)] == [waits(2, 2), waits(2, 3), waits(3, 1), None]
+    assert lately.first("t", 9) == waits(9, 5)
+    lately.queue([("t", f"{no:06d}", waits(no, no)) for no in range(MOST_WAITING + 1)])
+    assert sum(lately.first("t", 2**60) is not None for _ in range(MOST_WAITING + 1)) == MOST_WAITING
+    for number in range(MOST_WAITING + 1):
+        lately.queue([(f"t{number}", "000001", waits(1, 1))])
+    assert (lately.first("t0", 1), lately.first("t1", 1)) == (None, waits(1, 1))
+    lately.queue([("t", "000001", waits(1, 1))])
+    lately.polled("t", overtaken=True)
+    for left in range(CROWD, 0, -1):
+        assert (lately.first("t", 1), lately.is_crowded("t")) == (None, left > 0)
+        lately.polled("t", overtaken=False)
+    lately.queue([("t", "000001", waits(1, 1))])
+    assert lately.first("t", 1) == waits(1, 1)
 
 
 def test_what_others_did_counts(pair: Pair) -> None:
@@ -240,7 +346,7 @@ def test_what_was_written_at_a_later_time_is_remembered_so(pair: Pair) -> None:
     """A tree came to a later time while a decision on it was taken: what that wrote tells this, here as in the store."""
     k, other = pair
     k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef(f"t{no}", type="t") for no in range(4)]))
-    k.start("wide", workflow_id="w")
+    other.start("wide", workflow_id="w")
     (first,) = other.poll("t")
 
     def meanwhile(point: FaultPoint, command: str) -> None:

@@ -5,6 +5,7 @@
 --     how many rows; their fields; for each counter how it was, how it is then, how many tasks move it; for each row what it is
 --     expected to be
 --   hashes: key, how many fields, the fields, then what each is expected to be ('-' nothing, '#...' what has this digest)
+--   queues: key, the entry that is expected to be the first
 --   commands that nobody may have given an outcome, under the tree or under none: root, id
 --   keys to be written that were not read: what gives the size of such a one, key
 -- Then comes what is written, which another file reads.
@@ -88,6 +89,13 @@ for _ = 1, hashes do
     end
   end
   at = first + n + 1
+end
+
+local firsts = A[at]
+at = at + 1
+for _ = 1, firsts do
+  if call('ZRANGE', A[at], 0, 0)[1] ~= A[at + 1] then return {'stopped', A[at] .. ' ' .. A[at + 1]} end
+  at = at + 2
 end
 
 local ids = A[at]

@@ -20,6 +20,11 @@ NOTHING: Mapping[str, str | None] = {}
 class RedisHeld:
     """What was read, what was decided on, and what was written, hash by hash."""
 
+    __slots__ = (
+        "absent", "columns", "counts", "first", "guessed", "held", "link", "looks", "original", "own", "poll", "polled",
+        "queued", "read", "recalled", "remembered", "seen", "standing", "store", "strict", "taking", "trees", "whole",
+        "write_too")
+
     def __init__(self, store: RedisStore, *, write: bool) -> None:
         self.store, self.link, self.write_too = store, store.link, write
         self.held: dict[str, dict[str, str | None]] = {}
@@ -89,8 +94,12 @@ class RedisHeld:
         else:
             self.looks += 1
             value = held[name] = self.link.call(key, "HGET", key, name)
-        if compare and name not in self.own.get(key, ()):
-            self.seen.setdefault(key, {}).setdefault(name, value)
+        if compare and (key not in self.own or name not in self.own[key]):
+            seen = self.seen.get(key)
+            if seen is None:
+                self.seen[key] = {name: value}
+            elif name not in seen:
+                seen[name] = value
         return value
 
     def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:

@@ -125,18 +125,15 @@ class Part:
                     found.add(f"{self.prefix}ct")
         return found
 
-    def told(self, compared: dict[str, Any]) -> list[Any]:
-        """What `commit.lua` is told of keys that it has not seen, and of what it writes; `compared` are those that it has."""
-        chunks = [step for step in self._steps if isinstance(step, Chunk)]
-        whole = chunks[0]
+    def told(self, compared: dict[str, Any], found: list[Any]) -> None:
+        """Add what `commit.lua` is told of keys that it has not seen (all but `compared`), and of what it writes."""
+        whole, *more = chunks = [step for step in self._steps if isinstance(step, Chunk)]
         for chunk in chunks:
             if chunk.rows or chunk.records:
                 self._settle(chunk)
-            if chunk is not whole:
-                whole.take_in(chunk)
-        kinds: list[Any] = []
-        commands: list[Any] = []
-        number = 0
+        for chunk in more:
+            whole.take_in(chunk)
+        kinds, commands, number = list[Any](), list[Any](), 0
         for key, fields in whole.hashes.items():
             if not compared.get(key):
                 kinds += ("HLEN", key)
@@ -144,18 +141,22 @@ class Part:
         for key, members in whole.zsets.items():
             kinds += ("ZCARD", key)
             number += _tell(commands, "ZADD", "ZREM", key, members)
-        records: list[Any] = []
-        for root, command_id, _, text, version in whole.records:
-            records += (f"{self.prefix}c:{root}", command_id, root, version, text)
-        plans: list[Any] = []
+        if len(self.plans) > 1:  # of a single one the history is written first
+            for plan in self.plans:
+                kinds += ("LLEN", f"{self.prefix}h:{plan.tree.root}")
+        found += (len(kinds) // 2, *kinds, len(self.plans))
         for chunk in chunks:
-            if (plan := chunk.plan) is not None:
-                root, tree = plan.tree.root, chunk.tree
-                if len(self.plans) > 1:  # of a single one the history is written first
-                    kinds += ("LLEN", f"{self.prefix}h:{root}")
-                plans += (root, plan.now, int(plan.raises), 2 * len(tree), *_flat(tree), len(chunk.lines), *chunk.lines)
-        return [len(kinds) // 2, *kinds, len(self.plans), *plans, number, *commands, len(whole.sizes), *_flat(whole.sizes),
-                len(whole.records), *records]
+            if (of := chunk.plan) is not None:
+                found += (of.tree.root, of.now, int(of.raises), 2 * len(chunk.tree))
+                for pair in chunk.tree.items():
+                    found += pair
+                found += (len(chunk.lines), *chunk.lines)
+        found += (number, *commands, len(whole.sizes))
+        for size in whole.sizes.items():
+            found += size
+        found.append(len(whole.records))
+        for root, command_id, _, text, version in whole.records:
+            found += (f"{self.prefix}c:{root}", command_id, root, version, text)
 
     def _settle(self, chunk: Chunk) -> None:
         """Write workflows and the records of commands as what they are to a server."""

@@ -16,7 +16,7 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
-from kernel.stores.redis_held import NOTHING, RedisHeld, pairs
+from kernel.stores.redis_held import RedisHeld, pairs
 from kernel.stores.redis_rows import (
     Columns,
     Placed,
@@ -43,6 +43,8 @@ PAGE = 1000
 
 class RedisReader(RedisHeld):
     """The reading half of a transaction, as far as trees go."""
+
+    __slots__ = ()
 
     # ---- rows ------------------------------------------------------------------------------------------------------------
     def read_ahead(self, subject: Subject) -> TreeRow | None:
@@ -86,7 +88,8 @@ class RedisReader(RedisHeld):
         self.remembered.add(root)
         self.trees[root] = self.original[root] = left.counted
         for key, fields in left.held.items():
-            self.held[key] = {**fields, **self.held.get(key, NOTHING)}
+            known = self.held.get(key)
+            self.held[key] = fields.copy() if known is None else {**fields, **known}
         self.whole |= left.whole
         return TreeRow(root, run, version, clock, tasks)
 
@@ -185,17 +188,17 @@ class RedisReader(RedisHeld):
                 self.read_ahead(Subject(workflow_id))
             else:
                 self.tree(root)  # all of it at once, unless it is large
-        key, runs = f"{self.prefix(root)}t:{root}", range(run, 0, -1)
-        texts = (self.field(key, row_field(workflow_id, 1)),) if run == 1 else self.fields(
-            key, *[row_field(workflow_id, of) for of in runs])
-        for of, text in zip(runs, texts, strict=True):
-            if text is not None:
-                row = self._workflow(workflow_id, of, text, key)
-                if row.until < run:
-                    return None
-                self.standing[workflow_id, run] = row
-                return row
-        return None
+        key, of = f"{self.prefix(root)}t:{root}", run
+        if run == 1:
+            text = self.field(key, row_field(workflow_id, 1))
+        else:
+            texts = self.fields(key, *[row_field(workflow_id, each) for each in range(run, 0, -1)])
+            of, text = next(((run - place, text) for place, text in enumerate(texts) if text is not None), (0, None))
+        row = None if text is None else self._workflow(workflow_id, of, text, key)
+        if row is None or row.until < run:
+            return None
+        self.standing[workflow_id, run] = row
+        return row
 
     def _know_all(self, root: str) -> None:
         """Whole sets of a tree are read, and only its version and lines compared: what is remembered may be of a server that

@@ -45,6 +45,8 @@ Told = tuple[str, str, str, dict[str, str]]
 class RedisTransaction(RedisWriter):
     """What happens between the first look and the script."""
 
+    __slots__ = ()
+
     def snapshot(self, subject: Subject, lock: Lock = Lock.TREE) -> RedisSnapshot:
         """The rows of the subject's tree, for a decision on it; nothing is locked, all that it reads is compared."""
         return RedisSnapshot(self, subject)
@@ -243,25 +245,33 @@ class RedisTransaction(RedisWriter):
         if self.looks < 2 and not self.recalled:
             return
         for partition in range(self.store.partitions):
-            number, trees = self._trees_compared(partition, None)
-            hashes, fields = self._fields_compared(partition)
-            if number or hashes:
-                yield partition, ["", number, *trees, hashes, *fields, len(self.first) // 2, *self.first, 0, 0, 0, 0, 0, 0]
+            found: list[Any] = ["", 0]
+            found[1] = self._trees_compared(partition, None, found)
+            self._fields_compared(partition, found)
+            if len(found) > len(("schema", "trees", "hashes")):
+                yield partition, [*found, len(self.first) // 2, *self.first, 0, 0, 0, 0, 0, 0]
 
     def left(self, root: str, version: int, lines: int, moved: Sequence[str] = (), later: str = "") -> Left:
         """What a commit left of a tree, as far as is known. `moved`: counters, where others had moved them, too; `later`: the
         time that was written, where that of the decision was too early.
         """
         prefix, counted = self.prefix(root), self.trees[root]
-        keys = [f"{prefix}t:{root}", *[
-            f"{prefix}{kind}:{run}:{owner}" for owner, run in self.columns if root_of(owner) == root for kind in "wv"]]
-        held = {key: self.held[key] for key in keys if key in self.held and _is_short(self.held[key])}
+        tree = f"{prefix}t:{root}"
+        held = {tree: self.held[tree]}
+        for owner, run in self.columns:
+            if owner == root or root_of(owner) == root:
+                rows, payloads = f"{prefix}w:{run}:{owner}", f"{prefix}v:{run}:{owner}"
+                if rows in self.held:
+                    held[rows] = self.held[rows]
+                if payloads in self.held and (
+                        max(map(len, filter(None, self.held[payloads].values())), default=0) <= LONGEST_REMEMBERED):
+                    held[payloads] = self.held[payloads]
         if later:
             now = str(self.latest[root].now)
             for key, fields in held.items():
                 fields.update({name: changed_at(fields[name], now, later) for name in self.own.get(key, ())})
         if moved:
-            held[keys[0]].update(pairs(moved))
+            held[tree].update(pairs(moved))
         if counted[1] != version or counted[4] != lines:
             counted = counted[0], version, counted[2], counted[3], UNSURE
         return Left(counted, held, frozenset(self.whole.intersection(held)), lines)
@@ -275,17 +285,21 @@ class RedisTransaction(RedisWriter):
     def operations(self, partition: int) -> list[Any]:
         """Everything that one run of the script compares and writes."""
         part = self.parts[partition]
-        number, trees = self._trees_compared(partition, part)
-        hashes, fields = self._fields_compared(partition)
-        found = [self.store.schema, number, *trees, hashes, *fields, len(self.first) // 2, *self.first, len(part.commands)]
+        found: list[Any] = [self.store.schema, 0]
+        found[1] = self._trees_compared(partition, part, found)
+        self._fields_compared(partition, found)
+        found += (len(self.first) // 2, *self.first, len(part.commands))
         for pair in part.commands:
             found += pair  # or it was given up meanwhile
-        found += part.told(self.seen) if part.script == "commit" else [0, *part.operations()]
+        if part.script == "commit":
+            part.told(self.seen, found)
+        else:
+            found += (0, *part.operations())
         return found
 
-    def _trees_compared(self, partition: int, part: Part | None) -> tuple[int, list[Any]]:
-        """What a decision has read of the trees of a partition: how many, and as the script is told."""
-        number, found, prefix = 0, list[Any](), self.store.prefixes[partition]
+    def _trees_compared(self, partition: int, part: Part | None, found: list[Any]) -> int:
+        """What a decision has read of the trees of a partition, as the script is told; gives how many."""
+        number, prefix = 0, self.store.prefixes[partition]
         counters = {} if part is None else self._counters_compared(part)
         for root, (run, version, _, _, lines) in self.original.items():
             if self.store.partition(root) == partition:
@@ -301,7 +315,7 @@ class RedisTransaction(RedisWriter):
                     for each in some:
                         found += each[1:]
                     found += map(_expected, fields.values())
-        return number, found
+        return number
 
     def _counters_compared(self, part: Part) -> dict[str, list[tuple[Any, ...]]]:
         """For each tree: where counters are, how they were and are then, and how many tasks moved them."""
@@ -312,17 +326,18 @@ class RedisTransaction(RedisWriter):
                     counts_field(*place), counts, self.after.get(place, counts), part.moves.get(place[0], 0)))
         return found
 
-    def _fields_compared(self, partition: int) -> tuple[int, list[Any]]:
-        """Every other field that it has read of a partition: of how many hashes, and as the script is told."""
-        number, compared, prefix, alone = 0, list[Any](), self.store.prefixes[partition], self.store.partitions == 1
-        known = {f"{prefix}t:{root}" for root in self.original}
+    def _fields_compared(self, partition: int, found: list[Any]) -> None:
+        """Every other field that it has read of a partition, as the script is told: of how many hashes, and which."""
+        prefix, alone, place = self.store.prefixes[partition], self.store.partitions == 1, len(found)
+        known, number = {f"{prefix}t:{root}" for root in self.original}, 0
+        found.append(0)
         for key, fields in self.seen.items():
             if key in known or not (alone or key.startswith(prefix)):
                 continue
             for some in (fields,) if 0 < len(fields) <= MOST else _parts(fields):
                 number += 1
-                compared += (key, len(some), *some, *map(_expected, some.values()))
-        return number, compared
+                found += (key, len(some), *some, *map(_expected, some.values()))
+        found[place] = number
 
 
 def _halves(counted: list[tuple[Any, ...]], rows: Mapping[str, str | None]
@@ -339,11 +354,6 @@ def _parts(fields: Mapping[str, str | None]) -> Iterator[dict[str, str | None]]:
     pairs = iter(fields.items())
     while part := dict(islice(pairs, MOST)):
         yield part
-
-
-def _is_short(fields: Mapping[str, str | None]) -> bool:
-    """Whether no value is so long that nobody remembers it."""
-    return all(not value or len(value) <= LONGEST_REMEMBERED for value in fields.values())
 
 
 def _expected(value: str | None) -> str:

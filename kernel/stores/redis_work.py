@@ -28,6 +28,8 @@ Due = list[tuple[str, str, int, str, int]]
 class RedisWork(RedisReader):
     """The reading half of a transaction, over all trees."""
 
+    __slots__ = ()
+
     def _ask(self, partition: int, name: str, now: int, limit: int, *, sweep: bool = True, hold: Sequence[int] = ()
              ) -> list[list[Any]]:
         """What waits in a sorted set, the earliest first. Entries that say nothing any more are removed, where that may be.
@@ -84,16 +86,18 @@ class RedisWork(RedisReader):
         if self.looks or not self.write_too or self.store.partitions > 1:
             return None
         waits = self.store.lately.first(type, now)
-        left = None if waits is None else self.store.lately.known(root_of(waits.workflow))
-        if waits is None or left is None:
+        if waits is None:
             return None
         _, member, workflow, run, no = waits
-        prefix, own, subject = self.store.prefixes[0], f"{run}:{workflow}", Subject(workflow, no)
-        row = left.held[f"{prefix}t:{root_of(workflow)}"].get(row_field(workflow, run)) or ""
-        task = left.held.get(f"{prefix}w:{own}", NOTHING).get(str(no)) or ""
+        prefix, root, subject = self.store.prefixes[0], root_of(workflow), Subject(workflow, no)
+        left = self.store.lately.known(root)
+        if left is None:
+            return None
+        row = left.held[f"{prefix}t:{root}"].get(row_field(workflow, run)) or ""
+        task = left.held.get(f"{prefix}w:{run}:{workflow}", NOTHING).get(str(no)) or ""
         if not (row.startswith('["RUNNING"') and task.startswith("SCHEDULED|")):
             return None  # another thread was faster than the one that told of it
-        if self._recall(prefix, root_of(workflow), subject) is None:
+        if self._recall(prefix, root, subject) is None:
             return None
         self.polled, self.first = type, [f"{prefix}q:{type}", member]
         return subject

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 class RedisWriter(RedisWork):
     """The half of a transaction that writes rows one by one."""
 
+    __slots__ = ("after", "command_id", "latest", "made", "moved", "parts", "workflow_id")
+
     def __init__(self, store: RedisStore, *, write: bool) -> None:
         super().__init__(store, write=write)
         self.parts: dict[int, Part] = {}
@@ -161,9 +163,10 @@ class RedisWriter(RedisWork):
     def update_task(self, part: Part, task: TaskRow) -> None:
         """Write a task that was read, and where it is looked for."""
         key, name = f"{part.prefix}w:{task.run}:{task.workflow}", str(task.no)
-        text = self.held.get(key, NOTHING).get(name)
-        if name not in self.own.get(key, ()):
-            self.seen.setdefault(key, {}).setdefault(name, text)  # what is written over is what was read
+        held, seen = self.held.get(key), self.seen.get(key)
+        text = None if held is None else held.get(name)
+        if (seen is None or name not in seen) and (key not in self.own or name not in self.own[key]):
+            self.seen.setdefault(key, {})[name] = text  # what is written over is what was read
         before = () if text is None else was_looked_for(text, task.facts)
         self.put(part, key, {name: packed_task(task)})
         self._look_for(part, task, before)
@@ -174,17 +177,22 @@ class RedisWriter(RedisWork):
         if now == before:
             return
         member = member_of(self.columns[task.workflow, task.run][13], task.no, task.run, task.workflow)
-        there = dict(now)
+        there = [index for index, _ in now]
         for index, _ in before:
             if index not in there:
-                part.score(*_entry(part.prefix, index, member), None)
-                if index[0] == "q":
-                    self.queued.append((index[2:], member, None))
+                self._enter(part, index, member, None, task)
         for index, due in now:
             if due < NEVER:
-                part.score(*_entry(part.prefix, index, member), due)
-                if index[0] == "q":
-                    self.queued.append((index[2:], member, Waits(due, member, task.workflow, task.run, task.no)))
+                self._enter(part, index, member, due, task)
+
+    def _enter(self, part: Part, index: str, member: str, due: int | None, task: TaskRow) -> None:
+        """Let a task be found in an index, or (None) not any more."""
+        if index[0] == "q":
+            part.score(part.prefix + index, member, due)
+            self.queued.append((index[2:], member, None if due is None else Waits(
+                due, member, task.workflow, task.run, task.no)))
+        else:
+            part.score(f"{part.prefix}z", index + member, due)
 
     def put_delivery(self, part: Part, d: DeliveryRow) -> None:
         """Write a delivery, new or not, and where it is looked for."""
@@ -207,7 +215,3 @@ class RedisWriter(RedisWork):
             part.score(f"{prefix}z", leased, d.expires)
         elif before == "LEASED":
             part.score(f"{prefix}z", leased, None)
-
-
-def _entry(prefix: str, index: str, member: str) -> tuple[str, str]:
-    return (prefix + index, member) if index[0] == "q" else (f"{prefix}z", index + member)

@@ -25,9 +25,10 @@ from kernel.stores.postgres_errors import OPENING, ours
 from kernel.stores.postgres_lately import Lately
 from kernel.stores.postgres_link import Link
 from kernel.stores.postgres_span import PostgresSpan
+from kernel.stores.postgres_together import Together
 from kernel.stores.postgres_url import FSYNC, located
 from kernel.stores.sql_store import SqlStore
-from kernel.stores.statements import Dialect, migrations
+from kernel.stores.statements import Dialect, migrations, statements
 
 OLDEST = 140_000
 SETTINGS = """SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
@@ -50,6 +51,8 @@ PLANNED = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=of
 """Plans are made once, when a table may hold a row or two: one that reads it from end to end would be kept while it grows. What
 has to be read so is made out to be dear, and would be compiled for longer than it runs.
 """
+ISOLATED = r"-c default_transaction_isolation=read\ committed"
+"""A command that is one call says nothing of its transaction."""
 
 
 class PostgresStore(SqlStore[Link]):
@@ -68,6 +71,7 @@ class PostgresStore(SqlStore[Link]):
         self._at = located(url)
         self.place, self.read_only, self.listens = self._at.shown, self._at.read_only, self._at.listens
         self.patience, self.lately = patience, Lately()
+        self.together = Together(self, statements(Dialect.POSTGRES)["apply"])
         self._free = SimpleQueue[None]()
         for _ in range(connections):
             self._free.put(None)
@@ -124,7 +128,7 @@ class PostgresStore(SqlStore[Link]):
         return Bell(self._connect, self._at.schema, heard) if self.listens else nullcontext()
 
     def _connect(self) -> Link:
-        options = (f"{PLANNED} -c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
+        options = (f"{PLANNED} {ISOLATED} -c search_path={self._at.schema} -c lock_timeout={round(self.patience * 1000)}"
                    f" -c idle_in_transaction_session_timeout={STALLED} -c client_min_messages=warning")
         server = {"connect_timeout": 10, "application_name": "kernel", **SILENT, **self._at.server, "client_encoding": "utf8"}
         server["options"] = f"{server.get('options') or ''} {options}"

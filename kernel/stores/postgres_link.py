@@ -36,7 +36,7 @@ STANDBY = "SyncRepWaitForLSN"
 class Link:
     """A connection of the driver's, and what it prepared. Used by one thread at a time."""
 
-    __slots__ = ("_answer", "_either", "_known", "_numbers", "_values", "connection", "hurried")
+    __slots__ = ("_answer", "_either", "_fresh", "_known", "_numbers", "_sent", "_values", "connection", "hurried")
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         # One type for all numbers and one for all texts: otherwise a statement is prepared anew for each mixture of them.
@@ -71,9 +71,10 @@ class Link:
         self.connection.close()
 
     def broke(self) -> bool:
-        """Whether the server ended it while nobody used it."""
+        """Whether the server ended it while nobody used it: then there is a last word of its, and the end behind it."""
         try:
-            while self._answer.poll(0):
+            if not self.closed:
+                self.connection.pgconn.consume_input()
                 self.connection.pgconn.consume_input()
         except psycopg.OperationalError:
             self.close()
@@ -88,6 +89,11 @@ class Link:
 
         Raises psycopg.Error when the connection breaks. It is closed then, as it is by whatever else ends the waiting.
         """
+        self.send(asked)
+        return self.receive()
+
+    def send(self, asked: Iterable[Asked]) -> None:
+        """Send statements at once; who calls `receive` gets their results."""
         pgconn = self.connection.pgconn
         try:
             pgconn.enter_pipeline_mode()
@@ -103,7 +109,16 @@ class Link:
                 pgconn.send_query_prepared(name, bound)
                 sent.append(None)
             pgconn.pipeline_sync()
-            found = self._results(sent, fresh)
+            self._sent, self._fresh = sent, fresh
+        except BaseException:
+            self.close()
+            raise
+
+    def receive(self) -> list[PGresult]:
+        """The results of what was sent, one for each statement: the first that fails is the last."""
+        pgconn = self.connection.pgconn
+        try:
+            found = self._results(self._sent, self._fresh)
             if not self.closed:
                 pgconn.exit_pipeline_mode()
             last = found[-1]
@@ -137,7 +152,13 @@ class Link:
                 self._known[statement] = fresh[statement]
         if is_busy() and not self._hear(failed):
             return found
-        take()  # the end of all
+        result = take()  # the end of all: where no COMMIT was sent, that is when it happens
+        if result is not None and result.status == FAILED:
+            found.append(result)
+            take()
+            if is_busy() and not self._hear(True):
+                return found
+            take()
         return found
 
     def _hear(self, failed: bool) -> bool:

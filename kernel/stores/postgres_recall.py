@@ -6,18 +6,25 @@ Who needs to ask, after all, or is not told by a commit that all was so, decides
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.core.plan import Plan, Subject, Tombstone
 from kernel.core.records import Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.spec.language import Lock
-from kernel.stores.postgres_errors import changed_meanwhile
+from kernel.stores.postgres_call import PLACES, Call
+from kernel.stores.postgres_errors import GIVEN_UP, OTHER_LINE, OTHER_ROW, changed_meanwhile, given_up
 from kernel.stores.postgres_lately import MOST_ROWS, Left, Standing
+from kernel.stores.postgres_link import FORGOTTEN, Link
+from kernel.stores.postgres_together import Turn
 from kernel.stores.sql_transaction import SqlTransaction, maybe
+from kernel.stores.statements import FEW
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
 
+MORE = 16
+"""So many numbers of workflows are drawn at once, beyond those that are needed."""
 Lease = tuple[str | None, int | None, int | None]
 """Of a task that was read to be written: its state, hand-outs and end of lease."""
 
@@ -26,13 +33,16 @@ class PostgresRecall(SqlTransaction):
     """What a transaction answers from memory, and what it leaves there."""
 
     __slots__ = (
-        "entered", "guessed", "last", "leases", "led", "left", "looked", "place", "polled", "recalled", "server", "standing",
-        "writes",
+        "call", "entered", "guessed", "heard", "hurried", "is_open", "last", "leases", "led", "left", "link", "looked", "place",
+        "polled", "recalled", "server", "standing", "waiting", "writes",
     )
 
     server: PostgresStore
     place: str
     writes: bool
+    link: Link
+    waiting: list[tuple[str, tuple[Any, ...]]]
+    heard: list[int]
 
     def __init__(self, store: PostgresStore, sql: Any) -> None:
         super().__init__(store, sql)
@@ -50,6 +60,12 @@ class PostgresRecall(SqlTransaction):
         """Of each tree that was read or written: the command that its last line of history is of."""
         self.left: dict[str, Left] = {}
         """Of each tree that this transaction writes to: how it leaves it."""
+        self.call: Call | None = None
+        """What is sent to the server when something is written that was decided on without a look."""
+        self.is_open = False
+        """Whether a call that failed may have been applied."""
+        self.hurried = ""
+        """What the server said when it was told not to wait for its standby any longer."""
         self.leases: dict[tuple[int, int], Lease] = {}
         """Of each task that was read to be written: its state, hand-outs and end of lease."""
 
@@ -108,6 +124,52 @@ class PostgresRecall(SqlTransaction):
         if self.server.lately.is_new(workflow_id):
             self.guessed, self.standing = workflow_id, self.server.lately.standing
         return bool(self.guessed)
+
+    def _write_guessed(self, plan: Plan) -> None:
+        """What was taken for granted goes before all that is written."""
+        if not is_plain(plan) or self.standing is None:
+            self.doubt()
+        self.call = Call(self.standing.stamp)
+        first: tuple[Any, ...] = (None, None, None, None)
+        if self.polled:
+            (task,) = plan.tasks
+            first = self.polled, task.not_before, self.keys[task.workflow, task.run], task.no
+        left = self.recalled
+        self.call.add("hold", (plan.tree.root, plan.command.id, *((left.line, left.command) if left else (None, None)), *first))
+
+    @abstractmethod
+    def _foresee(self, name: str, *values: Any) -> None:
+        """Ask with the next question what will be asked soon."""
+
+    @abstractmethod
+    def _hear(self, name: str, values: tuple[Any, ...], rows: list[Any]) -> None:
+        """Take in an answer that nobody waited for."""
+
+    def _call(self, call: Call, name: str, values: Any) -> None:
+        """Let something be written; what the server's function does not know is asked for the usual way."""
+        if name not in PLACES:
+            self.doubt()
+        call.add(name, values)
+
+    def _commit_call(self, call: Call) -> None:
+        """Send all that was decided without a look, and what is asked along: the server commits it at once."""
+        if self.recalled is None and len(self.server.lately.numbers) < FEW:
+            self._foresee("new_keys", MORE)
+        turn = Turn(self.link, call, [(self.sql[name], values) for name, values in self.waiting[1:]])
+        try:
+            self.server.together.commit(turn)
+        finally:
+            self.link = turn.link
+        if turn.error is not None:
+            self.is_open = turn.is_open
+            if turn.error.sqlstate in (OTHER_ROW, OTHER_LINE, FORGOTTEN):
+                self.doubt(shared=self.recalled is not None)
+            if turn.error.sqlstate == GIVEN_UP:
+                given_up(self.place)
+            raise turn.error
+        for place in self.heard:
+            self._hear(*self.waiting[place], self.link.rows(turn.results[place - 1]))
+        self.hurried = turn.hurried
 
     # ---- answers -----------------------------------------------------------------------------------------------------------
     def read_ahead(self, subject: Subject) -> TreeRow | None:

@@ -11,8 +11,8 @@ from psycopg.pq import TransactionStatus
 
 from kernel.errors import Conflict, KernelError, StoreUnavailable
 from kernel.stores.known import UNEXPECTED, unknown
-from kernel.stores.postgres_errors import is_undecided, ours, rolled_back, told
-from kernel.stores.postgres_transaction import PostgresTransaction
+from kernel.stores.postgres_errors import ours, rolled_back, told
+from kernel.stores.postgres_transaction import COMMITTED, PostgresTransaction
 
 if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
@@ -75,15 +75,14 @@ class PostgresSpan:
         try:
             status = transaction.commit()
         except psycopg.Error as error:
-            # What failed before COMMIT leaves a transaction to be undone; otherwise COMMIT may have been reached.
-            if is_undecided(error) and transaction.link.status != TransactionStatus.INERROR:
+            if transaction.may_stand(error):
                 transaction.link.close()
                 raise unknown(store.place, transaction.command_id, transaction.workflow_id, told(error)) from error
             raise
-        if status != b"COMMIT":
+        if status != COMMITTED:
             rolled_back(store.place)
         for root, left in transaction.left.items():
             store.lately.keep(root, left)
-        if transaction.link.hurried:
+        if hurried := transaction.hurried or transaction.link.hurried:
             transaction.link.close()
-            raise unknown(store.place, transaction.command_id, transaction.workflow_id, transaction.link.hurried)
+            raise unknown(store.place, transaction.command_id, transaction.workflow_id, hurried)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.errors import error_from_result
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from kernel.core.archive import ArchivePolicy
@@ -20,9 +21,9 @@ from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded, Violation
 from kernel.spec.language import Lock
 from kernel.stores.known import outlived
-from kernel.stores.postgres_errors import GIVEN_UP, OTHER_LINE, OTHER_ROW, changed_meanwhile, given_up
-from kernel.stores.postgres_link import FAILED, FORGOTTEN, Link
-from kernel.stores.postgres_recall import PostgresRecall, is_plain
+from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile, is_undecided
+from kernel.stores.postgres_link import FAILED, Link
+from kernel.stores.postgres_recall import MORE, PostgresRecall
 from kernel.stores.sql_snapshot import SqlSnapshot
 from kernel.stores.sql_transaction import columns, maybe
 from kernel.stores.statements import FEW, Dialect, migrations, places, statements
@@ -34,21 +35,19 @@ LOCKS = frozenset(("enter", "hold"))
 """Statements that tell the store's stamp."""
 AS_COLUMNS = {"insert_task": "insert_tasks", "insert_history": "insert_lines"}
 """The statements that many rows are given to, column by column."""
-NOTHING = (None, None)
-"""The last line of history of a tree of which nothing is remembered, and its command."""
+COMMITTED = b"COMMIT"
+"""What a server says to a COMMIT."""
 NEXT = 4
 """So many tasks behind the one that a command is on are read with it."""
 TOGETHER = 8
 """The payloads of so many tasks are read at once."""
-MORE = 16
-"""So many numbers of workflows are drawn at once, beyond those that are needed."""
 
 
 class PostgresTransaction(PostgresRecall):
     """The statements as PostgreSQL runs them."""
 
     __slots__ = (
-        "begun", "count", "drawn", "foreseen", "handed", "heard", "held", "link", "scheduled", "texts", "texts_of", "waiting",
+        "begun", "count", "drawn", "foreseen", "handed", "held", "scheduled", "texts", "texts_of",
     )
 
     def __init__(self, store: PostgresStore, link: Link, write: bool) -> None:
@@ -103,26 +102,20 @@ class PostgresTransaction(PostgresRecall):
         waiting, self.waiting, heard, self.heard = self.waiting, [], self.heard, []
         asked = [(self.sql[name], values) for name, values in waiting]
         results = list[PGresult]()
-        if self.guessed and self.link.broke():
-            self.link = self.server.renewed(self.link)
         try:
             results = self.link.ask(asked)
         except psycopg.OperationalError:
-            if self.begun or self.guessed:
+            if self.begun:
                 raise
-        if not (self.begun or self.guessed) and self.link.closed:  # it broke while nobody used it: nothing is lost
+        if not self.begun and self.link.closed:  # it broke while nobody used it: nothing is lost
             self.link = self.server.renewed(self.link)
             results = self.link.ask(asked)
         self.begun = True
         last = results[-1]
         if last.status == FAILED:
             error = error_from_result(last)
-            if self.guessed and error.sqlstate in (OTHER_ROW, OTHER_LINE, FORGOTTEN):
-                self.doubt(shared=self.recalled is not None)
             if error.sqlstate == OTHER_ROW:
                 changed_meanwhile(self.place)
-            if error.sqlstate == GIVEN_UP:
-                given_up(self.place)
             raise error
         for place in heard:
             self._hear(*waiting[place], self.link.rows(results[place]))
@@ -144,28 +137,41 @@ class PostgresTransaction(PostgresRecall):
         elif name in self.foreseen:
             self.foreseen[name] = values, rows
 
+    def may_stand(self, error: psycopg.Error) -> bool:
+        """Whether what failed so may be committed. What failed before COMMIT leaves a transaction to be undone."""
+        if self.call is not None:
+            return self.is_open
+        return is_undecided(error) and self.link.status != TransactionStatus.INERROR
+
     def commit(self) -> bytes | None:
         """Send what waits, with COMMIT behind it; gives the server's answer to that."""
-        if not (self.begun or self.guessed):
-            self._send()
-        if self.guessed and self.recalled is None and len(self.server.lately.numbers) < FEW:
-            self._foresee("new_keys", MORE)
         if self.scheduled:
             self._wait("ring", ([*self.scheduled],))
+        if self.call is not None:
+            self._commit_call(self.call)
+            return COMMITTED
+        if not self.begun:
+            self._send()
         self._wait("commit")
         return self._send().command_status
 
     def _run(self, name: str, values: Any) -> None:
         self.wrote = True
-        if not self.entered:
-            self.enter()
-        self.foreseen.clear()
-        self._wait(name, values)
+        if self.call is not None:
+            self._call(self.call, name, values)
+        else:
+            if not self.entered:
+                self.enter()
+            self.foreseen.clear()
+            self._wait(name, values)
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
         """Few rows one by one, or all in one statement where their types are always the same; many as columns."""
         rows = list(rows)
-        if len(rows) > FEW:
+        if self.call is not None:
+            for row in rows:
+                self._call(self.call, name, row)
+        elif len(rows) > FEW:
             self._run(AS_COLUMNS[name], list(map(list, zip(*rows, strict=True))))
         elif f"{name} {len(rows)}" in self.sql:
             self._run(f"{name} {len(rows)}", [value for row in rows for value in row])
@@ -184,20 +190,17 @@ class PostgresTransaction(PostgresRecall):
         return super().violations()
 
     # ---- locks -------------------------------------------------------------------------------------------------------------
-    def hold(self, name: str, command_id: str | None = None) -> None:
-        """Lock a tree, alone, or the name of one that is not there; waits for whoever has it. A command that was decided on
-        without a look must not have been given up, and the tree must have as many lines as it had then, and the same last one.
-        """
+    def hold(self, name: str) -> None:
+        """Lock a tree, alone, or the name of one that is not there; waits for whoever has it."""
         self.led = True
         if name not in self.held:
-            self.enter("hold", (name, command_id, *(self.recalled or NOTHING)[:2]))
+            self.enter("hold", name)
             self.held.add(name)
 
-    def enter(self, name: str = "enter", values: tuple[str | int | None, ...] = ()) -> None:
+    def enter(self, name: str = "enter", *values: str) -> None:
         """Hold off migrations, and lock what the statement locks. A process that outlived a migration must not write."""
-        if not self.guessed:
-            self.heard.append(len(self.waiting))
-        self._wait(name, (*values, self.standing.stamp if self.guessed and self.standing else None))
+        self.heard.append(len(self.waiting))
+        self._wait(name, values)
         self.entered = True
 
     def _lead(self, root: str, command_id: str = "") -> None:
@@ -329,18 +332,6 @@ class PostgresTransaction(PostgresRecall):
             self._send()
         self.drawn = drawn
 
-    def _write_guessed(self, plan: Plan) -> None:
-        """Lock what was decided on without a look, and hold on to what was taken for granted."""
-        if not is_plain(plan):
-            self.doubt()
-        if self.polled:
-            (task,), root = plan.tasks, plan.tree.root
-            self.held.add(root)
-            self.enter("hold_first", (root, self.polled, task.not_before, self.keys[task.workflow, task.run], task.no,
-                                      plan.command.id, *(self.recalled or NOTHING)[:2]))
-        else:
-            self.hold(plan.tree.root, plan.command.id)
-
     def _come_next(self, key: int, rows: list[Any]) -> None:
         """Remember the tasks that come after one that was handed out."""
         for left in self.left.values():
@@ -352,7 +343,10 @@ class PostgresTransaction(PostgresRecall):
     def _insert_workflow(self, values: tuple[Any, ...]) -> int:
         """Its number was drawn before."""
         key = self.drawn.pop(0)
-        self._run("insert_workflow", (key, *values))
+        if self.call is None:
+            self._run("insert_workflow", (key, *values))
+        else:  # a whole row of the table: `until` is NULL
+            self.call.add("insert_workflow", (key, *values[:15], None, *values[15:]))
         return key
 
     def _update_rows(self, plan: Plan) -> None:
@@ -367,7 +361,7 @@ class PostgresTransaction(PostgresRecall):
         for t in plan.tasks:
             row = self.keys[t.workflow, run], t.no
             was, had, ended = self.leases.get(row, (None, None, None))
-            self._run("update_task", (*columns(t), *row, was, was, had, presented, ended))
+            self._run("update_task", (*columns(t), *row, was, had, presented or was is None, ended))
             self.leases[row] = t.state, t.handouts, maybe(t.expires)
 
     def register(self, definition: Definition, at: int) -> None:

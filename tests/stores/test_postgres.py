@@ -278,7 +278,7 @@ def test_opening_twice_migrates_once(stores: PostgresStores) -> None:
 
 def test_a_migration_that_fails_leaves_nothing(stores: PostgresStores, monkeypatch: pytest.MonkeyPatch) -> None:
     """Schema, script and record are one transaction."""
-    ((number, name, script),) = migrations(Dialect.POSTGRES)
+    (number, name, script), *_ = migrations(Dialect.POSTGRES)
     monkeypatch.setattr(postgres, "migrations", lambda dialect: ((number, name, script + "SELECT 1/0;"),))
     with pytest.raises(StoreUnavailable, match="division by zero"):
         PostgresStore(stores.server.url("half"))

@@ -19,7 +19,7 @@ import redis
 from psycopg import sql
 
 import kernel
-from kernel.engine.kernel import Kernel
+from kernel.engine.kernel import Kernel, Options
 from kernel.errors import CommitUnknown, StoreFull, StoreReadOnly, StoreUnavailable
 from kernel.stores import redis_link
 from kernel.stores.postgres import ALONE, DURABLE, FOLLOWED
@@ -212,12 +212,13 @@ def hurried(url: str, server: PostgresServer) -> None:
                 "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").fetchall())
 
     with kernel.open(url) as k:
-        canceling = threading.Thread(target=cancel)
-        canceling.start()
-        with pytest.raises(CommitUnknown, match="canceling wait for synchronous replication"):
-            k.start("order", workflow_id="alone", command_id="alone")
-        canceling.join()
-        assert k.get("alone").state == "RUNNING", "it stands, as long as this server does"
+        for name, options in (("alone", Options(command_id="alone")), ("guessed", Options())):
+            canceling = threading.Thread(target=cancel)
+            canceling.start()
+            with pytest.raises(CommitUnknown, match="canceling wait for synchronous replication"):
+                k.start("order", workflow_id=name, **options)
+            canceling.join()
+            assert k.get(name).state == "RUNNING", "it stands, as long as this server does"
 
 
 def read_only(standby: PostgresServer) -> None:

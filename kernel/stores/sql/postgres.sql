@@ -18,13 +18,10 @@ SELECT pg_notify(current_schema(), type) FROM unnest(?::text[]) AS type
 -- ---- locks
 
 -- name: enter
-SELECT enter(?)
+SELECT enter()
 
 -- name: hold
-SELECT hold(?, ?, ?, ?, ?)
-
--- name: hold_first
-SELECT hold_first(?, ?, ?, ?, ?, ?, ?, ?, ?)
+SELECT hold(?)
 
 -- name: hold_alone
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))
@@ -43,6 +40,11 @@ SELECT 1 FROM delivery d JOIN workflow w ON w.key = d.workflow
 -- Tasks that could be handed out, in trees that we hold then, with all that a decision on them reads.
 -- name: hand_out
 SELECT * FROM hand_out(:type, :now, :horizon, :limit)
+
+-- What a decision without a look asks for: lock, compare, write. Each list is of rows, as the server writes such a list.
+-- name: apply
+SELECT apply(?, ?::held[], ?::tree[], ?::workflow[], ?::task[], ?::workflow_change[], ?::task_change[], ?::payload[],
+       ?::delivery[], ?::history[])
 
 -- ---- rows
 
@@ -119,8 +121,8 @@ SELECT CASE WHEN count(*) <> 1 THEN other_row() END FROM done
 WITH done AS (
     UPDATE task SET queue = ?, due = ?, state = ?, attempt = ?, handouts = ?, not_before = ?, expires = ?, attempt_ends = ?,
            total_ends = ?, wakes = ?, signalled = ?, changed = ?, worker = ?, reason = ?, after_not_passed = ?
-     WHERE workflow = ? AND no = ? AND (?::text IS NULL OR (
-           state = ? AND handouts = ? AND (?::boolean OR expires IS NOT DISTINCT FROM ?)))
+     WHERE workflow = ? AND no = ? AND state = coalesce(?, state) AND handouts = coalesce(?, handouts)
+       AND (?::boolean OR expires IS NOT DISTINCT FROM ?)
     RETURNING 1)
 SELECT CASE WHEN count(*) <> 1 THEN other_row() END FROM done
 

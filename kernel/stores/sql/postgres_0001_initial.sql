@@ -215,66 +215,24 @@ CREATE TRIGGER stamped AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON migration
 CREATE TRIGGER stamped AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON definition EXECUTE FUNCTION stamped();
 CREATE TRIGGER stamped AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON archive_policy EXECUTE FUNCTION stamped();
 
--- The first thing that a writer does: hold off migrations, which hold off writers; then see the stamp. It has to be the one that is
--- known, where something was decided on that.
-CREATE FUNCTION enter(known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
-DECLARE
-    stamp TEXT;
+-- The first thing that a writer does: hold off migrations, which hold off writers; then see the stamp.
+CREATE FUNCTION enter() RETURNS TEXT LANGUAGE plpgsql AS $$
 BEGIN
     IF pg_advisory_xact_lock_shared(hashtextextended(current_schema(), 0)) IS NULL THEN  -- never; and no query, as PERFORM is
         RETURN NULL;
     END IF;
-    SELECT value INTO stamp FROM meta m WHERE m.name = 'stamp';
-    IF stamp <> known THEN
-        RAISE SQLSTATE 'KE001';
-    END IF;
-    RETURN stamp;
+    RETURN (SELECT value FROM meta m WHERE m.name = 'stamp');
 END $$;
 
--- Whether the history of a tree has so many lines, and the last one is of this command.
-CREATE FUNCTION ends_with(name TEXT, its_line BIGINT, its_last TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+-- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked.
+CREATE FUNCTION hold(name TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
-    line BIGINT;
-    last TEXT;
-BEGIN
-    SELECT seq, command INTO line, last FROM history WHERE root = name ORDER BY seq DESC LIMIT 1;
-    RETURN line IS NOT DISTINCT FROM its_line AND last IS NOT DISTINCT FROM its_last;
-END $$;
-
--- Lock a tree, alone. One that is not there yet, or no more, has no row to lock: then its name is locked. A command that is sent
--- as a whole may arrive late: what is told of it must not be that it was not applied; and what was decided on may be gone, with a
--- server that failed: then the last line of the history has another number, or is of another command.
-CREATE FUNCTION hold(name TEXT, its_command TEXT, its_line BIGINT, its_last TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
-DECLARE
-    stamp TEXT := enter(known);
+    stamp TEXT := enter();
 BEGIN
     PERFORM FROM tree WHERE root = name FOR UPDATE;
     IF NOT FOUND THEN
         PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || name, 0));
         PERFORM FROM tree WHERE root = name FOR UPDATE;
-    END IF;
-    IF its_command IS NOT NULL AND EXISTS (SELECT FROM command WHERE root = name AND id = its_command) THEN
-        RAISE SQLSTATE 'KE002';
-    END IF;
-    IF its_line IS NOT NULL AND NOT ends_with(name, its_line, its_last) THEN
-        RAISE SQLSTATE 'KE001';
-    END IF;
-    RETURN stamp;
-END $$;
-
--- The same of a tree whose task is to be handed out, if nobody else holds it and no other task of the type comes before.
-CREATE FUNCTION hold_first(name TEXT, type TEXT, its_due BIGINT, its_key BIGINT, its_no BIGINT, its_command TEXT, its_line BIGINT,
-    its_last TEXT, known TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
-DECLARE
-    stamp TEXT := enter(known);
-BEGIN
-    PERFORM FROM tree WHERE root = name FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND OR NOT ends_with(name, its_line, its_last) OR EXISTS (
-        SELECT FROM task WHERE queue = type AND due IS NOT NULL AND (due, workflow, no) < (its_due, its_key, its_no)) THEN
-        RAISE SQLSTATE 'KE001';
-    END IF;
-    IF EXISTS (SELECT FROM command WHERE root IN ('', name) AND id = its_command) THEN
-        RAISE SQLSTATE 'KE002';
     END IF;
     RETURN stamp;
 END $$;
@@ -338,7 +296,7 @@ BEGIN
         END LOOP;
         EXIT WHEN given > 0 OR busy IS NULL;
         IF NOT ours THEN
-            PERFORM hold(busy, NULL, NULL, NULL, NULL);
+            PERFORM hold(busy);
             ours := true;
         END IF;
     END LOOP;

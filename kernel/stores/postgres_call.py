@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 Value = str | int | bool | None
 PLACES = {name: place for place, name in enumerate((
@@ -24,7 +24,7 @@ class Call:
         self.rows = tuple(list[str]() for _ in PLACES)
         self.size = 0
 
-    def add(self, name: str, row: Iterable[Value]) -> None:
+    def add(self, name: str, row: tuple[Value, ...]) -> None:
         """A row for a statement of PLACES."""
         text = written(row)
         self.rows[PLACES[name]].append(text)
@@ -37,10 +37,10 @@ class Call:
 
     def values(self) -> Sequence[str]:
         """The parameters of `apply`."""
-        return [self.stamp, *[f"{{{','.join(rows)}}}" for rows in self.rows]]
+        return [self.stamp, *[f"{{{','.join(rows)}}}" if rows else "{}" for rows in self.rows]]
 
 
-def written(row: Iterable[Value]) -> str:
+def written(row: tuple[Value, ...]) -> str:
     """A row as an element of a list of rows: a quoted one, so that quotes in it are marked, and marked again in its texts."""
     found = []
     for value in row:

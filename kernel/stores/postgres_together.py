@@ -93,7 +93,7 @@ class Together:
         if turn.state is State.ALONE:
             if turn.link.broke():
                 turn.link = self._server.renewed(turn.link)
-            turn.behind = []
+            turn.behind, turn.error = [], None
             turn.link.send([(self._apply, turn.call.values()), *turn.along])
             self._receive(turn)
 
@@ -148,10 +148,13 @@ class Together:
     # ---- to the server and back --------------------------------------------------------------------------------------------
     def _send(self, turn: Turn) -> None:
         """Send a command together with those that follow it. What cannot be sent as a whole was not sent."""
-        group = [turn, *turn.behind]
-        call, along = Call(turn.call.stamp), [asked for each in group for asked in each.along]
-        for each in group:
-            call.take_in(each.call)
+        call, along = turn.call, [*turn.along]
+        if turn.behind:
+            call = Call(call.stamp)
+            call.take_in(turn.call)
+        for other in turn.behind:
+            call.take_in(other.call)
+            along += other.along
         try:
             if turn.link.broke():
                 raise psycopg.OperationalError("it broke while nobody used it")
@@ -166,7 +169,7 @@ class Together:
 
     def _receive(self, turn: Turn) -> None:
         """Take in what comes back, let the next group go, and then tell those that follow."""
-        turn.error, turn.is_open, found = psycopg.OperationalError(INTERRUPTED), True, list[PGresult]()
+        found, turn.is_open = list[PGresult](), True
         try:
             found = turn.link.receive()
             turn.error = error_from_result(found[-1]) if found[-1].status == FAILED else None
@@ -174,6 +177,8 @@ class Together:
         except psycopg.OperationalError as lost:
             turn.error = lost
         finally:
+            if turn.is_open and turn.error is None:
+                turn.error = psycopg.OperationalError(INTERRUPTED)
             turn.hurried = turn.link.hurried
             self._leave(turn)
             is_undone = turn.error is not None and not turn.is_open and turn.behind

@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from attrs import field, frozen
 
 Value = str | int | bool | None
-PLACES = {name: place for place, name in enumerate((
-    "hold", "insert_tree", "insert_workflow", "insert_task", "update_workflow", "update_task", "put_payload", "insert_delivery",
-    "insert_history"))}
-"""The statements that a call may hold: `apply` takes the rows of each as a parameter, in this order, behind the stamp."""
+MARKS = {"t": '\\"%s\\"', "n": "%s"}
+"""How values are written in a row: texts, and all others."""
+NULL = ""
+"""What is written for a number that there is none of."""
 LARGEST = 100_000
 """Characters of a call that is sent together with others; a longer one goes by itself."""
+
+
+@frozen
+class Form:
+    """How the rows of a statement are written. `columns` says of each value whether it is a text, by letters of MARKS."""
+
+    columns: str
+    pattern: str = field(init=False)
+    quotes: int = field(init=False)
+    """How many quotes a row has whose texts have none; and how many backslashes."""
+    slashes: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        pattern = f'"({",".join(MARKS[kind] for kind in self.columns)})"'
+        object.__setattr__(self, "pattern", pattern)
+        object.__setattr__(self, "quotes", pattern.count('"'))
+        object.__setattr__(self, "slashes", pattern.count("\\"))
+
+    def written(self, row: tuple[Value, ...]) -> str:
+        """A row as an element of a list of rows: a quoted one, so that quotes in it are marked, and again in its texts."""
+        text = self.pattern % row
+        if text.count('"') == self.quotes and text.count("\\") == self.slashes and "None" not in text:
+            return text  # at once, and not value by value: nothing in it must be marked, or is NULL
+        return f'"({",".join(map(_marked, self.columns, row))})"'
+
+
+def _marked(kind: str, value: Value) -> str:
+    """One value, whatever is in it."""
+    return NULL if value is None else MARKS[kind] % _escaped(_escaped(str(value)))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+TASK, COUNTERS = "tntnnnnnnnnnttn", "nnnnnnnnn"
+FORMS = {name: Form(columns) for name, columns in {
+    "hold": "ttnttnnn",
+    "insert_tree": "tnn",
+    "insert_workflow": f"ntntttnnnnnnntntnt{COUNTERS}",
+    "insert_task": f"nnt{TASK}",
+    "update_workflow": f"tnntntt{COUNTERS}n",
+    "update_task": f"{TASK}nntnnn",
+    "put_payload": "nntt",
+    "insert_delivery": "nttnnnnttnnnntt",
+    "insert_history": "tnnnnttttttnntttt",
+}.items()}
+"""The statements that a call may hold: `apply` takes the rows of each as a parameter, in this order, behind the stamp."""
 
 
 class Call:
     """What one command, or several on trees of their own, asks for. Its rows are texts, as the server writes them in a list."""
 
-    __slots__ = ("rows", "size", "stamp")
+    __slots__ = ("rows", "stamp")
 
     def __init__(self, stamp: str) -> None:
         """`stamp` is that of the store when it was decided."""
         self.stamp = stamp
-        self.rows = tuple(list[str]() for _ in PLACES)
-        self.size = 0
+        self.rows: dict[str, list[str]] = {}
 
-    def add(self, name: str, row: tuple[Value, ...]) -> None:
-        """A row for a statement of PLACES."""
-        text = written(row)
-        self.rows[PLACES[name]].append(text)
-        self.size += len(text)
+    @property
+    def size(self) -> int:
+        """How many characters its rows have."""
+        return sum(map(len, chain.from_iterable(self.rows.values())))
+
+    def add(self, name: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        """Rows for a statement of FORMS."""
+        self.rows.setdefault(name, []).extend(map(FORMS[name].written, rows))
 
     def take_in(self, other: Call) -> None:
         """What another command asks for, too."""
-        for mine, theirs in zip(self.rows, other.rows, strict=True):
-            mine.extend(theirs)
+        for name, rows in other.rows.items():
+            self.rows.setdefault(name, []).extend(rows)
 
     def values(self) -> Sequence[str]:
         """The parameters of `apply`."""
-        return [self.stamp, *[f"{{{','.join(rows)}}}" if rows else "{}" for rows in self.rows]]
-
-
-def written(row: tuple[Value, ...]) -> str:
-    """A row as an element of a list of rows: a quoted one, so that quotes in it are marked, and marked again in its texts."""
-    found = []
-    for value in row:
-        if value is None:
-            found.append("")
-        elif isinstance(value, str):
-            text = _marked(_marked(value)) if '"' in value or "\\" in value else value
-            found.append(f'\\"{text}\\"')
-        else:
-            found.append(str(value))
-    return f'"({",".join(found)})"'
-
-
-def _marked(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+        return [self.stamp, *[f"{{{','.join(self.rows[name])}}}" if name in self.rows else "{}" for name in FORMS]]

@@ -7,17 +7,18 @@ Who needs to ask, after all, or is not told by a commit that all was so, decides
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.core.plan import Plan, Subject, Tombstone
 from kernel.core.records import Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.spec.language import Lock
-from kernel.stores.postgres_call import PLACES, Call
+from kernel.stores.postgres_call import FORMS, NULL, Call
 from kernel.stores.postgres_errors import GIVEN_UP, OTHER_LINE, OTHER_ROW, changed_meanwhile, given_up
 from kernel.stores.postgres_lately import MOST_ROWS, Left, Standing
 from kernel.stores.postgres_link import FORGOTTEN, Link
 from kernel.stores.postgres_together import Turn
-from kernel.stores.sql_transaction import SqlTransaction, maybe
+from kernel.stores.sql_transaction import SqlTransaction
 from kernel.stores.statements import FEW
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MORE = 16
 """So many numbers of workflows are drawn at once, beyond those that are needed."""
-Lease = tuple[str | None, int | None, int | None]
+Lease = tuple[str | None, int | None, int]
 """Of a task that was read to be written: its state, hand-outs and end of lease."""
 
 
@@ -129,13 +130,14 @@ class PostgresRecall(SqlTransaction):
         """What was taken for granted goes before all that is written."""
         if not is_plain(plan) or self.standing is None:
             self.doubt()
-        self.call = Call(self.standing.stamp)
-        first: tuple[Any, ...] = (None, None, None, None)
+        self.call, self.null = Call(self.standing.stamp), NULL
+        first: tuple[Any, ...] = ("", NULL, NULL, NULL)
         if self.polled:
             (task,) = plan.tasks
             first = self.polled, task.not_before, self.keys[task.workflow, task.run], task.no
         left = self.recalled
-        self.call.add("hold", (plan.tree.root, plan.command.id, *((left.line, left.command) if left else (None, None)), *first))
+        taken = (left.line, left.command) if left else (NULL, "")
+        self.call.add("hold", [(plan.tree.root, plan.command.id, *taken, *first)])
 
     @abstractmethod
     def _foresee(self, name: str, *values: Any) -> None:
@@ -145,11 +147,11 @@ class PostgresRecall(SqlTransaction):
     def _hear(self, name: str, values: tuple[Any, ...], rows: list[Any]) -> None:
         """Take in an answer that nobody waited for."""
 
-    def _call(self, call: Call, name: str, values: Any) -> None:
+    def _call(self, call: Call, name: str, rows: Iterable[Any]) -> None:
         """Let something be written; what the server's function does not know is asked for the usual way."""
-        if name not in PLACES:
+        if name not in FORMS:
             self.doubt()
-        call.add(name, values)
+        call.add(name, rows)
 
     def _commit_call(self, call: Call) -> None:
         """Send all that was decided without a look, and what is asked along: the server commits it at once."""
@@ -210,7 +212,7 @@ class PostgresRecall(SqlTransaction):
         if self.recalled is None or (workflow_id, no) not in self.recalled.tasks:
             self.doubt()
         found = self.recalled.tasks[workflow_id, no]
-        self.leases[self.keys[workflow_id, run], no] = found.state, found.handouts, maybe(found.expires)
+        self.leases[self.keys[workflow_id, run], no] = found.state, found.handouts, found.expires
         return found
 
     def definition(self, name: str, version: int | None) -> Prepared | None:

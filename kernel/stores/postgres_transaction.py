@@ -19,8 +19,9 @@ from kernel.core.plan import Plan, Subject, Tally
 from kernel.core.records import Prepared, TaskRow, WorkflowRow, entry_of, root_of
 from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded, Violation
-from kernel.spec.language import Lock
+from kernel.spec.language import NEVER, Lock
 from kernel.stores.known import outlived
+from kernel.stores.postgres_call import NULL
 from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile, is_undecided
 from kernel.stores.postgres_link import FAILED, Link
 from kernel.stores.postgres_recall import MORE, PostgresRecall
@@ -158,7 +159,7 @@ class PostgresTransaction(PostgresRecall):
     def _run(self, name: str, values: Any) -> None:
         self.wrote = True
         if self.call is not None:
-            self._call(self.call, name, values)
+            self._call(self.call, name, [values])
         else:
             if not self.entered:
                 self.enter()
@@ -167,11 +168,12 @@ class PostgresTransaction(PostgresRecall):
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
         """Few rows one by one, or all in one statement where their types are always the same; many as columns."""
-        rows = list(rows)
         if self.call is not None:
-            for row in rows:
-                self._call(self.call, name, row)
-        elif len(rows) > FEW:
+            self.wrote = True
+            self._call(self.call, name, rows)
+            return
+        rows = list(rows)
+        if len(rows) > FEW:
             self._run(AS_COLUMNS[name], list(map(list, zip(*rows, strict=True))))
         elif f"{name} {len(rows)}" in self.sql:
             self._run(f"{name} {len(rows)}", [value for row in rows for value in row])
@@ -296,7 +298,7 @@ class PostgresTransaction(PostgresRecall):
     def _task(self, workflow_id: str, run: int, prepared: Prepared, row: tuple[Any, ...]) -> TaskRow:
         task = super()._task(workflow_id, run, prepared, row)
         if self.writes:
-            self.leases[self.keys[workflow_id, run], task.no] = task.state, task.handouts, maybe(task.expires)
+            self.leases[self.keys[workflow_id, run], task.no] = task.state, task.handouts, task.expires
         return task
 
     def write(self, plan: Plan) -> Tally:
@@ -346,7 +348,7 @@ class PostgresTransaction(PostgresRecall):
         if self.call is None:
             self._run("insert_workflow", (key, *values))
         else:  # a whole row of the table: `until` is NULL
-            self.call.add("insert_workflow", (key, *values[:15], None, *values[15:]))
+            self.call.add("insert_workflow", [(key, *values[:15], NULL, *values[15:])])
         return key
 
     def _update_rows(self, plan: Plan) -> None:
@@ -356,13 +358,14 @@ class PostgresTransaction(PostgresRecall):
             place = w.id, run
             self.known[place] = w.prepared
             self._run("update_workflow", (
-                w.state, maybe(w.deadline), w.changed, w.paused_by, w.paused_at, w.reason, w.extension, *w.counts,
+                w.state, maybe(w.deadline, self.null), w.changed, w.paused_by, w.paused_at, w.reason, w.extension, *w.counts,
                 self.keys[place]))
         for t in plan.tasks:
             row = self.keys[t.workflow, run], t.no
-            was, had, ended = self.leases.get(row, (None, None, None))
-            self._run("update_task", (*columns(t), *row, was, had, presented or was is None, ended))
-            self.leases[row] = t.state, t.handouts, maybe(t.expires)
+            was, had, ended = self.leases.get(row, (None, None, NEVER))
+            lease = was, had, presented or was is None, maybe(ended, self.null)
+            self._run("update_task", (*columns(t, self.null), *row, *lease))
+            self.leases[row] = t.state, t.handouts, t.expires
 
     def register(self, definition: Definition, at: int) -> None:
         """Keep a definition; one process at a time."""

@@ -35,8 +35,8 @@ class SqlReader(ABC):
     """
 
     __slots__ = (
-        "ahead", "command_id", "fresh", "indexed", "kept", "keys", "known", "line", "sql", "store", "stored", "workflow_id",
-        "wrote",
+        "ahead", "command_id", "fresh", "indexed", "kept", "keys", "known", "line", "null", "sql", "store", "stored",
+        "workflow_id", "wrote",
     )
 
     def __init__(self, store: SqlStore[Any], sql: Mapping[str, str]) -> None:
@@ -53,6 +53,8 @@ class SqlReader(ABC):
         self.fresh: dict[int, dict[tuple[int, str], str]] = {}
         """The payloads of the workflows that this transaction made, by position and name: nobody else can have written any."""
         self.line = 0
+        self.null: str | None = None
+        """What stands for NULL where a statement is given a number that may be NULL."""
         self.wrote = False
         self.command_id = self.workflow_id = ""
 

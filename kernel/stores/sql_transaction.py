@@ -38,27 +38,27 @@ whichever); cause.
 """
 
 
-def maybe(value: int) -> int | None:
-    """A time as it is stored: never is NULL."""
-    return None if value >= NEVER else value
+def maybe(value: int, null: Any = None) -> Any:
+    """A time as it is stored: never is NULL, or what stands for it."""
+    return null if value >= NEVER else value
 
 
-def columns(t: TaskRow) -> tuple[Any, ...]:
+def columns(t: TaskRow, null: Any = None) -> tuple[Any, ...]:
     """What a store keeps of a task, from the column `queue` on: who looks for it and from when, workers by its type, or the
     clock.
     """
     state, expires, attempt_ends, total_ends, wakes = t.state, t.expires, t.attempt_ends, t.total_ends, t.wakes
-    queue, due = "", None
+    queue, due = "", null
     if state == "SCHEDULED":
         due = t.not_before
         if t.facts.mode == "WORKER":
             queue = t.facts.type
     elif state == "IN_PROGRESS":
-        due = maybe(min(expires, wakes))
+        due = maybe(min(expires, wakes), null)
     return (  # a call of maybe for each time would take longer than all else here
         queue, due, state, t.attempt, t.handouts, t.not_before,
-        None if expires >= NEVER else expires, None if attempt_ends >= NEVER else attempt_ends,
-        None if total_ends >= NEVER else total_ends, None if wakes >= NEVER else wakes,
+        null if expires >= NEVER else expires, null if attempt_ends >= NEVER else attempt_ends,
+        null if total_ends >= NEVER else total_ends, null if wakes >= NEVER else wakes,
         t.signalled, t.changed, t.worker, t.reason, *t.counts)
 
 
@@ -157,8 +157,8 @@ class SqlTransaction(SqlReader):
         self._update_rows(plan)
         for d in plan.created_deliveries:
             self._run("insert_delivery", (
-                self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error,
-                d.changed, d.sends, d.lease, d.version, d.status, d.cause))
+                self.keys[d.workflow, d.run], d.topic, d.state, d.attempt, d.claims, d.due, maybe(d.expires, self.null),
+                d.proof, d.error, d.changed, d.sends, d.lease, d.version, d.status, d.cause))
         for d in plan.deliveries:
             self._run("update_delivery", (
                 d.state, d.attempt, d.claims, d.due, maybe(d.expires), d.proof, d.error, d.changed,
@@ -189,8 +189,8 @@ class SqlTransaction(SqlReader):
         """Write a new workflow; gives its row number."""
         key = self._insert_workflow((
             w.id, w.run, root_of(w.id), w.state, w.parent, w.parent_no, w.slot, w.depth,
-            self.store.numbers[w.prepared.registered], w.started, w.changed, maybe(w.deadline), w.paused_by, w.paused_at,
-            w.reason, w.extension, *w.counts))
+            self.store.numbers[w.prepared.registered], w.started, w.changed, maybe(w.deadline, self.null), w.paused_by,
+            w.paused_at, w.reason, w.extension, *w.counts))
         self.keys[w.id, w.run], self.known[w.id, w.run] = key, w.prepared
         return key
 
@@ -220,7 +220,7 @@ class SqlTransaction(SqlReader):
                 self._run(name, places)
 
     def _new_task(self, t: TaskRow) -> tuple[Any, ...]:
-        return (self.keys[t.workflow, t.run], t.no, t.mode, *columns(t))
+        return (self.keys[t.workflow, t.run], t.no, t.mode, *columns(t, self.null))
 
     def _cascades(self, cascades: Sequence[Cascade], plan: Plan) -> Tally:
         """Cascades in order; gives what they reached together."""

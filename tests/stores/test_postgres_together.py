@@ -17,7 +17,7 @@ from kernel.engine.kernel import Kernel
 from kernel.errors import CommitUnknown, Fenced, GuardRefused
 from kernel.stores import postgres_recall, postgres_together
 from kernel.stores.postgres import PostgresStore
-from kernel.stores.postgres_call import LARGEST, PLACES, Call
+from kernel.stores.postgres_call import LARGEST, Call
 from kernel.stores.postgres_link import Link
 from kernel.stores.postgres_recall import MORE
 from kernel.stores.postgres_together import Together, Turn
@@ -222,7 +222,7 @@ def test_a_task_that_is_another_one(k: Kernel, monkeypatch: pytest.MonkeyPatch, 
     commit = store_of(k).together.commit
 
     def wrong(turn: Turn) -> None:
-        rows = turn.call.rows[PLACES["update_task"]]
+        rows = turn.call.rows["update_task"]
         columns = rows[0].removeprefix('"(').removesuffix(')"').split(",")
         assert columns[17:20] == [r'\"IN_PROGRESS\"', "1", "True"]
         columns[19], columns[column] = "False", other
@@ -251,7 +251,7 @@ def test_an_outcome_waits_for_the_group(k: Kernel, other: Kernel, stores: Postgr
         with held(stores, schema, "payload"):
             with held(stores, schema):
                 crew.gather(stores)
-            command = next(turn.call.rows[0][0].split('\\"')[3] for turn in turns if "new3" in turn.call.rows[0][0])
+            command = next(turn.call.rows["hold"][0].split('\\"')[3] for turn in turns if "new3" in turn.call.rows["hold"][0])
             asking = threading.Thread(target=lambda: told.append(other.outcome(command, workflow_id="new3")), daemon=True)
             while waiting(operator) < 1:  # the group, for the table
                 crew._threads[1].join(0.001)
@@ -372,7 +372,7 @@ def test_what_cannot_be_sent_hurts_nobody(k: Kernel, stores: PostgresStores, sch
     works = results(k)
     with store_of(k).connection() as link:
         odd = Turn(link, Call(str(store_of(k).lately.standing.stamp)), [])  # type: ignore[union-attr]
-        odd.call.add("hold", ("a\0b" if what == "text" else "nowhere", "c", 7, "c", None, None, None, None))
+        odd.call.add("hold", [("a\0b" if what == "text" else "nowhere", "c", 7, "c", "", None, None, None)])
         crew = Crew(k, [works[0], lambda: store_of(k).together.commit(odd), *works[2:]])
         with held(stores, schema):
             crew.gather(stores)
@@ -434,7 +434,7 @@ def test_a_command_whose_outcome_was_told_is_refused_alone(
 
     def told(turn: Turn) -> None:
         if len(given) == 0 and threading.current_thread().name == "told":
-            given.append(turn.call.rows[0][0])
+            given.append(turn.call.rows["hold"][0])
             command = given[0].split('\\"')[3]
             assert isinstance(other.outcome(command, workflow_id="w2"), NotApplied)
         commit(turn)

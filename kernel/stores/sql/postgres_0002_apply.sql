@@ -1,7 +1,8 @@
 -- Whole commands as one call of a function.
 
 -- What a command that was decided without a look took for granted of its tree: the last line of the history, by its number and its
--- command; no number where there is no such tree. And, where it is a poll, that its task is the first of the type that is due.
+-- command; no number where there is no such tree. And, where it is a poll, that its task is the first of the type that is due;
+-- any other has an empty type.
 CREATE TYPE held AS (root TEXT, command TEXT, line BIGINT, last TEXT, type TEXT, due BIGINT, key BIGINT, no INTEGER);
 
 -- A workflow and a task as they are then. Of a task its state and hand-outs are compared and, unless who presents the lease may end
@@ -45,7 +46,7 @@ BEGIN
                    EXISTS (SELECT FROM tree r WHERE r.root = h.root) OR EXISTS (SELECT FROM tombstone r WHERE r.root = h.root)
               INTO is_told, is_other;
         ELSE
-            IF alone AND h.type IS NULL THEN
+            IF alone AND h.type = '' THEN
                 PERFORM FROM tree r WHERE r.root = h.root FOR UPDATE;
             ELSE
                 PERFORM FROM tree r WHERE r.root = h.root FOR UPDATE SKIP LOCKED;
@@ -56,7 +57,7 @@ BEGIN
             SELECT y.seq, y.command, EXISTS (SELECT FROM command c WHERE c.root = h.root AND c.id = h.command)
               INTO its_line, its_last, is_told FROM history y WHERE y.root = h.root ORDER BY y.seq DESC LIMIT 1;
             is_other := its_line IS DISTINCT FROM h.line OR its_last IS DISTINCT FROM h.last;
-            IF h.type IS NOT NULL AND NOT is_other THEN  -- what the others here take is not before it
+            IF h.type <> '' AND NOT is_other THEN  -- what the others here take is not before it
                 SELECT is_told OR EXISTS (SELECT FROM command c WHERE c.root = '' AND c.id = h.command), EXISTS (
                        SELECT FROM task q
                         WHERE q.queue = h.type AND q.due IS NOT NULL AND (q.due, q.workflow, q.no) < (h.due, h.key, h.no)

@@ -7,6 +7,7 @@ nobody can tell whether a group was applied, nobody can of any command in it.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from kernel.stores.postgres import PostgresStore
 
 PAUSE = 0.003
-"""Seconds that a command waits for a group under way to end. Where the server takes longer, several are under way."""
+"""Seconds for which a group that was sent is waited for; a server that takes longer has several under way."""
 INTERRUPTED = "the thread that sent it was interrupted"
 
 
@@ -76,6 +77,8 @@ class Together:
         self._lock = threading.Lock()
         self._waiting: list[Turn] = []
         self._under_way = set[Turn]()
+        self._until = 0.0
+        """When the latest group has been under way for long enough, on the clock of this process."""
 
     def commit(self, turn: Turn) -> None:
         """Send a command, with others or by itself, and see what comes of it."""
@@ -88,6 +91,11 @@ class Together:
                 self._wait(turn)
             if turn.state is State.SENT:
                 self._receive(turn)
+            elif turn.state is State.WAITS:  # who was to send it was interrupted
+                self._abandon(turn)
+        except BaseException:
+            self._abandon(turn)
+            raise
         finally:
             self._leave(turn)
         if turn.state is State.ALONE:
@@ -99,12 +107,12 @@ class Together:
 
     # ---- taking turns ------------------------------------------------------------------------------------------------------
     def _begins(self, turn: Turn) -> bool:
-        """Whether nothing is under way; otherwise it waits."""
+        """Whether it may be sent now, and all that wait with it; otherwise it waits for what was sent just before."""
         with self._lock:
-            if self._under_way:
+            if self._under_way and time.monotonic() < self._until:
                 self._waiting.append(turn)
                 return False
-            self._under_way.add(turn)
+            self._gather(turn)
             return True
 
     def _wait(self, turn: Turn) -> None:
@@ -130,19 +138,20 @@ class Together:
 
     def _leave(self, turn: Turn) -> None:
         """Done with it, or interrupted. If it was under way, those that wait go now: the server waits for no thread."""
-        with self._lock:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            if turn not in self._under_way:
-                return
-            self._under_way.remove(turn)
-            first = self._waiting[0] if self._waiting else None
+        first = None
+        try:
+            with self._lock:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                if turn in self._under_way:
+                    self._under_way.remove(turn)
+                    first = self._waiting[0] if self._waiting else None
+                if first is not None:
+                    self._gather(first)
             if first is not None:
-                self._gather(first)
-        if first is not None:
-            try:
                 self._send(first)
-            finally:
+        finally:
+            if first is not None:
                 first.wake(first.state)
 
     # ---- to the server and back --------------------------------------------------------------------------------------------
@@ -159,30 +168,30 @@ class Together:
             if turn.link.broke():
                 raise psycopg.OperationalError("it broke while nobody used it")
             turn.link.send([(self._apply, call.values()), *along])
+            self._until = time.monotonic() + PAUSE
             turn.state = State.SENT
         except (psycopg.Error, UnicodeError):
             self._tell(turn, State.ALONE)
-        except BaseException:
-            turn.error, turn.is_open = psycopg.OperationalError(INTERRUPTED), True
-            self._tell(turn, State.DONE)
-            raise
 
     def _receive(self, turn: Turn) -> None:
         """Take in what comes back, let the next group go, and then tell those that follow."""
-        found, turn.is_open = list[PGresult](), True
+        found = list[PGresult]()
         try:
             found = turn.link.receive()
             turn.error = error_from_result(found[-1]) if found[-1].status == FAILED else None
             turn.is_open = turn.error is not None and turn.link.closed and is_undecided(turn.error)
         except psycopg.OperationalError as lost:
-            turn.error = lost
-        finally:
-            if turn.is_open and turn.error is None:
-                turn.error = psycopg.OperationalError(INTERRUPTED)
-            turn.hurried = turn.link.hurried
-            self._leave(turn)
-            is_undone = turn.error is not None and not turn.is_open and turn.behind
-            self._tell(turn, State.ALONE if is_undone else State.DONE, found[1:])
+            turn.error, turn.is_open = lost, True
+        turn.hurried = turn.link.hurried
+        self._leave(turn)
+        is_undone = turn.error is not None and not turn.is_open and turn.behind
+        self._tell(turn, State.ALONE if is_undone else State.DONE, found[1:])
+
+    def _abandon(self, turn: Turn) -> None:
+        """A thread was interrupted: nobody can say what became of its command, and of those that follow it."""
+        turn.behind = [other for other in turn.behind if other.state is State.FOLLOWS]
+        turn.error, turn.is_open = psycopg.OperationalError(INTERRUPTED), True
+        self._tell(turn, State.DONE)
 
     def _tell(self, turn: Turn, state: State, found: Sequence[PGresult] = ()) -> None:
         """Hand out what came of a group."""

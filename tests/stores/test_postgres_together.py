@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import Any, NoReturn
 
 import psycopg
@@ -297,6 +297,23 @@ def test_nobody_waits_for_what_another_one_waits_for(
     assert sorted(crew.gave) == [*range(MANY)]
 
 
+def test_what_takes_long_keeps_nobody(k: Kernel, stores: PostgresStores, schema: str) -> None:
+    """Who comes when a command has been under way for a while goes at once, with all that wait."""
+    works = results(k)
+    crew = Crew(k, works[:3])
+    with stores.server.connect() as blocking, blocking.transaction():
+        tree = sql.SQL("SELECT FROM {} WHERE root = 'w0' FOR UPDATE").format(sql.Identifier(schema, "tree"))
+        blocking.execute(tree)
+        crew.gather(stores)
+        store_of(k).together._until = 0.0
+        works[3]()
+        for thread in crew._threads[1:]:
+            thread.join(20.0)
+        assert sorted(crew.gave) == [1, 2]
+    crew.end()
+    assert not crew.raised
+
+
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
 def test_a_group_that_is_cut(
     k: Kernel, other: Kernel, stores: PostgresStores, schema: str, proxy: Proxy, answered: bool,
@@ -321,31 +338,33 @@ def test_a_group_that_is_cut(
         "COMPLETED" if answered else "IN_PROGRESS"] * (MANY - 1)
 
 
-def test_a_thread_that_is_interrupted(k: Kernel, other: Kernel, stores: PostgresStores, schema: str,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it waits for the answer to all of a group: nobody waits for it for ever, and nobody is told what is not so."""
-    receive, turns = Link.receive, list[int]()
+@pytest.mark.parametrize("at", ["send", "receive"])
+def test_a_thread_that_is_interrupted(
+    k: Kernel, other: Kernel, stores: PostgresStores, schema: str, monkeypatch: pytest.MonkeyPatch, at: str,
+) -> None:
+    """While it sends for others, or waits for the answer to all: nobody waits for ever, and nobody is told what is not so."""
+    whole, turns = {"send": Link.send, "receive": Link.receive}[at], list[int]()
 
-    def interrupted(link: Link) -> Any:
+    def interrupted(link: Link, *asked: Any) -> Any:
         turns.append(1)
         if len(turns) == 2:
             link.close()
             raise KeyboardInterrupt
-        return receive(link)
+        return whole(link, *asked)  # type: ignore[operator]
 
     crew = Crew(k, results(k))
-    monkeypatch.setattr(Link, "receive", interrupted)
+    monkeypatch.setattr(Link, at, interrupted)
     with held(stores, schema):
         crew.gather(stores)
     crew.end()
     monkeypatch.undo()
-    assert isinstance(crew.raised.pop(1), KeyboardInterrupt)
+    assert isinstance(crew.raised.pop(0 if at == "send" else 1), KeyboardInterrupt)
+    assert sorted(crew.raised) == [*range(1 if at == "send" else 2, MANY)]
+    assert other.tasks("w0")[0].state == "COMPLETED"
     for number, error in crew.raised.items():
         assert isinstance(error, CommitUnknown), error
-        with suppress(kernel.NotFound):
-            outcome = other.outcome(error.command_id, workflow_id=f"w{number}")
-            assert isinstance(outcome, Applied) == (other.tasks(f"w{number}")[0].state == "COMPLETED")
-    assert sorted(crew.raised) == [*range(2, MANY)]
+        outcome = other.outcome(error.command_id, workflow_id=f"w{number}")
+        assert isinstance(outcome, Applied) == (other.tasks(f"w{number}")[0].state == "COMPLETED")
 
 
 def test_who_waits_may_be_interrupted(k: Kernel, stores: PostgresStores, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,7 +253,8 @@ def test_an_outcome_waits_for_the_group(k: Kernel, other: Kernel, stores: Postgr
                 crew.gather(stores)
             command = next(turn.call.rows["hold"][0].split('\\"')[3] for turn in turns if "new3" in turn.call.rows["hold"][0])
             asking = threading.Thread(target=lambda: told.append(other.outcome(command, workflow_id="new3")), daemon=True)
-            while waiting(operator) < 1:  # the group, for the table
+            crew._threads[0].join(20.0)  # it has sent the group
+            while waiting(operator) < 1:  # for the table
                 crew._threads[1].join(0.001)
             asking.start()
             while waiting(operator) < 2 and asking.is_alive():

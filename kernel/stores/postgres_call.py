@@ -62,6 +62,9 @@ FORMS = {name: Form(columns) for name, columns in {
     "insert_history": "tnnnnttttttnntttt",
 }.items()}
 """The statements that a call may hold: `apply` takes the rows of each as a parameter, in this order, behind the stamp."""
+PLACES = {name: place for place, name in enumerate(FORMS, 1)}
+"""The place of each among the parameters."""
+NO_ROWS = ["{}"] * len(FORMS)
 
 
 class Call:
@@ -90,4 +93,7 @@ class Call:
 
     def values(self) -> Sequence[str]:
         """The parameters of `apply`."""
-        return [self.stamp, *[f"{{{','.join(self.rows[name])}}}" if name in self.rows else "{}" for name in FORMS]]
+        found = [self.stamp, *NO_ROWS]
+        for name, rows in self.rows.items():
+            found[PLACES[name]] = f"{{{','.join(rows)}}}"
+        return found

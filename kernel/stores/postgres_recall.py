@@ -246,10 +246,11 @@ class PostgresRecall(SqlTransaction):
         if not is_plain(plan) or self.server.lately.is_shared(tree.root):
             return
         workflows, tasks = ({}, {}) if known is None else (known.workflows, known.tasks)
-        for row in (*plan.created_workflows, *plan.workflows):
+        moved = ([], []) if self.guessed else (plan.workflows, plan.tasks)  # what is remembered is moved where it stands
+        for row in (*plan.created_workflows, *moved[0]):
             if row.run == tree.run:
                 workflows[row.id] = self.keys[row.id, row.run], row
-        for task in (*plan.created_tasks, *plan.tasks):
+        for task in (*plan.created_tasks, *moved[1]):
             if task.run == tree.run:
                 tasks[task.workflow, task.no] = task
                 workflows.setdefault(task.workflow, (self.keys[task.workflow, task.run], task.wf))

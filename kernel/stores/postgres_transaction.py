@@ -229,7 +229,7 @@ class PostgresTransaction(PostgresRecall):
                 self._foresee("next_tasks", subject.workflow, subject.no + 1, subject.no + NEXT)
                 self._foresee("archive_policies")
         self.looked = True
-        return super().snapshot(subject)
+        return SqlSnapshot(self, subject)
 
     def recorded(self, root: str, command_id: str) -> Recorded | None:
         """What is kept of a command; waits for a twin that is under way."""
@@ -314,7 +314,8 @@ class PostgresTransaction(PostgresRecall):
         if self.server.listens:
             self.scheduled |= {task.facts.type for task in (*plan.tasks, *plan.created_tasks) if task.state == "SCHEDULED"
                                and task.mode == "WORKER" and task.not_before <= plan.now}
-        self.handed = {place: row for place, row in self.handed.items() if row[0] != plan.tree.root}
+        if self.handed:
+            self.handed = {place: row for place, row in self.handed.items() if row[0] != plan.tree.root}
         if plan.created_workflows or plan.reopened:
             self._draw(len(plan.created_workflows) + len(plan.reopened))
         before = self.stored.get(plan.tree.root, (0, 0, 0))[2]

@@ -114,7 +114,7 @@ class PostgresRecall(SqlTransaction):
     def _begin_with(self, root: str, left: Left) -> None:
         """Decide on what is remembered of a tree."""
         self.guessed, self.recalled, self.standing = root, left, self.server.lately.standing
-        self.stored[root], self.last[root] = (left.tree.run, left.tree.tasks, left.line), left.command
+        self.stored[root] = left.tree.run, left.tree.tasks, left.line
         for key, row in left.workflows.values():
             self.keys[row.id, row.run], self.known[row.id, row.run] = key, row.prepared
 
@@ -238,30 +238,35 @@ class PostgresRecall(SqlTransaction):
     # ---- what is left ------------------------------------------------------------------------------------------------------
     def leave(self, plan: Plan, before: int) -> None:
         """Remember how a plan leaves its tree, if it moves no rows but those that it names; it had so many lines `before`."""
-        tree, known = plan.tree, self.left.pop(plan.tree.root, None) or self.recalled or self.server.lately.take(plan.tree.root)
-        if known is not None and (known.line, known.command) != (before, self.last.get(tree.root)):
-            known = None
-        if plan.changes:
-            self.last[tree.root] = plan.command.id
-        if not is_plain(plan) or self.server.lately.is_shared(tree.root):
+        tree, root, known = plan.tree, plan.tree.root, self.recalled
+        created, born = plan.created_workflows, plan.created_tasks  # what is remembered is moved where it stands
+        if not self.guessed:
+            known = self.left.pop(root, None) or self.server.lately.take(root)
+            if known is not None and (known.line, known.command) != (before, self.last.get(root)):
+                known = None
+            if plan.changes:
+                self.last[root] = plan.command.id
+            if not is_plain(plan):
+                return
+            created, born = [*created, *plan.workflows], [*born, *plan.tasks]
+        if self.server.lately.is_shared(root):
             return
         workflows, tasks = ({}, {}) if known is None else (known.workflows, known.tasks)
-        moved = ([], []) if self.guessed else (plan.workflows, plan.tasks)  # what is remembered is moved where it stands
-        for row in (*plan.created_workflows, *moved[0]):
+        for row in created:
             if row.run == tree.run:
                 workflows[row.id] = self.keys[row.id, row.run], row
-        for task in (*plan.created_tasks, *moved[1]):
+        for task in born:
             if task.run == tree.run:
                 tasks[task.workflow, task.no] = task
                 workflows.setdefault(task.workflow, (self.keys[task.workflow, task.run], task.wf))
         if len(workflows) + len(tasks) <= MOST_ROWS:
             tree.clock = max(tree.clock, plan.now)
-            self.left[tree.root] = Left(self.line, plan.command.id, tree, workflows, tasks)
+            self.left[root] = Left(self.line, plan.command.id, tree, workflows, tasks)
 
     def missing(self, plan: Plan) -> list[int]:
         """The tasks that come next after one that is handed out, where that one is remembered without them."""
-        left = self.left.get(plan.command.subject.workflow)
-        if left is None or plan.command.name != "POLL":
+        left = self.left.get(plan.command.subject.workflow) if plan.command.name == "POLL" else None
+        if left is None:
             return []
         (task,) = plan.tasks
         return [no for no in task.wf.prepared.definition.successors[task.no] if (task.workflow, no) not in left.tasks]

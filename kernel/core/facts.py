@@ -98,6 +98,10 @@ class Spawned:
     task: TaskDef
 
 
+Counted = tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]
+"""The counters of a workflow whose tasks were just created, and of each of its tasks."""
+
+
 @frozen(eq=False)
 class Prepared:
     """A definition made ready to run: its structure and the facts of its tasks, by position."""
@@ -114,6 +118,8 @@ class Prepared:
     """The tasks beyond the definition, by position."""
     base: Prepared | None = None
     """As it was registered, when this one has tasks beyond that."""
+    counted: dict[object, Counted] = field(factory=dict, init=False, repr=False)
+    """What its tasks count for when they are created, by the line of the table that creates them: found out once."""
 
     @property
     def registered(self) -> Prepared:

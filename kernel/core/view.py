@@ -7,6 +7,7 @@ from typing import Any
 
 from kernel.core.checks import canonical, refuse
 from kernel.core.extension import WAITING, Spawn, added, extended, named, payload_of
+from kernel.core.facts import Counted
 from kernel.core.judge import full, handed_over, own_output
 from kernel.core.outputs import with_defaults
 from kernel.core.plan import Cascade, Plan, Tombstone
@@ -15,6 +16,7 @@ from kernel.core.records import (
     OWN,
     Change,
     Payload,
+    Prepared,
     Record,
     TaskRow,
     WorkflowRow,
@@ -44,6 +46,17 @@ def pick(program: Program, row: Record, event: str, given: Mapping[str, Any]) ->
         if line.holds(row, given):
             return line
     return None
+
+
+def counted(program: Program, prepared: Prepared, line: Line) -> Counted:
+    """What all tasks of a definition count for when a line creates them: for their workflow, and for those that come after."""
+    own, tasks = [0] * program.width["workflow"], [[0] * program.width["task"] for _ in prepared.facts]
+    for facts, after in zip(prepared.facts, prepared.definition.successors, strict=True):
+        for link, moved in line.deltas.get(program.signature(facts), ()):
+            for counts in (own,) if link == "tasks" else [tasks[no] for no in after]:
+                for place, by_how_much in moved:
+                    counts[place] += by_how_much
+    return tuple(own), tuple(map(tuple, tasks))
 
 
 class View(WorkingSet):
@@ -164,17 +177,17 @@ class View(WorkingSet):
 
     def create_tasks(self, workflow: WorkflowRow, line: Line, by: str) -> None:
         """Create all tasks of a workflow; one line of history for all of them."""
-        prepared, signature, width = workflow.prepared, self.program.signature, self.program.width["task"]
-        sets = [(name, read(None, self.given)) for name, read in line.sets]
-        rows = [self._born(workflow, no, line, [0] * width, sets) for no in range(len(prepared.facts))]
-        for row, after in zip(rows, prepared.definition.successors, strict=True):
-            for link, moved in line.deltas.get(signature(row.facts), ()):
-                for owner in (workflow,) if link == "tasks" else [rows[no] for no in after]:
-                    for place, by_how_much in moved:
-                        owner.counts[place] += by_how_much
-        self.tree.tasks += len(rows)
+        prepared = workflow.prepared
+        known = prepared.counted.get(line)
+        if known is None:
+            known = prepared.counted[line] = counted(self.program, prepared, line)
+        workflow.counts, sets = [*known[0]], [(name, read(None, self.given)) for name, read in line.sets]
+        for no, counts in enumerate(known[1]):
+            self._born(workflow, no, line, [*counts], sets)
+        size = len(prepared.facts)
+        self.tree.tasks += size
         self.plan.changes.append(
-            Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, len(rows), by, ""))
+            Change("task", workflow.id, "", line.event, ABSENT, line.target, 1, size, by, ""))
 
     def _born(self, workflow: WorkflowRow, no: int, line: Line, counts: list[int], sets: list[tuple[str, Any]]) -> TaskRow:
         row = TaskRow(

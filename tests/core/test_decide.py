@@ -74,6 +74,18 @@ def test_versions_rise_with_what_changes_the_tree(world: World) -> None:
     assert planned(polled, "COMPLETE", "w.a").tree.version == 2
 
 
+def test_what_new_tasks_count_for_is_found_out_once() -> None:
+    """For each definition; and no decision changes what the next one begins with."""
+    world, found = world_of(ORDER), []
+    for _ in range(2):
+        plan = planned(world, "START", "w")
+        found.append(([[*t.counts] for t in plan.created_tasks], [[*w.counts] for w in plan.created_workflows]))
+        for counts in [*[t.counts for t in plan.created_tasks], *[w.counts for w in plan.created_workflows]]:
+            counts[0] += 7
+    assert found[0] == found[1]
+    assert len(world.definitions["w"].counted) == 1
+
+
 class Kept(World):
     """A snapshot that gives the rows themselves."""
 

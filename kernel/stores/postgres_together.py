@@ -34,7 +34,7 @@ class State(Enum):
     WAITS = auto()
     """For a group that is under way to end."""
     FOLLOWS = auto()
-    """It is part of a group, of which another thread takes care."""
+    """It is part of a group, of which another thread takes care: of the first one only as long as it sends that."""
     SENT = auto()
     """With all that follow it: its thread takes care of what comes back."""
     ALONE = auto()
@@ -91,9 +91,13 @@ class Together:
                 self._wait(turn)
             if turn.state is State.SENT:
                 self._receive(turn)
-            elif turn.state is State.WAITS:  # who was to send it was interrupted
+            elif turn.state is State.FOLLOWS:  # who was to send it was interrupted
                 self._abandon(turn)
         except BaseException:
+            with self._lock:
+                is_being_sent = turn.state is State.FOLLOWS and turn in self._under_way
+            if is_being_sent:  # by another thread, on the connection that this one gives back
+                turn.woken.acquire()
             self._abandon(turn)
             raise
         finally:
@@ -148,6 +152,7 @@ class Together:
                     first = self._waiting[0] if self._waiting else None
                 if first is not None:
                     self._gather(first)
+                    first.state = State.FOLLOWS
             if first is not None:
                 self._send(first)
         finally:

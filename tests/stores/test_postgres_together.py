@@ -368,6 +368,53 @@ def test_a_thread_that_is_interrupted(
         assert isinstance(outcome, Applied) == (other.tasks(f"w{number}")[0].state == "COMPLETED")
 
 
+def test_who_is_interrupted_while_another_one_sends_for_it(
+    k: Kernel, stores: PostgresStores, schema: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It waits until that is done: nobody else gets a connection on which there are answers for others."""
+    send, sends, begun = Link.send, list[int](), threading.Event()
+
+    class Woken:
+        """What a thread waits for; the first time it is interrupted, once another one has begun to send."""
+
+        def __init__(self, lock: Any) -> None:
+            self.lock, self.release = lock, lock.release
+
+        def acquire(self, timeout: float = -1) -> bool:
+            if begun.is_set():
+                return bool(self.lock.acquire(timeout=timeout))
+            assert begun.wait(20.0)
+            raise KeyboardInterrupt
+
+    def slow(link: Link, asked: Any) -> None:
+        sends.append(1)
+        if len(sends) == 2:
+            begun.set()
+            crew._threads[1].join(0.05)
+            assert crew._threads[1].is_alive()
+            assert link not in store_of(k)._idle
+        send(link, asked)
+
+    class Waiting(Turn):
+        """The command of the second thread."""
+
+        def __init__(self, *of: Any) -> None:
+            super().__init__(*of)
+            if threading.current_thread().name == "first":
+                self.woken = Woken(self.woken)  # type: ignore[assignment]
+
+    crew = Crew(k, results(k))
+    crew._threads[1].name = "first"
+    monkeypatch.setattr(Link, "send", slow)
+    monkeypatch.setattr(postgres_recall, "Turn", Waiting)
+    with held(stores, schema):
+        crew.gather(stores)
+    crew.end()
+    assert isinstance(crew.raised.pop(1), KeyboardInterrupt)
+    assert {type(error) for error in crew.raised.values()} == {CommitUnknown}
+    assert sorted(crew.raised) == [*range(2, MANY)]
+
+
 def test_who_waits_may_be_interrupted(k: Kernel, stores: PostgresStores, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it is sent then."""
     works = results(k)

@@ -7,13 +7,12 @@ Who needs to ask, after all, or is not told by a commit that all was so, decides
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.core.plan import Plan, Subject, Tombstone
 from kernel.core.records import Prepared, TaskRow, TreeRow, WorkflowRow, root_of
 from kernel.spec.language import Lock
-from kernel.stores.postgres_call import FORMS, NULL, Call
+from kernel.stores.postgres_call import NULL, Call
 from kernel.stores.postgres_errors import GIVEN_UP, OTHER_LINE, OTHER_ROW, changed_meanwhile, given_up
 from kernel.stores.postgres_lately import MOST_ROWS, Left, Standing
 from kernel.stores.postgres_link import FORGOTTEN, Link
@@ -146,12 +145,6 @@ class PostgresRecall(SqlTransaction):
     @abstractmethod
     def _hear(self, name: str, values: tuple[Any, ...], rows: list[Any]) -> None:
         """Take in an answer that nobody waited for."""
-
-    def _call(self, call: Call, name: str, rows: Iterable[Any]) -> None:
-        """Let something be written; what the server's function does not know is asked for the usual way."""
-        if name not in FORMS:
-            self.doubt()
-        call.add(name, rows)
 
     def _commit_call(self, call: Call) -> None:
         """Send all that was decided without a look, and what is asked along: the server commits it at once."""

@@ -7,6 +7,7 @@ the lock of all that is in it. What a command locks stands in its row of the tab
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,7 +22,7 @@ from kernel.core.structure import Definition
 from kernel.engine.ports import Recorded, Violation
 from kernel.spec.language import NEVER, Lock
 from kernel.stores.known import outlived
-from kernel.stores.postgres_call import NULL
+from kernel.stores.postgres_call import FORMS, NULL
 from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile, is_undecided
 from kernel.stores.postgres_link import FAILED, Link
 from kernel.stores.postgres_recall import MORE, PostgresRecall
@@ -158,25 +159,26 @@ class PostgresTransaction(PostgresRecall):
 
     def _run(self, name: str, values: Any) -> None:
         self.wrote = True
-        if self.call is not None:
-            self._call(self.call, name, [values])
-        else:
+        if self.call is None:
             if not self.entered:
                 self.enter()
             self.foreseen.clear()
             self._wait(name, values)
+        elif name in FORMS:
+            self.call.add(name, (values,))
+        else:  # what the server's function does not know is asked for the usual way
+            self.doubt()
 
     def _run_many(self, name: str, rows: Iterable[Any]) -> None:
         """Few rows one by one, or all in one statement where their types are always the same; many as columns."""
         if self.call is not None:
-            self.wrote = True
-            self._call(self.call, name, rows)
+            self.call.add(name, rows)
             return
         rows = list(rows)
         if len(rows) > FEW:
             self._run(AS_COLUMNS[name], list(map(list, zip(*rows, strict=True))))
         elif f"{name} {len(rows)}" in self.sql:
-            self._run(f"{name} {len(rows)}", [value for row in rows for value in row])
+            self._run(f"{name} {len(rows)}", [*chain.from_iterable(rows)])
         else:
             for row in rows:
                 self._run(name, row)

@@ -153,7 +153,7 @@ class SqlTransaction(SqlReader):
         for workflow in plan.created_workflows:
             self.fresh[self._create(workflow)] = {}
         if plan.created_tasks:
-            self._run_many("insert_task", (self._new_task(task) for task in plan.created_tasks))
+            self._run_many("insert_task", map(self._new_task, plan.created_tasks))
         self._update_rows(plan)
         for d in plan.created_deliveries:
             self._run("insert_delivery", (

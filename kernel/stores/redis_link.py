@@ -224,12 +224,11 @@ class Link:
 
     def _exchange(self, key: str, command: tuple[Any, ...], node: Any, commit: tuple[str, str] | None) -> Any:
         """One command on one connection. A connection that broke, or was left in the middle, is closed."""
-        pool = self._pool(key, node)
+        pool = self.client.connection_pool if self.cluster is None else self._pool(key, node)
         idle = self._idle.get(pool)
         if idle is None:
             idle = self._idle.setdefault(pool, deque())
-        line = _fit(idle) or Line(pool)
-        whole = False
+        line, whole = _fit(idle) or Line(pool), False
         try:
             if node is not None:
                 line.send(("ASKING",))

@@ -52,6 +52,8 @@ class Chunk:
 class Part:
     """What a transaction does to one partition: one run of the script."""
 
+    __slots__ = ("_steps", "_sweeps", "commands", "moves", "named", "now", "plans", "prefix", "roots")
+
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.plans: list[Plan] = []
@@ -133,7 +135,9 @@ class Part:
                 self._settle(chunk)
         for chunk in more:
             whole.take_in(chunk)
-        kinds, commands, number = list[Any](), list[Any](), 0
+        kinds: list[Any] = []
+        commands: list[Any] = []
+        number = 0
         for key, fields in whole.hashes.items():
             if not compared.get(key):
                 kinds += ("HLEN", key)

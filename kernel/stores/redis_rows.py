@@ -141,8 +141,10 @@ def packed_task(t: TaskRow) -> str:
     """A task as it is stored."""
     worker = len(t.worker) if t.worker.isascii() else len(t.worker.encode())
     counts = ",".join(map(str, t.counts))
-    return (f"{t.state}|{t.changed}|{t.attempt}|{t.handouts}|{t.not_before}|{time_text(t.expires)}|{time_text(t.attempt_ends)}|"
-            f"{time_text(t.total_ends)}|{time_text(t.wakes)}|{t.signalled}|{counts}|{worker}|{t.worker}{t.reason}")
+    expires, attempt_ends, total_ends, wakes = [
+        "" if time >= NEVER else time for time in (t.expires, t.attempt_ends, t.total_ends, t.wakes)]
+    return (f"{t.state}|{t.changed}|{t.attempt}|{t.handouts}|{t.not_before}|{expires}|{attempt_ends}|{total_ends}|{wakes}|"
+            f"{t.signalled}|{counts}|{worker}|{t.worker}{t.reason}")
 
 
 def task_of(text: str, workflow_id: str, run: int, no: int, facts: tuple[Facts, ...]) -> TaskRow:
@@ -159,8 +161,8 @@ def task_of(text: str, workflow_id: str, run: int, no: int, facts: tuple[Facts, 
         data = tail.encode()
         worker, reason = data[:int(length)].decode(), data[int(length):].decode()
     return TaskRow(
-        workflow_id, no, run, state, int(attempt), int(handouts), int(not_before), time_of(expires), time_of(attempt_ends),
-        time_of(total_ends), time_of(wakes), int(signalled), int(changed), worker, reason,
+        workflow_id, no, run, state, int(attempt), int(handouts), int(not_before), int(expires or NEVER),
+        int(attempt_ends or NEVER), int(total_ends or NEVER), int(wakes or NEVER), int(signalled), int(changed), worker, reason,
         [*counts_of(counts)], facts[no])
 
 

@@ -85,8 +85,10 @@ class Span:
 
     def _check_recalled(self) -> None:
         """Who decided on what was remembered, and writes nothing there, learns whether it still stands."""
-        if unwritten := self.transaction.recalled - self.transaction.parts.keys():
-            for partition, compared in self.transaction.comparisons():
+        transaction = self.transaction
+        if not transaction.recalled <= transaction.parts.keys():
+            unwritten = transaction.recalled - transaction.parts.keys()
+            for partition, compared in transaction.comparisons():
                 if partition in unwritten:
                     self._compare(partition, compared, "writing nothing")
 

@@ -24,7 +24,7 @@ from kernel.spec.vocabulary import ENDED
 from kernel.stores.redis_held import NOTHING, pairs
 from kernel.stores.redis_lately import UNSURE, Left
 from kernel.stores.redis_part import MOST, Part
-from kernel.stores.redis_rows import changed_at, counts_field, field_of, packed_lines, packed_record
+from kernel.stores.redis_rows import changed_at, field_of, packed_lines, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import RedisWriter
 
@@ -299,10 +299,10 @@ class RedisTransaction(RedisWriter):
 
     def _trees_compared(self, partition: int, part: Part | None, found: list[Any]) -> int:
         """What a decision has read of the trees of a partition, as the script is told; gives how many."""
-        number, prefix = 0, self.store.prefixes[partition]
+        number, prefix, alone = 0, self.store.prefixes[partition], self.store.partitions == 1
         counters = {} if part is None else self._counters_compared(part)
         for root, (run, version, _, _, lines) in self.original.items():
-            if self.store.partition(root) == partition:
+            if alone or self.store.partition(root) == partition:
                 counted, rows = counters.get(root, []), self.seen.get(f"{prefix}t:{root}", NOTHING)
                 now = NEVER if part is None else part.roots.get(root, NEVER)
                 if part is None or root in self.strict:
@@ -322,8 +322,9 @@ class RedisTransaction(RedisWriter):
         found = dict[str, list[tuple[Any, ...]]]()
         for place, counts in self.read.items():
             if place not in self.made:
-                found.setdefault(root_of(place[0]), []).append((
-                    counts_field(*place), counts, self.after.get(place, counts), part.moves.get(place[0], 0)))
+                workflow, run = place
+                found.setdefault(root_of(workflow), []).append((
+                    f"n{workflow}\0{run}", counts, self.after.get(place, counts), part.moves.get(workflow, 0)))
         return found
 
     def _fields_compared(self, partition: int, found: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from select import POLLRDHUP, poll
 from typing import Any
 
 import psycopg
@@ -418,6 +419,10 @@ def test_an_idle_connection_that_broke_is_replaced(k: Kernel, stores: PostgresSt
     with stores.server.connect() as operator:
         operator.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kernel'")
+    with k.store.connection() as link:  # type: ignore[attr-defined]
+        its_end = poll()
+        its_end.register(link.connection.pgconn.socket, POLLRDHUP)
+        assert its_end.poll(20_000), "it has come through the proxy"
     assert work() == (2 if act == "complete" else 1)
 
 

@@ -140,7 +140,7 @@ def workflow_of(workflow_id: str, run: int, columns: Columns, counts: str, prepa
 def packed_task(t: TaskRow) -> str:
     """A task as it is stored."""
     worker = len(t.worker) if t.worker.isascii() else len(t.worker.encode())
-    counts = ",".join(map(str, t.counts))
+    counts = str(t.counts[0]) if len(t.counts) == 1 else ",".join(map(str, t.counts))
     expires, attempt_ends, total_ends, wakes = [
         "" if time >= NEVER else time for time in (t.expires, t.attempt_ends, t.total_ends, t.wakes)]
     return (f"{t.state}|{t.changed}|{t.attempt}|{t.handouts}|{t.not_before}|{expires}|{attempt_ends}|{total_ends}|{wakes}|"

@@ -38,6 +38,8 @@ LONGEST_REMEMBERED = 10_000
 """Characters of a value that is remembered."""
 MARKS = ("-", "#")
 """What the expectation of nothing, and of a digest, begins with."""
+NONE_YET = Tally()
+"""What cascades reached, before the script has run."""
 Told = tuple[str, str, str, dict[str, str]]
 """What a workflow tells that a cascade moves: topic, due; of a notice its status, and its cause by the state before."""
 
@@ -127,7 +129,8 @@ class RedisTransaction(RedisWriter):
         """Write everything that a plan holds. What its cascades reach is known when the script has run."""
         tree, command, root = plan.tree, plan.command, plan.tree.root
         part = self.part(self.store.partition(root))
-        self.store.remember(plan)
+        if plan.workflows:
+            self.store.remember(plan)
         stands = self.trees.get(root)
         if tree.tasks > (stands[3] if stands else 0) and tree.tasks > self.store.policy.tree_tasks:
             raise _too_large(command.name, plan, self.store.policy.tree_tasks)
@@ -145,7 +148,7 @@ class RedisTransaction(RedisWriter):
             self.strict.add(root)
             self.moved.add(root)
             part.sweep("P", root, canonical(plan.purged))
-            return Tally()
+            return NONE_YET
         self._write_tree(part, plan, stands)
         if plan.reopened:
             self._reopen(part, plan)
@@ -155,19 +158,21 @@ class RedisTransaction(RedisWriter):
         part.now.lines = packed_lines(plan.changes, plan.tree.run, plan.now, plan.command.actor, plan.command.id)
         for cascade in plan.last:
             self._cascade(part, cascade, plan)
-        self._write_payloads(part, plan)
-        return Tally()
+        if plan.payloads:
+            self._write_payloads(part, plan)
+        return NONE_YET
 
     def _write_tree(self, part: Part, plan: Plan, stands: tuple[int, int, int, int, int] | None) -> None:
-        tree, key = plan.tree, f"{part.prefix}t:{plan.tree.root}"
-        if stands is None:
-            self.field(key, "run")
-            part.score(f"{part.prefix}trees", tree.root, 0)
-        elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
-            self.seen.setdefault(key, {})["tasks"] = str(stands[3])  # as the decision knew it, whatever it is by now
-        if stands is None or (stands[0], stands[3]) != (tree.run, tree.tasks):
+        tree = plan.tree
+        if stands is None or stands[0] != tree.run or stands[3] != tree.tasks:
+            key = f"{part.prefix}t:{tree.root}"
+            if stands is None:
+                self.field(key, "run")
+                part.score(f"{part.prefix}trees", tree.root, 0)
+            elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
+                self.seen.setdefault(key, {})["tasks"] = str(stands[3])  # as the decision knew it, whatever it is by now
             self.put_tree(part, tree.root, {"run": str(tree.run), "tasks": str(tree.tasks)})
-        self.absent.discard(tree.root)
+            self.absent.discard(tree.root)
         _, version, _, _, lines = stands or (0, 0, 0, 0, 0)
         self.trees[tree.root] = tree.run, version + int(plan.raises), tree.clock, tree.tasks, lines + len(plan.changes)
 
@@ -330,10 +335,15 @@ class RedisTransaction(RedisWriter):
     def _fields_compared(self, partition: int, found: list[Any]) -> None:
         """Every other field that it has read of a partition, as the script is told: of how many hashes, and which."""
         prefix, alone, place = self.store.prefixes[partition], self.store.partitions == 1, len(found)
-        known, number = {f"{prefix}t:{root}" for root in self.original}, 0
+        trees, number = [f"{prefix}t:{root}" for root in self.original], 0
         found.append(0)
         for key, fields in self.seen.items():
-            if key in known or not (alone or key.startswith(prefix)):
+            if key in trees or not (alone or key.startswith(prefix)):
+                continue
+            if len(fields) == 1:
+                ((name, value),) = fields.items()
+                found += (key, 1, name, _expected(value))
+                number += 1
                 continue
             for some in (fields,) if 0 < len(fields) <= MOST else _parts(fields):
                 number += 1

@@ -27,6 +27,7 @@ MEANINGS: tuple[tuple[tuple[str, ...], type[KernelError], str], ...] = (
     (("42501",), StoreReadOnly, GRANT),
     (("XX001", "XX002"), StoreCorrupt, "restore a backup; keep the damaged files for analysis"),
     (("42", "3F", "22P", "22021"), StoreCorrupt, "its tables are not those that this program makes; restore a backup"),
+    (("57014",), StoreUnavailable, "its statement_timeout, or an operator, ended it: a longer one (ALTER ROLE); or try again"),
     (("53300",), StoreUnavailable, "the server has no connection left: fewer processes, or a larger max_connections"),
     (("",), StoreUnavailable, "is the server up, and are host, port, database, user and password those of the URL?"),
 )
@@ -39,7 +40,7 @@ OTHER_ROW = "KE001"
 GIVEN_UP = "KE002"
 """What they raise when it was told that a command was not applied."""
 OTHER_LINE = "23505"
-"""A line of history of this number is there."""
+"""A line of history of this number is there; or a workflow of a number that a server gave which failed."""
 
 
 def ours(error: psycopg.Error, doing: str, place: str) -> KernelError:
@@ -75,7 +76,6 @@ def given_up(place: str) -> NoReturn:
                        hint="give the command again")
 
 
-def changed_meanwhile(place: str) -> NoReturn:
+def changed_meanwhile(place: str, why: str = "a row changed while the command was decided") -> NoReturn:
     """A row is not what was decided on: somebody renewed the lease that was taken for lost. Who decides again sees that."""
-    raise Overtaken(f"writing {quoted(place)}", why="a row changed while the command was decided",
-                   stands="nothing was applied", hint="try again")
+    raise Overtaken(f"writing {quoted(place)}", why=why, stands="nothing was applied", hint="try again")

@@ -144,6 +144,11 @@ class Lately:
         with self._lock:
             self.numbers.extend(numbers)
 
+    def redraw(self) -> None:
+        """A number was used: they may be of a server that failed, and the one in its place gives them again."""
+        with self._lock:
+            self.numbers.clear()
+
 
 def _put(kept: dict[str, Any], root: str, value: Any) -> None:
     """The latest only, in order."""

@@ -157,6 +157,8 @@ class PostgresRecall(SqlTransaction):
             self.link = turn.link
         if turn.error is not None:
             self.is_open = turn.is_open
+            if turn.error.sqlstate == OTHER_LINE:
+                self.server.lately.redraw()
             if turn.error.sqlstate in (OTHER_ROW, OTHER_LINE, FORGOTTEN):
                 self.doubt(shared=self.recalled is not None)
             if turn.error.sqlstate == GIVEN_UP:

@@ -23,7 +23,7 @@ from kernel.engine.ports import Recorded, Violation
 from kernel.spec.language import NEVER, Lock
 from kernel.stores.known import outlived
 from kernel.stores.postgres_call import FORMS, NULL
-from kernel.stores.postgres_errors import OTHER_ROW, changed_meanwhile, is_undecided
+from kernel.stores.postgres_errors import OTHER_LINE, OTHER_ROW, changed_meanwhile, is_undecided, told
 from kernel.stores.postgres_link import FAILED, Link
 from kernel.stores.postgres_recall import MORE, PostgresRecall
 from kernel.stores.sql_snapshot import SqlSnapshot
@@ -118,6 +118,9 @@ class PostgresTransaction(PostgresRecall):
             error = error_from_result(last)
             if error.sqlstate == OTHER_ROW:
                 changed_meanwhile(self.place)
+            if error.sqlstate == OTHER_LINE:
+                self.server.lately.redraw()
+                changed_meanwhile(self.place, told(error))
             raise error
         for place in heard:
             self._hear(*waiting[place], self.link.rows(results[place]))

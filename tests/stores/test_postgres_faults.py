@@ -218,7 +218,7 @@ def test_two_that_wait_for_each_other(direct: PostgresStore, stores: PostgresSto
     (psycopg.errors.DeadlockDetected, "writing", Conflict), (psycopg.errors.LockNotAvailable, "writing", Conflict),
     (psycopg.errors.UndefinedTable, "reading", StoreCorrupt), (psycopg.errors.DataCorrupted, "reading", StoreCorrupt),
     (psycopg.errors.TooManyConnections, OPENING, StoreUnavailable), (psycopg.errors.AdminShutdown, "writing", StoreUnavailable),
-    (psycopg.OperationalError, "writing", StoreUnavailable)])
+    (psycopg.errors.QueryCanceled, "writing", StoreUnavailable), (psycopg.OperationalError, "writing", StoreUnavailable)])
 def test_errors_of_the_server_are_ours(raised: type[psycopg.Error], doing: str, kind: type[KernelError]) -> None:
     """Each is of the class that says who can act, and names the store."""
     error = ours(raised("it says so"), doing, "postgresql://h/d?schema=s")

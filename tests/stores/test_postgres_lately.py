@@ -331,6 +331,19 @@ def test_a_registration_that_a_server_lost(k: Kernel, other: Kernel, stores: Pos
         assert operator.execute(numbers).fetchall() == [number]
 
 
+@pytest.mark.parametrize("looks", [False, True])
+def test_numbers_that_a_server_lost(k: Kernel, other: Kernel, looks: bool) -> None:
+    """The server in its place gives them again: who finds one used asks for others, and nobody is told of it."""
+    other.start("chain")
+    lately(other).redraw()
+    lately(other).give(lately(k).numbers)
+    for _ in range(3):
+        k.start("chain")
+    if looks:
+        lately(other).standing = None
+    assert len({other.start("chain").id for _ in range(3)} & {each.id for each in other.find(limit=20).items}) == 3
+
+
 def test_a_policy_of_others(k: Kernel, other: Kernel) -> None:
     """Whether a run is archived is as the store says when the run ends, not as it said before."""
     k.terminate("first")

@@ -6,7 +6,7 @@ for each, and forget at every ROLLBACK what they prepared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import count
 from select import POLLIN, POLLOUT, poll
 from typing import Any
@@ -44,6 +44,8 @@ class Link:
         connection.adapters.register_dumper(str, StrDumper)
         self.connection, self._values = connection, Transformer(connection)
         self._known: dict[Prepared, bytes] = {}
+        self._sent: list[Prepared | None] = []
+        """What went through a pipeline, and of each statement that was to be prepared first, which one; nothing else did."""
         self._numbers = count()
         self._answer, self._either = poll(), poll()
         self._answer.register(connection.pgconn.socket, POLLIN)
@@ -84,7 +86,7 @@ class Link:
         """A statement that is needed once, the driver's way."""
         return self.connection.execute(query, values)
 
-    def ask(self, asked: Iterable[Asked]) -> list[PGresult]:
+    def ask(self, asked: Sequence[Asked]) -> list[PGresult]:
         """Send statements at once and wait for their results, one for each: the first that fails is the last.
 
         Raises psycopg.Error when the connection breaks. It is closed then, as it is by whatever else ends the waiting.
@@ -92,35 +94,54 @@ class Link:
         self.send(asked)
         return self.receive()
 
-    def send(self, asked: Iterable[Asked]) -> None:
+    def send(self, asked: Sequence[Asked]) -> None:
         """Send statements at once; who calls `receive` gets their results."""
-        pgconn = self.connection.pgconn
         try:
-            pgconn.enter_pipeline_mode()
-            sent, fresh = list[Prepared | None](), dict[Prepared, bytes]()
-            for text, values in asked:
-                bound = self._values.dump_sequence(values, TEXTS[:len(values)])
-                statement = text, self._values.types or ()
-                name = self._known.get(statement) or fresh.get(statement)
-                if name is None:
-                    name = fresh[statement] = f"k{next(self._numbers)}".encode()
-                    pgconn.send_prepare(name, text.encode(), statement[1])
-                    sent.append(statement)
-                pgconn.send_query_prepared(name, bound)
-                sent.append(None)
-            pgconn.pipeline_sync()
-            self._sent, self._fresh = sent, fresh
+            if len(asked) > 1 or not self._send_alone(*asked[0]):
+                self._send_all(asked)
         except BaseException:
             self.close()
             raise
+
+    def _send_alone(self, text: str, values: Sequence[Any]) -> bool:
+        """Send a statement, if it was prepared. With no other it needs no pipeline, which takes longer than all else here."""
+        bound = self._values.dump_sequence(values, TEXTS[:len(values)])
+        name = self._known.get((text, self._values.types or ()))
+        if name is not None:
+            self.connection.pgconn.send_query_prepared(name, bound)
+            self._sent = []
+        return name is not None
+
+    def _send_all(self, asked: Sequence[Asked]) -> None:
+        """Send statements through a pipeline, those that are new to be prepared first."""
+        pgconn, sent, fresh = self.connection.pgconn, list[Prepared | None](), dict[Prepared, bytes]()
+        pgconn.enter_pipeline_mode()
+        for text, values in asked:
+            bound = self._values.dump_sequence(values, TEXTS[:len(values)])
+            statement = text, self._values.types or ()
+            name = self._known.get(statement) or fresh.get(statement)
+            if name is None:
+                name = fresh[statement] = f"k{next(self._numbers)}".encode()
+                pgconn.send_prepare(name, text.encode(), statement[1])
+                sent.append(statement)
+            pgconn.send_query_prepared(name, bound)
+            sent.append(None)
+        pgconn.pipeline_sync()
+        self._sent, self._fresh = sent, fresh
 
     def receive(self) -> list[PGresult]:
         """The results of what was sent, one for each statement: the first that fails is the last."""
         pgconn = self.connection.pgconn
         try:
-            found = self._results(self._sent, self._fresh)
-            if not self.closed:
-                pgconn.exit_pipeline_mode()
+            while pgconn.flush():  # there is more than the socket takes: the server may want to be heard first
+                if self._either.poll()[0][1] & ~POLLOUT:
+                    pgconn.consume_input()
+            if self._sent:
+                found = self._results(self._sent, self._fresh)
+                if not self.closed:
+                    pgconn.exit_pipeline_mode()
+            else:
+                found = self._result()
             last = found[-1]
             if last.status == FAILED and last.error_field(DiagnosticField.SQLSTATE) == FORGOTTEN.encode():
                 self.close()  # there was a DISCARD: another connection prepares everything anew
@@ -129,13 +150,22 @@ class Link:
             raise
         return found
 
+    def _result(self) -> list[PGresult]:
+        """What comes back of one statement; and what fails when it is committed, if that does."""
+        pgconn, found = self.connection.pgconn, list[PGresult]()
+        while not pgconn.is_busy() or self._hear(bool(found) and found[-1].status == FAILED):
+            result = pgconn.get_result()
+            if result is None:
+                break
+            found.append(result)
+        if not found:
+            raise psycopg.OperationalError(pgconn.get_error_message())
+        return found
+
     def _results(self, sent: list[Prepared | None], fresh: dict[Prepared, bytes]) -> list[PGresult]:
-        """What comes back, without what says that a statement was prepared."""
+        """What comes back through a pipeline, without what says that a statement was prepared."""
         pgconn, found, failed = self.connection.pgconn, list[PGresult](), False
         is_busy, take = pgconn.is_busy, pgconn.get_result
-        while pgconn.flush():  # there is more than the socket takes: the server may want to be heard first
-            if self._either.poll()[0][1] & ~POLLOUT:
-                pgconn.consume_input()
         for statement in sent:
             if is_busy() and not self._hear(failed):
                 return found

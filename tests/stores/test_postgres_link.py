@@ -17,6 +17,8 @@ from tests.stores.servers import RUN
 ONE = ("SELECT $1, $2", (7, "a"))
 WRONG = ("SELECT 1 / $1", (0,))
 NOTHING: tuple[int, ...] = ()
+KNOWN = pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+"""Whether the statement was prepared before: then it goes without a pipeline."""
 
 
 @pytest.fixture
@@ -67,12 +69,31 @@ def test_more_than_fits() -> None:
     with closing(Link(RUN.postgres().server.connect())) as link:
         found = link.ask([("SELECT $1", ("x" * 100_000,))] * 100)
         assert {len(link.rows(each)[0][0]) for each in found} == {100_000}
+        (alone,) = link.ask([("SELECT $1", ("x" * 10_000_000,))])
+        assert len(link.rows(alone)[0][0]) == 10_000_000
     assert len(found) == 100
 
 
+@KNOWN
+def test_a_commit_that_fails_is_the_last(link: Link, known: bool) -> None:
+    """Of a statement that was sent without a transaction, what it gave comes first, and then why it was not committed."""
+    link.execute("CREATE TEMP TABLE once (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    insert = "INSERT INTO once SELECT g % $1 FROM generate_series(1, 2) g"
+    if known:
+        assert [each.command_status for each in link.ask([(insert, (3,))])] == [b"INSERT 0 2"]
+    found = link.ask([(insert, (1,))])
+    assert [each.status == FAILED for each in found] == [False, True]
+    assert isinstance(error_from_result(found[-1]), psycopg.errors.UniqueViolation)
+    assert link.status == TransactionStatus.IDLE
+    assert [link.rows(each) for each in link.ask([("SELECT count(*) FROM once", NOTHING)])] == [[(2 if known else 0,)]]
+
+
+@KNOWN
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_connection_that_breaks_is_closed(link: Link, proxy: Proxy, answered: bool) -> None:
+def test_a_connection_that_breaks_is_closed(link: Link, proxy: Proxy, answered: bool, known: bool) -> None:
     """And says so: nobody waits for an answer that does not come."""
+    if known:
+        link.ask([ONE])
     proxy.cut(0, answered=answered)
     with pytest.raises(psycopg.OperationalError):
         link.ask([ONE])
@@ -81,8 +102,11 @@ def test_a_connection_that_breaks_is_closed(link: Link, proxy: Proxy, answered: 
         link.ask([ONE])
 
 
-def test_a_server_that_ends_the_connection_says_why(link: Link) -> None:
+@KNOWN
+def test_a_server_that_ends_the_connection_says_why(link: Link, known: bool) -> None:
     """Its last word is the result of the statement."""
+    if known:
+        link.ask([ONE])
     with RUN.postgres().server.connect() as operator:
         operator.execute("SELECT pg_terminate_backend(%s, 5000)", (link.connection.info.backend_pid,))
     (found,) = link.ask([ONE])

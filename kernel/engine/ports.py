@@ -104,7 +104,10 @@ class Transaction(Protocol):
         """
 
     def write(self, plan: Plan) -> Tally:
-        """Write everything that a plan holds. Where only the commit tells what cascades reach, it sets `plan.reached`."""
+        """Write everything that a plan holds. Where only the commit tells what cascades reach, it sets `plan.reached`.
+
+        With the commit the rows of the plan are the store's: it may give them to another decision.
+        """
 
     def recorded(self, root: str, command_id: str) -> Recorded | None:
         """What is kept of a command."""

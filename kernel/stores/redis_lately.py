@@ -127,6 +127,8 @@ class Lately:
                     if queue is not None:
                         queue.there.pop(member, None)
                     continue
+                if type in self._crowds:
+                    continue
                 if queue is None:
                     if len(self._queues) >= MOST_WAITING:
                         del self._queues[next(iter(self._queues))]
@@ -147,11 +149,12 @@ class Lately:
 
     def polled(self, type: str, *, overtaken: bool) -> None:
         """Tasks of a type were taken, or (`overtaken`) others took them."""
-        with self._lock:
-            left = CROWD if overtaken else self._crowds.pop(type, 0) - 1
-            if left > 0:
-                self._crowds[type] = left
-                self._queues.pop(type, None)
+        if overtaken or type in self._crowds:
+            with self._lock:
+                left = CROWD if overtaken else self._crowds.pop(type, 0) - 1
+                if left > 0:
+                    self._crowds[type] = left
+                    self._queues.pop(type, None)
 
 
 def _joined(known: Left, left: Left, sure: Callable[[str], Iterable[str]]) -> Left:

@@ -273,7 +273,7 @@ def test_a_redis_user_who_may_not(own: Server, rules: tuple[str, str], said: str
 @pytest.mark.parametrize("name", ["cascade", "due"])
 def test_a_script_that_is_killed(own: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """By somebody to whom it took too long, before it wrote: nothing was applied, and it is told why."""
-    with kernel.open(own.url) as k:
+    with kernel.open(own.url) as k, kernel.open(own.url) as other:  # which remembers nothing: it asks
         k.register(PART, ORDER)
         k.start("order", workflow_id="w")
         own.client().config_set("busy-reply-threshold", "1")
@@ -290,7 +290,7 @@ def test_a_script_that_is_killed(own: Server, monkeypatch: pytest.MonkeyPatch, n
 
         monkeypatch.setattr(redis_link, "script", endless)
         with pytest.raises(StoreUnavailable, match="killed by user") as caught:
-            k.terminate("w") if name == "cascade" else k.poll("pick")
+            other.terminate("w") if name == "cascade" else other.poll("pick")
         killers[0].join()
         assert caught.value.stands == "nothing was applied"
         assert states(k, "w") == ["RUNNING"]

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import struct
+import threading
 from typing import Any
 
 from hiredis import Reader, pack_command
@@ -54,7 +55,7 @@ class Line:
         """Send commands in one write."""
         if self._driver.health_check_interval:
             self._driver.check_health()
-        packed = pack_command(commands[0]) if len(commands) == 1 else b"".join(map(pack_command, commands))
+        packed = _packed(commands[0]) if len(commands) == 1 else b"".join(map(_packed, commands))
         try:
             self._socket.sendall(packed)
         except OSError as error:
@@ -76,6 +77,18 @@ class Line:
         if isinstance(answer, RedisError):
             raise answer
         return answer
+
+
+def _packed(command: tuple[Any, ...]) -> bytes:
+    """A command as the server reads it.
+
+    In the thread that handles signals without numbers: hiredis 3.5 lets a handler raise while it writes one, does not see that,
+    and the process crashes.
+    """
+    if threading.get_ident() == threading.main_thread().ident:
+        command = tuple(map(str, command))
+    packed: bytes = pack_command(command)
+    return packed
 
 
 def _lost(error: OSError) -> RedisError:

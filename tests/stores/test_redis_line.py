@@ -12,6 +12,7 @@ import redis
 from redis.connection import ConnectionPool
 
 import kernel
+from kernel.stores import redis_line
 from kernel.stores.redis_line import Line
 from tests.redis_server import Server, free_port, needs_redis, server
 
@@ -35,6 +36,21 @@ def test_commands_that_are_sent_together(line: Line) -> None:
         line.read()
     assert line.read() == "2"
     assert line.is_fit()
+
+
+def test_what_handles_signals_packs_no_numbers(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A KeyboardInterrupt that comes while hiredis writes a number would crash the process."""
+    plain = redis_line.pack_command
+
+    def pack(command: tuple[Any, ...]) -> bytes:
+        if any(type(each) is int for each in command):
+            raise SystemError
+        return bytes(plain(command))
+
+    monkeypatch.setattr(redis_line, "pack_command", pack)
+    for number in (0, 7, 2**53):
+        line.send(("ECHO", number), ("ECHO", "a"))
+        assert (line.read(), line.read()) == (str(number), "a")
 
 
 def test_an_answer_that_comes_in_pieces(line: Line) -> None:

@@ -29,7 +29,11 @@ class Line:
 
     def __init__(self, pool: ConnectionPool) -> None:
         """Raises what the driver does where there is no server, or it lets nobody in."""
-        driver: Any = pool.get_connection()
+        try:
+            driver: Any = pool.get_connection()
+        except BaseException:  # it keeps one whose first commands were interrupted: their answers would be taken for others
+            pool.disconnect(inuse_connections=False)
+            raise
         self._pool, self._driver, self._socket = pool, driver, driver._sock
         self._reader: Any = Reader(replyError=driver._parser.parse_error, encoding="utf-8", notEnoughData=MORE)
         self._buffer = bytearray(AT_ONCE)
@@ -48,8 +52,10 @@ class Line:
 
     def close(self) -> None:
         """Close it; it counts no longer as one in use."""
-        self._driver.disconnect()
-        self._pool.release(self._driver)
+        try:
+            self._driver.disconnect()
+        finally:
+            self._pool.release(self._driver)
 
     def send(self, *commands: tuple[Any, ...]) -> None:
         """Send commands in one write."""

@@ -68,6 +68,7 @@ MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("NOPERM", StoreUnavailable, "this user needs all commands on keys of the store, and EVALSHA, EVAL, INFO"),
     ("NOAUTH", StoreUnavailable, "name a user and a password in the URL"),
     ("WRONGPASS", StoreUnavailable, "look at the user and the password in the URL"),
+    ("Too many connections", StoreUnavailable, "let fewer threads share a kernel, or say max_connections=NUMBER in the URL"),
     ("", StoreUnavailable, "look at the server and its log"),
 )
 
@@ -228,8 +229,9 @@ class Link:
         idle = self._idle.get(pool)
         if idle is None:
             idle = self._idle.setdefault(pool, deque())
-        line, whole = _fit(idle) or Line(pool), False
+        line, whole = None, False
         try:
+            line = _fit(idle) or Line(pool)
             if node is not None:
                 line.send(("ASKING",))
                 line.read()
@@ -246,9 +248,9 @@ class Link:
             whole = True
             raise
         finally:
-            if whole and not self.closed:
+            if line is not None and whole and not self.closed:
                 idle.append(line)
-            else:
+            elif line is not None:
                 line.close()
 
     def _node(self, moving: AskError) -> Any:
@@ -277,9 +279,14 @@ def _fit(idle: deque[Line]) -> Line | None:
             line = idle.pop()
         except IndexError:
             return None
-        if line.is_fit():
+        is_fit = False
+        try:
+            is_fit = line.is_fit()
+        finally:
+            if not is_fit:
+                line.close()
+        if is_fit:
             return line
-        line.close()
 
 
 def _code(error: Exception) -> str:

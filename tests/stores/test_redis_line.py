@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hiredis
 import pytest
 import redis
 from redis.connection import ConnectionPool
 
 import kernel
+from kernel.errors import StoreUnavailable
 from kernel.stores import redis_line
 from kernel.stores.redis_line import Line
 from tests.redis_server import Server, free_port, needs_redis, server
@@ -40,7 +42,7 @@ def test_commands_that_are_sent_together(line: Line) -> None:
 
 def test_what_handles_signals_packs_no_numbers(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A KeyboardInterrupt that comes while hiredis writes a number would crash the process."""
-    plain = redis_line.pack_command
+    plain = hiredis.pack_command
 
     def pack(command: tuple[Any, ...]) -> bytes:
         if any(type(each) is int for each in command):
@@ -67,6 +69,54 @@ def test_what_was_not_read_is_left_over(line: Line) -> None:
     assert not line.is_fit()
     assert line.read() == "PONG"
     assert line.is_fit()
+
+
+def test_a_connection_that_was_interrupted_when_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first answers are still under way: nobody takes them for those to other commands."""
+    pool = ConnectionPool.from_url(server().url, decode_responses=True, max_connections=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool.connection_class, "on_connect", interrupted)
+        patch.setattr(pool.connection_class, "on_connect_check_health", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Line(pool)
+    monkeypatch.setattr(pool.connection_class, "can_read", lambda *given, **options: False)  # they take their time
+    line = Line(pool)
+    line.send(("PING",))
+    assert line.read() == "PONG"
+    line.close()
+
+
+def interrupted(driver: Any, **options: Any) -> None:
+    """A command is sent, and its answer not waited for."""
+    driver.send_command("ECHO", "another's")
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_look_at_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts no longer as one in use, as every other one that is given up."""
+    with kernel.open(f"{server().url}?namespace=interrupted&max_connections=1") as k:
+        for method in ("is_fit", "send", "read"):
+            with monkeypatch.context() as patch:
+                patch.setattr(Line, method, lambda *given: interrupted_by_hand())
+                with pytest.raises(KeyboardInterrupt):
+                    k.find()
+            assert k.find().items == ()
+
+
+def interrupted_by_hand() -> None:
+    """A KeyboardInterrupt."""
+    raise KeyboardInterrupt
+
+
+def test_more_threads_than_connections() -> None:
+    """It says so: nothing is wrong with the server."""
+    with kernel.open(f"{server().url}?namespace=few&max_connections=1") as k:
+        link = k.store.link  # type: ignore[attr-defined]
+        line = link._idle[link.client.connection_pool].pop()
+        with pytest.raises(StoreUnavailable, match="fewer threads"):
+            k.find()
+        line.close()
+        assert k.find().items == ()
 
 
 def test_a_server_that_says_nothing(tmp_path: Path) -> None:

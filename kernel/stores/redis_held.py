@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.core.archive import ArchivePolicy, Hearing
-from kernel.core.records import Prepared, WorkflowRow
-from kernel.stores.redis_lately import Counted, Names, Waits
+from kernel.core.records import Prepared
+from kernel.stores.redis_lately import Counted, Names, Rows, Waits
 from kernel.stores.redis_rows import Columns, place_of
 
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
 
 NOTHING: Mapping[str, str | None] = {}
+Stands = tuple[int, Columns, str, Prepared]
+"""Of a workflow: the run that it is kept from, its columns and its counters, and its definition."""
 
 
 class RedisHeld:
@@ -22,7 +24,7 @@ class RedisHeld:
 
     __slots__ = (
         "absent", "columns", "counts", "first", "guessed", "held", "link", "looks", "original", "own", "poll", "polled",
-        "queued", "read", "recalled", "remembered", "seen", "standing", "store", "strict", "taking", "trees", "whole",
+        "queued", "read", "recalled", "remembered", "rows", "seen", "standing", "store", "strict", "taking", "trees", "whole",
         "write_too")
 
     def __init__(self, store: RedisStore, *, write: bool) -> None:
@@ -41,10 +43,10 @@ class RedisHeld:
         """Of each tree that was read: run, version, clock, tasks, lines of history."""
         self.original: dict[str, Counted] = {}
         """The same, as the server gave it."""
-        self.standing: dict[tuple[str, int], WorkflowRow] = {}
+        self.standing: dict[tuple[str, int], Stands] = {}
         """The workflows that were read, each as part of a run, until this transaction writes one."""
         self.columns: dict[tuple[str, int], Columns] = {}
-        self.counts: dict[tuple[str, int], list[int]] = {}
+        self.counts: dict[tuple[str, int], str] = {}
         self.read: dict[tuple[str, int], str] = {}
         """The counters of each workflow that was read, as they were."""
         self.looks = 0
@@ -53,6 +55,8 @@ class RedisHeld:
         """The partitions of which something is remembered, not read."""
         self.remembered: set[str] = set()
         """The trees of which something is."""
+        self.rows: Rows = {}
+        """The rows that nobody has to unpack: those that were remembered, and those that were written."""
         self.guessed: set[str] = set()
         """The trees that were taken for new."""
         self.absent: set[str] = set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MOST_TREES = 500
 """Trees that are remembered: those of the latest commits."""
@@ -22,6 +22,10 @@ CROWD = 100
 """For how many polls after one that was overtaken the server is asked, and tasks are held for who is about to take them."""
 Counted = tuple[int, int, int, int, int]
 """Of a tree: run, version, clock, tasks, lines of history."""
+Rows = dict[tuple[Any, ...], tuple[Any, ...]]
+"""Rows, each behind the texts that it stands in: of a task, by workflow, run and position, its text; of a workflow, by id and
+run, its text, its counters and its columns.
+"""
 Names = dict[str, dict[int, int]]
 """The number of each definition, by name and version."""
 
@@ -40,6 +44,8 @@ class Left(NamedTuple):
     """The hashes of which everything is known."""
     lines: int
     """How long its history was then."""
+    rows: list[Rows]
+    """Its rows, for the first who takes them: a decision changes them. They count as long as the texts are these."""
 
 
 class Waits(NamedTuple):
@@ -91,7 +97,7 @@ class Lately:
         with self._lock:
             known = self._trees.pop(root, None)
             if left.counted[4] == UNSURE or (known is not None and known.lines > began):
-                left = _joined(known or Left(left.counted, {}, frozenset(), 0), left, sure)
+                left = _joined(known or Left(left.counted, {}, frozenset(), 0, []), left, sure)
             if sum(map(len, left.held.values())) > MOST_FIELDS:
                 return
             if len(self._trees) >= MOST_TREES:
@@ -165,4 +171,4 @@ def _joined(known: Left, left: Left, sure: Callable[[str], Iterable[str]]) -> Le
         held[key] = {**known.held.get(key, {}), **{name: fields[name] for name in sure(key) if name in fields},
                      **{name: text for name, text in counters.items() if name[0] == "n"}}
     run, version, clock, tasks, _ = last.counted
-    return Left((run, version, clock, tasks, UNSURE), held, known.whole, last.lines)
+    return Left((run, version, clock, tasks, UNSURE), held, known.whole, last.lines, left.rows)

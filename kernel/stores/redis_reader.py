@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kernel.core.extension import WHAT
@@ -16,7 +17,7 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
-from kernel.stores.redis_held import RedisHeld, pairs
+from kernel.stores.redis_held import RedisHeld, Stands, pairs
 from kernel.stores.redis_rows import (
     Columns,
     Placed,
@@ -91,6 +92,8 @@ class RedisReader(RedisHeld):
             known = self.held.get(key)
             self.held[key] = fields.copy() if known is None else {**fields, **known}
         self.whole |= left.whole
+        with suppress(IndexError):  # another thread has them
+            self.rows.update(left.rows.pop())
         return TreeRow(root, run, version, clock, tasks)
 
     def _guess(self, root: str) -> None:
@@ -134,19 +137,23 @@ class RedisReader(RedisHeld):
             self.held.setdefault(key, {}).setdefault(name, value)
             self.whole.add(key)
 
-    def _workflow(self, workflow_id: str, run: int, text: str, key: str) -> WorkflowRow:
-        """A workflow from its text; `key` is that of its tree."""
-        counts = self.field(key, counts_field(workflow_id, run), compare=False)
+    def _stands(self, workflow_id: str, run: int, text: str, key: str) -> Stands:
+        """A workflow as it stands in its text; `key` is that of its tree."""
+        counts, place = self.field(key, counts_field(workflow_id, run), compare=False), (workflow_id, run)
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
-        try:
-            columns = columns_of(text)
-        except ValueError as error:
-            raise damaged(f"workflow {quoted(workflow_id)}", f"it cannot be read: {error}") from error
-        row = workflow_of(workflow_id, run, columns, counts, self.definition_of(workflow_id, run, columns))
-        self.columns[workflow_id, run], self.counts[workflow_id, run] = columns, row.counts[:]
-        self.read.setdefault((workflow_id, run), counts)
-        return row
+        known = self.rows.get(place)
+        if known is not None and known[0] == text:
+            columns, prepared = known[2], known[3].prepared
+        else:
+            try:
+                columns = columns_of(text)
+            except ValueError as error:
+                raise damaged(f"workflow {quoted(workflow_id)}", f"it cannot be read: {error}") from error
+            prepared = self.definition_of(workflow_id, run, columns)
+        self.columns[place], self.counts[place] = columns, counts
+        self.read.setdefault(place, counts)
+        return run, columns, counts, prepared
 
     def definition_of(self, workflow_id: str, run: int, columns: Columns) -> Prepared:
         """The definition of a workflow, with the tasks that it has beyond it."""
@@ -170,11 +177,20 @@ class RedisReader(RedisHeld):
 
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow as part of a run, in which it may be kept from an earlier one."""
-        row = self._part(workflow_id, run)
-        return None if row is None else row.copy()
+        stands = self._part(workflow_id, run)
+        return None if stands is None else self._row(workflow_id, stands)
 
-    def _part(self, workflow_id: str, run: int) -> WorkflowRow | None:
-        """The same, not to be given away."""
+    def _row(self, workflow_id: str, stands: Stands) -> WorkflowRow:
+        """A workflow that nobody else has."""
+        run, columns, counts, prepared = stands
+        known = self.rows.get((workflow_id, run))
+        if known is not None and known[1] == counts and known[2] is columns and known[3].view is None and not self.own:
+            row: WorkflowRow = known[3]
+            return row
+        return workflow_of(workflow_id, run, columns, counts, prepared)
+
+    def _part(self, workflow_id: str, run: int) -> Stands | None:
+        """How it stands."""
         known = self.standing.get((workflow_id, run))
         if known is not None:
             return known
@@ -194,11 +210,11 @@ class RedisReader(RedisHeld):
         else:
             texts = self.fields(key, *[row_field(workflow_id, each) for each in range(run, 0, -1)])
             of, text = next(((run - place, text) for place, text in enumerate(texts) if text is not None), (0, None))
-        row = None if text is None else self._workflow(workflow_id, of, text, key)
-        if row is None or row.until < run:
+        stands = None if text is None else self._stands(workflow_id, of, text, key)
+        if stands is None or time_of(stands[1][2]) < run:
             return None
-        self.standing[workflow_id, run] = row
-        return row
+        self.standing[workflow_id, run] = stands
+        return stands
 
     def _know_all(self, root: str) -> None:
         """Whole sets of a tree are read, and only its version and lines compared: what is remembered may be of a server that
@@ -216,39 +232,49 @@ class RedisReader(RedisHeld):
         key = self.key(root, "t")
         rows = self.everything(key).items()
         found = [(*place_of(field[1:]), text) for field, text in rows if field[0] == "f" and "\0" in field]
-        return [self._workflow(workflow_id, run, text, key) for workflow_id, run, text in sorted(found)]
+        return [self._row(workflow_id, self._stands(workflow_id, run, text, key)) for workflow_id, run, text in sorted(found)]
 
     def below(self, workflow_id: str, run: int) -> list[WorkflowRow]:
         """A workflow and all its descendants, by id."""
         return [row for row in self.family(root_of(workflow_id)) if row.run <= run <= row.until
                 and in_scope("all_tasks", workflow_id, row.id)]
 
-    def _own(self, workflow_id: str, run: int) -> tuple[str, WorkflowRow] | None:
-        """The hash of a workflow's tasks, and its row."""
-        row = self._part(workflow_id, run)
-        return None if row is None else (self.key(root_of(workflow_id), "w", f"{row.run}:{workflow_id}"), row)
+    def _own(self, workflow_id: str, run: int) -> tuple[str, int, Prepared] | None:
+        """The hash of a workflow's tasks, the run that it is kept from, and its definition."""
+        stands = self._part(workflow_id, run)
+        if stands is None:
+            return None
+        return f"{self.prefix(root_of(workflow_id))}w:{stands[0]}:{workflow_id}", stands[0], stands[3]
 
     def some_tasks(self, workflow_id: str, run: int, nos: Sequence[int], *, compare: bool = True) -> list[TaskRow]:
         """Tasks of a workflow by position, those that there are."""
         own = self._own(workflow_id, run)
         if own is None or not nos:
             return []
-        key, row = own
+        key, of, prepared = own
         found: list[TaskRow] = []
         for place in range(0, len(nos), PAGE):
             part = nos[place:place + PAGE]
             texts = self.fields(key, *map(str, part), compare=compare)
-            found += [task_of(text, workflow_id, row.run, no, row.prepared.facts)
+            found += [task_of(text, workflow_id, of, no, prepared.facts)
                       for no, text in zip(part, texts, strict=True) if text is not None]
         return found
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""
         own = self._own(workflow_id, run) if no >= 0 else None
-        text = None if own is None else self.field(own[0], str(no))
-        if own is None or text is None:
+        if own is None:
             return None
-        return task_of(text, workflow_id, own[1].run, no, own[1].prepared.facts)
+        key, of, prepared = own
+        text = self.field(key, str(no))
+        if text is None:
+            return None
+        known = self.rows.get((workflow_id, of, no))
+        if known is not None and known[0] == text and known[1].view is None and not self.own:
+            row: TaskRow = known[1]
+            row.facts = prepared.facts[no]
+            return row
+        return task_of(text, workflow_id, of, no, prepared.facts)
 
     def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
         """The tasks of a workflow behind a position, by position."""
@@ -256,16 +282,16 @@ class RedisReader(RedisHeld):
         if own is None:
             return []
         self._know_all(root_of(workflow_id))
-        last = self.placed(workflow_id, own[1].run).tasks
+        last = self.placed(workflow_id, own[1]).tasks
         return self.some_tasks(workflow_id, run, range(after + 1, min(last, after + 1 + limit)), compare=False)
 
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:
         """A JSON text."""
-        row = self._part(workflow_id, run)
-        if row is None:
+        stands = self._part(workflow_id, run)
+        if stands is None:
             return None
-        key = self.key(root_of(workflow_id), "v", f"{row.run}:{workflow_id}")
-        if not self.write_too and self.placed(workflow_id, row.run).tasks <= FEW:
+        key = f"{self.prefix(root_of(workflow_id))}v:{stands[0]}:{workflow_id}"
+        if not self.write_too and stands[1][14] <= FEW:
             self.everything(key)
         return self.field(key, f"{no}:{what}")
 

@@ -279,7 +279,9 @@ class RedisTransaction(RedisWriter):
             held[tree].update(pairs(moved))
         if counted[1] != version or counted[4] != lines:
             counted = counted[0], version, counted[2], counted[3], UNSURE
-        return Left(counted, held, frozenset(self.whole.intersection(held)), lines)
+        own = self.rows if len(self.trees) == 1 else {
+            place: row for place, row in self.rows.items() if root_of(place[0]) == root}
+        return Left(counted, held, frozenset(self.whole.intersection(held)), lines, [own])
 
     def sure(self, key: str) -> Iterator[str]:
         """Fields of a hash that are as this transaction has them, once it is committed: it compared or wrote them."""

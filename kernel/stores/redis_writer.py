@@ -96,9 +96,10 @@ class RedisWriter(RedisWork):
             self.seen.setdefault(f"{prefix}t:{root}", {}).setdefault(row_field(*place), None)
         self.made.add(place)
         self.standing.clear()
-        self.columns[place], self.counts[place] = packed_workflow(w, placed), w.counts[:]
-        self.put_tree(part, root, {row_field(*place): canonical(self.columns[place]),
-                                   counts_field(*place): ",".join(map(str, w.counts))})
+        columns, counts = packed_workflow(w, placed), ",".join(map(str, w.counts))
+        text = canonical(columns)
+        self.columns[place], self.counts[place], self.rows[place] = columns, counts, (text, counts, columns, w)
+        self.put_tree(part, root, {row_field(*place): text, counts_field(*place): counts})
         self.whole |= {f"{prefix}w:{w.run}:{w.id}", f"{prefix}v:{w.run}:{w.id}"}
         self.held.setdefault(f"{prefix}v:{w.run}:{w.id}", {})
         self.put_queues(part, w)
@@ -118,25 +119,25 @@ class RedisWriter(RedisWork):
         if place not in self.columns:
             raise AssertionError(f"workflow {w.id} was not read")
         self.standing.clear()
-        old, placed = self.columns[place], self.placed(*place)
-        new = packed_workflow(w, placed)
+        old, placed, row = self.columns[place], self.placed(*place), row_field(*place)
+        new, counts = packed_workflow(w, placed), ",".join(map(str, w.counts))
         if new != old:
             self.columns[place] = new
             text, known = canonical(new), field_of(*place)
-            self.note(key, {row_field(*place): text})
+            self.note(key, {row: text})
             part.now.rows[known] = part.now.rows.get(known, old)[0], new[0], text
             if old[15] != new[15]:
                 self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
                 part.score(f"{part.prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
-        if w.counts != self.counts[place]:
-            name, after = counts_field(*place), ",".join(map(str, w.counts))
-            before, self.held[key][name] = self.held[key][name] or "", after
-            self.counts[place], self.after[place] = w.counts[:], after
+        if counts != self.counts[place]:
+            name, before = counts_field(*place), self.counts[place]
+            self.held[key][name] = self.counts[place] = self.after[place] = counts
             if place in self.made:
-                self.put_tree(part, root_of(w.id), {name: after})
+                self.put_tree(part, root_of(w.id), {name: counts})
             else:
-                part.now.counters[key, name] = part.now.counters.get((key, name), (before,))[0], after
+                part.now.counters[key, name] = part.now.counters.get((key, name), (before,))[0], counts
+        self.rows[place] = self.held[key][row], counts, self.columns[place], w
 
     def leave(self, part: Part, workflow_id: str, run: int, until: int) -> None:
         """A row stays behind with the run before the present one."""
@@ -153,7 +154,8 @@ class RedisWriter(RedisWork):
         """Write new tasks, a hash at a time."""
         rows: dict[str, dict[str, str]] = {}
         for task in tasks:
-            rows.setdefault(f"{part.prefix}w:{task.run}:{task.workflow}", {})[str(task.no)] = packed_task(task)
+            rows.setdefault(f"{part.prefix}w:{task.run}:{task.workflow}", {})[str(task.no)] = text = packed_task(task)
+            self.rows[task.workflow, task.run, task.no] = text, task
             self._look_for(part, task, ())
         for key, fields in rows.items():
             self.put(part, key, fields)
@@ -168,7 +170,9 @@ class RedisWriter(RedisWork):
         if (seen is None or name not in seen) and (key not in self.own or name not in self.own[key]):
             self.seen.setdefault(key, {})[name] = text  # what is written over is what was read
         before = () if text is None else was_looked_for(text, task.facts)
-        self.put(part, key, {name: packed_task(task)})
+        new = packed_task(task)
+        self.put(part, key, {name: new})
+        self.rows[task.workflow, task.run, task.no] = new, task
         self._look_for(part, task, before)
 
     def _look_for(self, part: Part, task: TaskRow, before: Sequence[tuple[str, int]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 import kernel
+from kernel.core.plan import Subject
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel
 from kernel.stores.redis_lately import CROWD, MOST_FIELDS, MOST_TREES, MOST_WAITING, UNSURE, Lately, Left, Waits
@@ -269,6 +270,55 @@ def test_who_must_know_all_of_a_tree_asks(pair: Pair) -> None:
     assert [each.state for each in k.deliveries()] == ["PENDING"]
 
 
+def test_rows_are_unpacked_once(pair: Pair) -> None:
+    """A decision has the rows that the commits before it left, not copies; of two at once the first one has."""
+    k, _ = pair
+    k.start("chain", workflow_id="w")
+    (kept,) = k.store.lately.known("w").rows  # type: ignore[attr-defined]
+    mine = [kept["w", 1][-1], kept["w", 1, 0][-1]]
+    k.complete(*k.poll("t"))
+    with k.store.transaction(write=True) as one, k.store.transaction(write=True) as two:
+        snapshots = [each.snapshot(Subject("w", 0)) for each in (one, two)]
+        found: list[list[Any]] = [[each.workflow("w"), each.task("w", 0)] for each in snapshots]
+    assert [[row is known for row, known in zip(rows, mine, strict=True)] for rows in found] == [[True] * 2, [False] * 2]
+    told, again = ([(row.state, row.changed, row.counts, row.reason) for row in rows] for rows in found)
+    assert told == again
+    assert [row.state for row in mine] == ["RUNNING", "COMPLETED"]
+
+
+def test_rows_are_those_of_their_tree(pair: Pair) -> None:
+    """Of a commit on two trees, each is remembered with its own."""
+    k, _ = pair
+    names = [k.start("chain").id for _ in range(2)]
+    assert len(k.poll("t", limit=2)) == 2
+    for name in names:
+        (rows,) = k.store.lately.known(name).rows  # type: ignore[attr-defined]
+        assert {place[0] for place in rows} == {name}
+
+
+@pytest.mark.parametrize("place", [("w", 1), ("w", 1, 0)])
+@pytest.mark.parametrize("what", ["text", "counts", "taken", "written"])
+def test_rows_of_other_texts(pair: Pair, what: str, place: tuple[Any, ...]) -> None:
+    """A row is given only as what the texts say that are compared, where no other decision of the transaction has it."""
+    k, _ = pair
+    k.start("chain", workflow_id="w")
+    (kept,) = k.store.lately.known("w").rows  # type: ignore[attr-defined]
+    *texts, row = kept[place]
+    if what == "text":
+        kept[place] = ("", *texts[1:], row)
+    elif what == "counts":
+        kept[place] = (*texts[:1], *[""] * (len(texts) > 1), *texts[2:], row)
+    elif what == "taken":
+        row.view = k
+    with k.store.transaction(write=True) as transaction:
+        snapshot = transaction.snapshot(Subject("w", 0))
+        if what == "written":
+            transaction.own["something"] = {"else"}  # type: ignore[attr-defined]
+        found: Any = snapshot.workflow("w") if len(place) == 2 else snapshot.task("w", 0)
+    assert (found is row) == (what == "counts" and len(place) == 3)
+    assert (found.state, found.view) == ("RUNNING" if len(place) == 2 else "SCHEDULED", None)
+
+
 def no_field(key: str) -> tuple[str, ...]:
     """Nothing is sure."""
     return ()
@@ -276,13 +326,13 @@ def no_field(key: str) -> tuple[str, ...]:
 
 def test_what_is_kept_has_bounds() -> None:
     """Neither many trees nor a large one are remembered, and none that turned out to be otherwise."""
-    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1)
+    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1, [])
     for number in range(MOST_TREES + 1):
         lately.keep(f"w{number}", left, 0, no_field)
     assert (lately.known("w0"), lately.known("w1")) == (None, left)
     lately.forget(["w1"], [])
     assert lately.known("w1") is None
-    large = Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset(), 1)
+    large = Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset(), 1, [])
     lately.keep("w2", large, 1, no_field)
     assert lately.known("w2") is None
     assert lately.is_new("large")
@@ -295,12 +345,12 @@ def test_what_is_kept_has_bounds() -> None:
 def test_two_who_did_not_know_of_each_other(first: int) -> None:
     """Whoever of two threads comes back first: of each row what was written to it is remembered, and the later counters."""
     lately = Lately()
-    lately.keep("w", Left((1, 1, 1, 2, 5), {"w": {"0": "a", "1": "a"}, "t": {"n": "2"}}, frozenset(), 5), 0, no_field)
-    both = [(Left((1, 2, 2, 2, 6), {"w": {"0": "b", "1": "a"}, "t": {"n": "1"}}, frozenset(), 6), 5, lambda key: ("0",)),
-            (Left((1, 3, 2, 2, UNSURE), {"w": {"0": "a", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7), 5, lambda key: ("1",))]
+    lately.keep("w", Left((1, 1, 1, 2, 5), {"w": {"0": "a", "1": "a"}, "t": {"n": "2"}}, frozenset(), 5, []), 0, no_field)
+    both = [(Left((1, 2, 2, 2, 6), {"w": {"0": "b", "1": "a"}, "t": {"n": "1"}}, frozenset(), 6, []), 5, lambda _: ("0",)),
+            (Left((1, 3, 2, 2, UNSURE), {"w": {"0": "a", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7, []), 5, lambda _: ("1",))]
     for each in (both[first], both[1 - first]):
         lately.keep("w", *each)
-    assert lately.known("w") == Left((1, 3, 2, 2, UNSURE), {"w": {"0": "b", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7)
+    assert lately.known("w") == Left((1, 3, 2, 2, UNSURE), {"w": {"0": "b", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7, [])
 
 
 def test_nothing_is_remembered_of_what_a_cascade_moved(pair: Pair) -> None:
@@ -376,7 +426,7 @@ def test_nobody_takes_what_another_makes_room_with() -> None:
             return super().pop(*given)
 
     lately._trees = Watched()
-    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1)
+    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1, [])
     for number in range(MOST_TREES + 1):
         lately.keep(f"w{number}", left, 0, no_field)
     lately.forget(["w1"], [])

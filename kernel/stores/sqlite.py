@@ -57,7 +57,7 @@ class SqliteStore(SqlStore[apsw.Connection]):
         super().__init__(policy)
         self.place = self.path
         self.patience = patience
-        self.writer = threading.Lock()
+        self.writer = threading.RLock()
         self._seal: Seal | None = None
         check_version()
         if not self.read_only:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,9 @@ class Span:
     def __enter__(self) -> SqliteTransaction:
         store = self.store
         store.check_usable()
-        if self.write and not store.writer.acquire(timeout=store.patience):
-            raise busy(store)
         try:
+            if self.write and not store.writer.acquire(timeout=store.patience):
+                raise busy(store)
             self.connection = store.take()
         except BaseException as error:
             self._release()
@@ -91,8 +92,10 @@ class Span:
                 else:
                     self._end()
             finally:
-                self.store.put_back(self.connection)
-                self._release()
+                try:
+                    self.store.put_back(self.connection)
+                finally:
+                    self._release()
         except FOREIGN as foreign:
             raise_as_ours(self.store, foreign, self._doing)
         if error is not None:
@@ -106,7 +109,8 @@ class Span:
 
     def _release(self) -> None:
         if self.write:
-            self.store.writer.release()
+            with suppress(RuntimeError):  # who was interrupted cannot tell whether it has the lock; the lock can
+                self.store.writer.release()
 
     def _undo(self, error: BaseException) -> None:
         if self.connection.in_transaction:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any, NoReturn
 
 import apsw
 import pytest
@@ -296,7 +297,51 @@ def test_no_transaction_is_left_open(path: str) -> None:
             raise ZeroDivisionError
     assert len(store._idle) == 1
     assert not store._idle[0].in_transaction
-    assert not store.writer.locked()
+    assert is_free(store)
+
+
+def is_free(store: SqliteStore) -> bool:
+    """Whether no thread of this process writes."""
+    found = list[bool]()
+
+    def look() -> None:
+        found.append(store.writer.acquire(blocking=False))
+        if found[0]:
+            store.writer.release()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    looking.join()
+    return found[0]
+
+
+class Interrupted:
+    """A lock that is taken by who is interrupted in that moment."""
+
+    def __init__(self, lock: Any) -> None:
+        self.lock, self.release = lock, lock.release
+
+    def acquire(self, timeout: float) -> NoReturn:
+        """Take it; nobody is told."""
+        self.lock.acquire(timeout=timeout)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["writer", "put_back"])
+def test_an_interrupted_thread_holds_up_no_other(path: str, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Neither where it begins to write, nor where it ends."""
+    with kernel.open(f"sqlite:///{path}") as k:
+        store = k.store
+        assert isinstance(store, SqliteStore)
+
+        def interrupted(*given: object) -> NoReturn:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, where, interrupted if where == "put_back" else Interrupted(store.writer))
+            with pytest.raises(KeyboardInterrupt):
+                k.start("order", workflow_id="w")
+        assert is_free(store)
 
 
 # ----------------------------------------------------------------------------------------------------------- processes

@@ -112,8 +112,13 @@ class PostgresStore(SqlStore[Link]):
 
     def put_back(self, connection: Link) -> None:
         """Keep a clean connection for the next transaction; close any other."""
-        super().put_back(connection)
-        self._free.put(None)
+        try:
+            super().put_back(connection)
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._free.put(None)
 
     def renewed(self, broken: Link) -> Link:
         """Another connection in place of one that broke while nobody used it; the other idle ones are no better."""

@@ -30,7 +30,12 @@ class PostgresSpan:
         self.store, self.write = store, write
 
     def __enter__(self) -> PostgresTransaction:
-        self.transaction = PostgresTransaction(self.store, self.store.take(), self.write)
+        link = self.store.take()
+        try:
+            self.transaction = PostgresTransaction(self.store, link, self.write)
+        except BaseException:
+            self.store.put_back(link)
+            raise
         return self.transaction
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -26,6 +26,7 @@ from kernel.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from kernel.stores import postgres_span
 from kernel.stores.postgres import ALONE, FRAGILE, PostgresStore
 from kernel.stores.postgres_errors import OPENING, is_undecided, ours
 from kernel.stores.postgres_link import Link
@@ -208,6 +209,21 @@ def test_two_that_wait_for_each_other(direct: PostgresStore, stores: PostgresSto
             (direct, ("one", "two")), (other, ("two", "one")))]
         assert sorted(each.result(30) for each in found) == ["conflict", "done"]
     other.close()
+
+
+@pytest.mark.parametrize("where", ["PostgresTransaction", "_is_clean"])
+def test_an_interrupted_thread_leaves_its_place(direct: PostgresStore, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """As many threads as before can use the store."""
+    places = direct._free.qsize()
+
+    def interrupted(*given: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(direct if where == "_is_clean" else postgres_span, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Kernel(direct).find()
+    assert direct._free.qsize() == places
 
 
 @pytest.mark.parametrize(("raised", "doing", "kind"), [

@@ -23,8 +23,8 @@ CROWD = 100
 Counted = tuple[int, int, int, int, int]
 """Of a tree: run, version, clock, tasks, lines of history."""
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
-"""Rows, each behind the texts that it stands in: of a task, by workflow, run and position, its text; of a workflow, by id and
-run, its text, its counters and its columns.
+"""Rows, each behind the texts that it stands in: of a task, by workflow, run and position, its text and where it
+is looked for; of a workflow, by id and run, its text, its counters and its columns.
 """
 Names = dict[str, dict[int, int]]
 """The number of each definition, by name and version."""

@@ -92,7 +92,7 @@ def _packed(command: tuple[Any, ...]) -> bytes:
     and the process crashes.
     """
     if threading.get_ident() == threading.main_thread().ident:
-        command = tuple(map(str, command))
+        command = tuple([each if type(each) is str else str(each) for each in command])
     packed: bytes = pack_command(command)
     return packed
 

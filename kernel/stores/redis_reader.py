@@ -270,8 +270,8 @@ class RedisReader(RedisHeld):
         if text is None:
             return None
         known = self.rows.get((workflow_id, of, no))
-        if known is not None and known[0] == text and known[1].view is None and not self.own:
-            row: TaskRow = known[1]
+        if known is not None and known[0] == text and known[2].view is None and not self.own:
+            row: TaskRow = known[2]
             row.facts = prepared.facts[no]
             return row
         return task_of(text, workflow_id, of, no, prepared.facts)

@@ -141,8 +141,8 @@ def packed_task(t: TaskRow) -> str:
     """A task as it is stored."""
     worker = len(t.worker) if t.worker.isascii() else len(t.worker.encode())
     counts = str(t.counts[0]) if len(t.counts) == 1 else ",".join(map(str, t.counts))
-    expires, attempt_ends, total_ends, wakes = [
-        "" if time >= NEVER else time for time in (t.expires, t.attempt_ends, t.total_ends, t.wakes)]
+    expires, attempt_ends = "" if t.expires >= NEVER else t.expires, "" if t.attempt_ends >= NEVER else t.attempt_ends
+    total_ends, wakes = "" if t.total_ends >= NEVER else t.total_ends, "" if t.wakes >= NEVER else t.wakes
     return (f"{t.state}|{t.changed}|{t.attempt}|{t.handouts}|{t.not_before}|{expires}|{attempt_ends}|{total_ends}|{wakes}|"
             f"{t.signalled}|{counts}|{worker}|{t.worker}{t.reason}")
 

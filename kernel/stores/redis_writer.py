@@ -15,6 +15,7 @@ from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
     Placed,
+    Places,
     counts_field,
     delivery_member,
     delivery_of,
@@ -155,8 +156,7 @@ class RedisWriter(RedisWork):
         rows: dict[str, dict[str, str]] = {}
         for task in tasks:
             rows.setdefault(f"{part.prefix}w:{task.run}:{task.workflow}", {})[str(task.no)] = text = packed_task(task)
-            self.rows[task.workflow, task.run, task.no] = text, task
-            self._look_for(part, task, ())
+            self.rows[task.workflow, task.run, task.no] = text, self._look_for(part, task, ()), task
         for key, fields in rows.items():
             self.put(part, key, fields)
         if tasks:
@@ -169,17 +169,20 @@ class RedisWriter(RedisWork):
         text = None if held is None else held.get(name)
         if (seen is None or name not in seen) and (key not in self.own or name not in self.own[key]):
             self.seen.setdefault(key, {})[name] = text  # what is written over is what was read
-        before = () if text is None else was_looked_for(text, task.facts)
-        new = packed_task(task)
+        place, new = (task.workflow, task.run, task.no), packed_task(task)
+        known = self.rows.get(place)
+        if known is not None and known[0] == text:
+            before: Places = known[1]
+        else:
+            before = () if text is None else was_looked_for(text, task.facts)
         self.put(part, key, {name: new})
-        self.rows[task.workflow, task.run, task.no] = new, task
-        self._look_for(part, task, before)
+        self.rows[place] = new, self._look_for(part, task, before), task
 
-    def _look_for(self, part: Part, task: TaskRow, before: Sequence[tuple[str, int]]) -> None:
+    def _look_for(self, part: Part, task: TaskRow, before: Places) -> Places:
         """Let a task be found where it is looked for now, and not where it was before."""
         now = looked_for(task)
         if now == before:
-            return
+            return now
         member = member_of(self.columns[task.workflow, task.run][13], task.no, task.run, task.workflow)
         there = [index for index, _ in now]
         for index, _ in before:
@@ -188,6 +191,7 @@ class RedisWriter(RedisWork):
         for index, due in now:
             if due < NEVER:
                 self._enter(part, index, member, due, task)
+        return now
 
     def _enter(self, part: Part, index: str, member: str, due: int | None, task: TaskRow) -> None:
         """Let a task be found in an index, or (None) not any more."""

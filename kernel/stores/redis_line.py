@@ -92,7 +92,10 @@ def _packed(command: tuple[Any, ...]) -> bytes:
     and the process crashes.
     """
     if threading.get_ident() == threading.main_thread().ident:
-        command = tuple([each if type(each) is str else str(each) for each in command])
+        try:
+            "".join(command)  # whether all is text, as commits are
+        except TypeError:
+            command = tuple(map(str, command))
     packed: bytes = pack_command(command)
     return packed
 

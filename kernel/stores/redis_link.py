@@ -190,7 +190,7 @@ class Link:
     def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,
                 command: tuple[str, str] | None = None, keys: Sequence[str] = ()) -> Any:
         found, key = script(name, reading=reading), f"{prefix}head"
-        asked = ("EVALSHA", found.sha, 1 + len(keys), key, *keys, prefix, *arguments)
+        asked = ("EVALSHA", found.sha, str(1 + len(keys)), key, *keys, prefix, *arguments)
         try:
             return self._patiently(key, asked, doing, command)
         except ResponseError as error:

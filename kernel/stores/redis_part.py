@@ -13,7 +13,7 @@ from kernel.core.plan import Plan
 
 MOST = 4000
 """Arguments of one command."""
-Fields = dict[str, Any]
+Fields = dict[str, str | None]
 """What is written of a key: values by field, scores by member; None takes it away."""
 
 
@@ -104,11 +104,11 @@ class Part:
 
     def score(self, key: str, member: str, value: int | None) -> None:
         """Write a member of a sorted set, or (None) take it out."""
-        known = self.now.zsets.get(key)
+        known, text = self.now.zsets.get(key), None if value is None else str(value)
         if known is None:
-            self.now.zsets[key] = {member: value}
+            self.now.zsets[key] = {member: text}
         else:
-            known[member] = value
+            known[member] = text
 
     def count(self, name: str, by: int) -> None:
         """There are so many more in the partition."""
@@ -148,17 +148,17 @@ class Part:
         if len(self.plans) > 1:  # of a single one the history is written first
             for plan in self.plans:
                 kinds += ("LLEN", f"{self.prefix}h:{plan.tree.root}")
-        found += (len(kinds) // 2, *kinds, len(self.plans))
+        found += (str(len(kinds) // 2), *kinds, str(len(self.plans)))
         for chunk in chunks:
             if (of := chunk.plan) is not None:
-                found += (of.tree.root, of.now, int(of.raises), 2 * len(chunk.tree))
+                found += (of.tree.root, str(of.now), "1" if of.raises else "0", str(2 * len(chunk.tree)))
                 for pair in chunk.tree.items():
                     found += pair
-                found += (len(chunk.lines), *chunk.lines)
-        found += (number, *commands, len(whole.sizes))
-        for size in whole.sizes.items():
-            found += size
-        found.append(len(whole.records))
+                found += (str(len(chunk.lines)), *chunk.lines)
+        found += (str(number), *commands, str(len(whole.sizes)))
+        for name, by in whole.sizes.items():
+            found += (name, str(by))
+        found.append(str(len(whole.records)))
         for root, command_id, _, text, version in whole.records:
             found += (f"{self.prefix}c:{root}", command_id, root, version, text)
 
@@ -168,9 +168,9 @@ class Part:
             chunk.tree[f"f{place}"] = text
             if before != state:
                 chunk.zsets.setdefault(f"{self.prefix}i:{before}", {})[place] = None
-                chunk.zsets.setdefault(f"{self.prefix}i:{state}", {})[place] = 0
+                chunk.zsets.setdefault(f"{self.prefix}i:{state}", {})[place] = "0"
         for root, command_id, at, _, _ in chunk.records:
-            chunk.zsets.setdefault(f"{self.prefix}ct", {})[f"{root}\0{command_id}"] = at
+            chunk.zsets.setdefault(f"{self.prefix}ct", {})[f"{root}\0{command_id}"] = str(at)
 
     def operations(self) -> list[Any]:
         """What `cascade.lua` is told."""
@@ -225,15 +225,15 @@ def _tell(commands: list[Any], write: str, drop: str, key: str, fields: Fields) 
     if len(fields) == 1:
         ((name, value),) = fields.items()
         if value is None:
-            commands += (drop, key, 1, name)
+            commands += (drop, key, "1", name)
         else:
-            commands += (write, key, 2, name, value) if write == "HSET" else (write, key, 2, value, name)
+            commands += (write, key, "2", name, value) if write == "HSET" else (write, key, "2", value, name)
         return 1
     puts, drops = _split(fields, first=write == "HSET")
     number = 0
     for command, arguments in ((write, puts), (drop, drops)):
         for first in range(0, len(arguments), MOST):
             part = arguments[first:first + MOST]
-            commands += (command, key, len(part), *part)
+            commands += (command, key, str(len(part)), *part)
             number += 1
     return number

@@ -292,10 +292,10 @@ class RedisTransaction(RedisWriter):
     def operations(self, partition: int) -> list[Any]:
         """Everything that one run of the script compares and writes."""
         part = self.parts[partition]
-        found: list[Any] = [self.store.schema, 0]
-        found[1] = self._trees_compared(partition, part, found)
+        found: list[Any] = [str(self.store.schema), ""]
+        found[1] = str(self._trees_compared(partition, part, found))
         self._fields_compared(partition, found)
-        found += (len(self.first) // 2, *self.first, len(part.commands))
+        found += ("1" if self.first else "0", *self.first, str(len(part.commands)))
         for pair in part.commands:
             found += pair  # or it was given up meanwhile
         if part.script == "commit":
@@ -311,27 +311,27 @@ class RedisTransaction(RedisWriter):
         for root, (run, version, _, _, lines) in self.original.items():
             if alone or self.store.partition(root) == partition:
                 counted, rows = counters.get(root, []), self.seen.get(f"{prefix}t:{root}", NOTHING)
-                now = NEVER if part is None else part.roots.get(root, NEVER)
+                now = str(NEVER if part is None else part.roots.get(root, NEVER))
                 if part is None or root in self.strict:
-                    head: tuple[Any, ...] = root, run, now, version, lines
+                    head = root, str(run), now, str(version), str(lines)
                 else:
-                    head = root, run, now, version if root in part.named else "", ""
+                    head = root, str(run), now, str(version) if root in part.named else "", ""
                 for some, fields in ((counted, rows),) if len(counted) + len(rows) <= MOST else _halves(counted, rows):
                     number += 1
-                    found += (*head, len(some), len(fields), *[each[0] for each in some], *fields)
+                    found += (*head, str(len(some)), str(len(fields)), *[each[0] for each in some], *fields)
                     for each in some:
                         found += each[1:]
                     found += map(_expected, fields.values())
         return number
 
-    def _counters_compared(self, part: Part) -> dict[str, list[tuple[Any, ...]]]:
+    def _counters_compared(self, part: Part) -> dict[str, list[tuple[str, ...]]]:
         """For each tree: where counters are, how they were and are then, and how many tasks moved them."""
-        found = dict[str, list[tuple[Any, ...]]]()
+        found = dict[str, list[tuple[str, ...]]]()
         for place, counts in self.read.items():
             if place not in self.made:
                 workflow, run = place
                 found.setdefault(root_of(workflow), []).append((
-                    f"n{workflow}\0{run}", counts, self.after.get(place, counts), part.moves.get(workflow, 0)))
+                    f"n{workflow}\0{run}", counts, self.after.get(place, counts), str(part.moves.get(workflow, 0))))
         return found
 
     def _fields_compared(self, partition: int, found: list[Any]) -> None:
@@ -344,17 +344,17 @@ class RedisTransaction(RedisWriter):
                 continue
             if len(fields) == 1:
                 ((name, value),) = fields.items()
-                found += (key, 1, name, _expected(value))
+                found += (key, "1", name, _expected(value))
                 number += 1
                 continue
             for some in (fields,) if 0 < len(fields) <= MOST else _parts(fields):
                 number += 1
-                found += (key, len(some), *some, *map(_expected, some.values()))
-        found[place] = number
+                found += (key, str(len(some)), *some, *map(_expected, some.values()))
+        found[place] = str(number)
 
 
-def _halves(counted: list[tuple[Any, ...]], rows: Mapping[str, str | None]
-            ) -> Iterator[tuple[list[tuple[Any, ...]], Mapping[str, str | None]]]:
+def _halves(counted: list[tuple[str, ...]], rows: Mapping[str, str | None]
+            ) -> Iterator[tuple[list[tuple[str, ...]], Mapping[str, str | None]]]:
     """The same, first counters and then rows, as many at a time as the arguments of one command may be."""
     for first in range(0, len(counted), MOST):
         yield counted[first:first + MOST], NOTHING

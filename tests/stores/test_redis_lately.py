@@ -75,6 +75,23 @@ def test_how_often_the_server_is_asked(pair: Pair) -> None:
     assert k.audit().clean
 
 
+def test_commits_are_said_in_texts(pair: Pair) -> None:
+    """Numbers would have to be made texts in the thread that handles signals, and cost more than texts in every other one."""
+    k, _ = pair
+    k.start("chain")  # definitions, and the numbers of workflows
+    link, said = k.store.link, set[type]()  # type: ignore[attr-defined]
+    exchange = link._exchange
+
+    def listen(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
+        said.update(map(type, command))
+        return exchange(key, command, *rest)
+
+    link._exchange = listen
+    k.complete(*k.poll("t"), output={"b": 2})
+    k.start("chain", input={"a": 1}, command_id="c2")
+    assert said == {str}
+
+
 def test_who_was_due_first_is_first(pair: Pair) -> None:
     """Also where another process started it: the task that is remembered comes next. For a while the server is asked then."""
     k, other = pair
@@ -317,6 +334,18 @@ def test_rows_of_other_texts(pair: Pair, what: str, place: tuple[Any, ...]) -> N
         found: Any = snapshot.workflow("w") if len(place) == 2 else snapshot.task("w", 0)
     assert (found is row) == (what == "counts" and len(place) == 3)
     assert (found.state, found.view) == ("RUNNING" if len(place) == 2 else "SCHEDULED", None)
+
+
+def test_where_it_was_looked_for_is_as_its_text_says(pair: Pair) -> None:
+    """A task is taken out of its queue, also where what is remembered of it is of another time."""
+    k, _ = pair
+    k.start("chain", workflow_id="w")
+    (kept,) = k.store.lately.known("w").rows  # type: ignore[attr-defined]
+    kept["w", 1, 0] = "", (), kept["w", 1, 0][-1]
+    key = f"{k.store.prefixes[0]}q:t"  # type: ignore[attr-defined]
+    for left in (1, 0):
+        assert k.store.link.call(key, "ZCARD", key) == left  # type: ignore[attr-defined]
+        assert len(k.poll("t")) == left
 
 
 def no_field(key: str) -> tuple[str, ...]:

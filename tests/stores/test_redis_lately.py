@@ -39,12 +39,13 @@ def pair() -> Iterator[Pair]:
 
 
 def asked(k: Kernel, act: Callable[[], Any]) -> list[str]:
-    """The scripts that the server is given, and the commands, while something is done."""
+    """The scripts that the server is given, and the commands, while something is done; not that it is told what a script is."""
     link, found = k.store.link, []  # type: ignore[attr-defined]
     exchange = link._exchange
 
     def listen(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
-        found.append(command[0])
+        if command[0] != "EVAL":
+            found.append(command[0])
         return exchange(key, command, *rest)
 
     link._exchange = listen

@@ -361,7 +361,8 @@ class Kernel(Reader):
         """What became of a command whose answer was lost (CommitUnknown, a crash, a cut connection), for good.
 
         Gives `Applied`; or `NotApplied`, after which the id can never apply; or `Expired` for one of more than 7 days ago.
-        `workflow_id` names any workflow of its tree; a poll, and a start that named none, needs none. Waits for a twin.
+        `workflow_id` names any workflow of its tree; a poll, and a start that named none, needs none if its caller chose the
+        id. Waits for a twin.
         """
         return outcomes.outcome(self, command_id, workflow_id)
 

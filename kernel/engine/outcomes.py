@@ -217,8 +217,12 @@ def outcome(kernel: Kernel, command_id: str, workflow_id: str | None) -> Outcome
     roots = [NO_TREE, started_by(command_id)] if workflow_id is None else [root_of(inputs.workflow(workflow_id))]
     now = kernel.clock.now()
     with kernel.store.transaction(write=True) as transaction:
-        found = [(root, transaction.recorded(root, command_id) or from_history(transaction, root, command_id)
-                  or Recorded("", "", now)) for root in roots]
+        known = [transaction.recorded(root, command_id) or from_history(transaction, root, command_id) for root in roots]
+        if workflow_id is None and _GENERATED.fullmatch(command_id) and not any(known):  # it may be of any tree
+            raise InvalidInput(
+                f"the outcome of command {quoted(command_id)}", stands="an id that the kernel made",
+                why="nothing tells on which workflow it was", hint="workflow_id=..., as CommitUnknown and the history name it")
+        found = [(root, record or Recorded("", "", now)) for root, record in zip(roots, known, strict=True)]
         for root, record in found:
             transaction.record(root, command_id, record)
         graves = [grave for root in roots if (grave := transaction.tombstone(root)) is not None]

@@ -256,6 +256,21 @@ def test_a_start_that_was_found_absent_never_starts(each: Stand, k: Kernel) -> N
     assert k.start("leaf", workflow_id="v").state == "RUNNING"
 
 
+def test_a_generated_id_may_be_of_any_workflow(each: Stand, k: Kernel) -> None:
+    """Who does not say of which is not told that it was not applied, and nothing is given up."""
+    begun(k)
+    before = each.rows()["command"]
+    k.poll("a")
+    (line, *_) = [line for line in k.history("w") if line.event == "POLL"]
+    with pytest.raises(InvalidInput, match="nothing tells on which workflow it was") as caught:
+        k.outcome(line.command_id)
+    assert "workflow_id=" in caught.value.hint
+    assert each.rows()["command"] == before
+    assert isinstance(k.outcome(line.command_id, workflow_id="w"), Applied)
+    assert k.poll("a", command_id="c0123456789abcdef")
+    assert k.outcome("c0123456789abcdef") == Applied("c0123456789abcdef", 0), "its caller chose it"
+
+
 def test_generated_ids_are_found_in_the_history(each: Stand, k: Kernel, clock: ManualClock) -> None:
     """What a command without an id did can be asked for, too, and the answer stays."""
     begun(k)

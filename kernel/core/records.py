@@ -339,7 +339,7 @@ def entry_of(name: str) -> tuple[str, int, str]:
 
 def root_of(workflow_id: str) -> str:
     """The root of a workflow: ids of sub-workflows are paths that begin with it."""
-    return workflow_id.split("/", 1)[0]
+    return workflow_id.split("/", 1)[0] if "/" in workflow_id else workflow_id
 
 
 def child_id(task: TaskRow) -> str:

@@ -44,8 +44,8 @@ class Left(NamedTuple):
     """The hashes of which everything is known."""
     lines: int
     """How long its history was then."""
-    rows: list[Rows]
-    """Its rows, for the first who takes them: a decision changes them. They count as long as the texts are these."""
+    rows: dict[str, Rows]
+    """Its rows, by its root, for the first who takes them: a decision changes them. They count while the texts are these."""
 
 
 class Waits(NamedTuple):
@@ -97,7 +97,7 @@ class Lately:
         with self._lock:
             known = self._trees.pop(root, None)
             if left.counted[4] == UNSURE or (known is not None and known.lines > began):
-                left = _joined(known or Left(left.counted, {}, frozenset(), 0, []), left, sure)
+                left = _joined(known or Left(left.counted, {}, frozenset(), 0, {}), left, sure)
             if sum(map(len, left.held.values())) > MOST_FIELDS:
                 return
             if len(self._trees) >= MOST_TREES:

@@ -52,7 +52,7 @@ class Chunk:
 class Part:
     """What a transaction does to one partition: one run of the script."""
 
-    __slots__ = ("_steps", "_sweeps", "commands", "moves", "named", "now", "plans", "prefix", "roots")
+    __slots__ = ("_chunks", "_steps", "_sweeps", "commands", "moves", "named", "now", "plans", "prefix", "roots")
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -67,6 +67,7 @@ class Part:
         """How many tasks of a workflow may have moved its counters."""
         self.now = Chunk(None)
         """What is written from here on."""
+        self._chunks = [self.now]
         self._steps: list[Chunk | tuple[Any, ...]] = [self.now]
         self._sweeps = False
 
@@ -85,6 +86,7 @@ class Part:
 
     def _next(self, plan: Plan | None) -> None:
         self.now = Chunk(plan)
+        self._chunks.append(self.now)
         self._steps.append(self.now)
 
     def sweep(self, *operation: Any) -> None:
@@ -129,8 +131,8 @@ class Part:
 
     def told(self, compared: dict[str, Any], found: list[Any]) -> None:
         """Add what `commit.lua` is told of keys that it has not seen (all but `compared`), and of what it writes."""
-        whole, *more = chunks = [step for step in self._steps if isinstance(step, Chunk)]
-        for chunk in chunks:
+        whole, *more = self._chunks
+        for chunk in self._chunks:
             if chunk.rows or chunk.records:
                 self._settle(chunk)
         for chunk in more:
@@ -149,7 +151,7 @@ class Part:
             for plan in self.plans:
                 kinds += ("LLEN", f"{self.prefix}h:{plan.tree.root}")
         found += (str(len(kinds) // 2), *kinds, str(len(self.plans)))
-        for chunk in chunks:
+        for chunk in self._chunks:
             if (of := chunk.plan) is not None:
                 found += (of.tree.root, str(of.now), "1" if of.raises else "0", str(2 * len(chunk.tree)))
                 for pair in chunk.tree.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from kernel.core.extension import WHAT
@@ -92,8 +91,7 @@ class RedisReader(RedisHeld):
             known = self.held.get(key)
             self.held[key] = fields.copy() if known is None else {**fields, **known}
         self.whole |= left.whole
-        with suppress(IndexError):  # another thread has them
-            self.rows.update(left.rows.pop())
+        self.rows.update(left.rows.pop(root, {}))
         return TreeRow(root, run, version, clock, tasks)
 
     def _guess(self, root: str) -> None:

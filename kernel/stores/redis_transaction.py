@@ -281,7 +281,7 @@ class RedisTransaction(RedisWriter):
             counted = counted[0], version, counted[2], counted[3], UNSURE
         own = self.rows if len(self.trees) == 1 else {
             place: row for place, row in self.rows.items() if root_of(place[0]) == root}
-        return Left(counted, held, frozenset(self.whole.intersection(held)), lines, [own])
+        return Left(counted, held, frozenset(self.whole.intersection(held)), lines, {root: own})
 
     def sure(self, key: str) -> Iterator[str]:
         """Fields of a hash that are as this transaction has them, once it is committed: it compared or wrote them."""

@@ -184,7 +184,7 @@ class RedisWriter(RedisWork):
         if now == before:
             return now
         member = member_of(self.columns[task.workflow, task.run][13], task.no, task.run, task.workflow)
-        there = [index for index, _ in now]
+        there = dict(now)
         for index, _ in before:
             if index not in there:
                 self._enter(part, index, member, None, task)

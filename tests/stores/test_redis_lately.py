@@ -292,7 +292,7 @@ def test_rows_are_unpacked_once(pair: Pair) -> None:
     """A decision has the rows that the commits before it left, not copies; of two at once the first one has."""
     k, _ = pair
     k.start("chain", workflow_id="w")
-    (kept,) = k.store.lately.known("w").rows  # type: ignore[attr-defined]
+    kept = k.store.lately.known("w").rows["w"]  # type: ignore[attr-defined]
     mine = [kept["w", 1][-1], kept["w", 1, 0][-1]]
     k.complete(*k.poll("t"))
     with k.store.transaction(write=True) as one, k.store.transaction(write=True) as two:
@@ -310,7 +310,7 @@ def test_rows_are_those_of_their_tree(pair: Pair) -> None:
     names = [k.start("chain").id for _ in range(2)]
     assert len(k.poll("t", limit=2)) == 2
     for name in names:
-        (rows,) = k.store.lately.known(name).rows  # type: ignore[attr-defined]
+        rows = k.store.lately.known(name).rows[name]  # type: ignore[attr-defined]
         assert {place[0] for place in rows} == {name}
 
 
@@ -320,7 +320,7 @@ def test_rows_of_other_texts(pair: Pair, what: str, place: tuple[Any, ...]) -> N
     """A row is given only as what the texts say that are compared, where no other decision of the transaction has it."""
     k, _ = pair
     k.start("chain", workflow_id="w")
-    (kept,) = k.store.lately.known("w").rows  # type: ignore[attr-defined]
+    kept = k.store.lately.known("w").rows["w"]  # type: ignore[attr-defined]
     *texts, row = kept[place]
     if what == "text":
         kept[place] = ("", *texts[1:], row)
@@ -341,7 +341,7 @@ def test_where_it_was_looked_for_is_as_its_text_says(pair: Pair) -> None:
     """A task is taken out of its queue, also where what is remembered of it is of another time."""
     k, _ = pair
     k.start("chain", workflow_id="w")
-    (kept,) = k.store.lately.known("w").rows  # type: ignore[attr-defined]
+    kept = k.store.lately.known("w").rows["w"]  # type: ignore[attr-defined]
     kept["w", 1, 0] = "", (), kept["w", 1, 0][-1]
     key = f"{k.store.prefixes[0]}q:t"  # type: ignore[attr-defined]
     for left in (1, 0):
@@ -356,13 +356,13 @@ def no_field(key: str) -> tuple[str, ...]:
 
 def test_what_is_kept_has_bounds() -> None:
     """Neither many trees nor a large one are remembered, and none that turned out to be otherwise."""
-    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1, [])
+    lately, left = Lately(), Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1, {})
     for number in range(MOST_TREES + 1):
         lately.keep(f"w{number}", left, 0, no_field)
     assert (lately.known("w0"), lately.known("w1")) == (None, left)
     lately.forget(["w1"], [])
     assert lately.known("w1") is None
-    large = Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset(), 1, [])
+    large = Left((1, 1, 1, 1, 1), {"w": dict.fromkeys(map(str, range(MOST_FIELDS + 1)))}, frozenset(), 1, {})
     lately.keep("w2", large, 1, no_field)
     assert lately.known("w2") is None
     assert lately.is_new("large")
@@ -375,12 +375,12 @@ def test_what_is_kept_has_bounds() -> None:
 def test_two_who_did_not_know_of_each_other(first: int) -> None:
     """Whoever of two threads comes back first: of each row what was written to it is remembered, and the later counters."""
     lately = Lately()
-    lately.keep("w", Left((1, 1, 1, 2, 5), {"w": {"0": "a", "1": "a"}, "t": {"n": "2"}}, frozenset(), 5, []), 0, no_field)
-    both = [(Left((1, 2, 2, 2, 6), {"w": {"0": "b", "1": "a"}, "t": {"n": "1"}}, frozenset(), 6, []), 5, lambda _: ("0",)),
-            (Left((1, 3, 2, 2, UNSURE), {"w": {"0": "a", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7, []), 5, lambda _: ("1",))]
+    lately.keep("w", Left((1, 1, 1, 2, 5), {"w": {"0": "a", "1": "a"}, "t": {"n": "2"}}, frozenset(), 5, {}), 0, no_field)
+    both = [(Left((1, 2, 2, 2, 6), {"w": {"0": "b", "1": "a"}, "t": {"n": "1"}}, frozenset(), 6, {}), 5, lambda _: ("0",)),
+            (Left((1, 3, 2, 2, UNSURE), {"w": {"0": "a", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7, {}), 5, lambda _: ("1",))]
     for each in (both[first], both[1 - first]):
         lately.keep("w", *each)
-    assert lately.known("w") == Left((1, 3, 2, 2, UNSURE), {"w": {"0": "b", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7, [])
+    assert lately.known("w") == Left((1, 3, 2, 2, UNSURE), {"w": {"0": "b", "1": "b"}, "t": {"n": "0"}}, frozenset(), 7, {})
 
 
 def test_nothing_is_remembered_of_what_a_cascade_moved(pair: Pair) -> None:
@@ -456,7 +456,7 @@ def test_nobody_takes_what_another_makes_room_with() -> None:
             return super().pop(*given)
 
     lately._trees = Watched()
-    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1, [])
+    left = Left((1, 1, 1, 1, 1), {"f": {"w": ""}}, frozenset(), 1, {})
     for number in range(MOST_TREES + 1):
         lately.keep(f"w{number}", left, 0, no_field)
     lately.forget(["w1"], [])

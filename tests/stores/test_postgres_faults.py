@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from threading import Barrier
 from typing import NoReturn
 
@@ -37,13 +37,6 @@ from tests.stores.stand import rows_of
 
 LEAF = kernel.WorkflowDef("leaf", topics=("archive",), tasks=[kernel.TaskDef("x")])
 ROOT = kernel.WorkflowDef("root", topics=("archive",), tasks=[kernel.TaskDef("sub", workflow="leaf"), kernel.TaskDef("a")])
-
-
-@pytest.fixture
-def proxy(stores: PostgresStores) -> Iterator[Proxy]:
-    """A way to the server that can break."""
-    with closing(Proxy(str(stores.server.folder / ".s.PGSQL.5432"))) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from select import POLLRDHUP, poll
 from typing import Any
 
@@ -31,13 +31,6 @@ CHAIN = kernel.WorkflowDef("chain", topics=("archive",), tasks=[
     kernel.TaskDef("a", type="t", lease=10.0, retries=5), kernel.TaskDef("b", type="t", after=["a"]),
     kernel.TaskDef("c", type="u", after=["b"])])
 LEFT = Left(1, "c", TreeRow("w", 1, 1, 1, 1), {}, {})
-
-
-@pytest.fixture
-def proxy(stores: PostgresStores) -> Iterator[Proxy]:
-    """A way to the server that counts messages, and can break."""
-    with closing(Proxy(str(stores.server.folder / ".s.PGSQL.5432"))) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -22,13 +22,6 @@ KNOWN = pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
 
 
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    """A way to the server that counts messages, and can break."""
-    with closing(Proxy(str(RUN.postgres().server.folder / ".s.PGSQL.5432"))) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def link(proxy: Proxy) -> Iterator[Link]:
     """A connection."""
     with closing(Link(psycopg.connect(host="127.0.0.1", port=proxy.port, user="postgres", autocommit=True))) as link:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import psycopg
@@ -29,13 +29,6 @@ from tests.stores.test_postgres_lately import waiting
 CHAIN = kernel.WorkflowDef("chain", tasks=[kernel.TaskDef("a", type="t"), kernel.TaskDef("b", type="t", after=["a"])])
 MANY = 6
 Work = Callable[[], object]
-
-
-@pytest.fixture
-def proxy(stores: PostgresStores) -> Iterator[Proxy]:
-    """A way to the server that counts messages, and can break."""
-    with closing(Proxy(str(stores.server.folder / ".s.PGSQL.5432"))) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -53,6 +53,8 @@ FORCES = {
     "": "nothing but the process: the server keeps no log, and was accepted so",
 }
 FAILOVER = "; a failover may take commits that the replica had not got yet"
+TORN = "; half a commit may come back after two starts, where a write to the log was cut off: aof-load-truncated is not no"
+"""It writes on behind the half, which waits in the log for an EXEC, and at the next start gets that of another commit."""
 
 
 class Address(NamedTuple):
@@ -145,25 +147,27 @@ class RedisStore(Known):
     # ---- what is promised ------------------------------------------------------------------------------------------------
     def _check_servers(self) -> str:
         """See that each server keeps what it is told; gives what survives."""
-        forces = set()
+        forces, torn = set(), ""
         for client in self.link.primaries():
             try:
                 found: dict[str, Any] = client.info("everything")
-                force = self._force(client) if found.get("aof_enabled") else ""
+                settings = self._settings(client) if found.get("aof_enabled") else {"appendfsync": ""}
             except (RedisError, OSError) as error:
                 raise self.link.ours(error, "opening") from error
             self._check_server(found)
-            forces.add(force)
+            late = settings.get("no-appendfsync-on-rewrite") == "yes"
+            forces.add("no" if late else settings.get("appendfsync", "no"))
+            torn = torn if settings.get("aof-load-truncated") == "no" else TORN
         weakest = next(force for force in ("", "no", "everysec", "always") if force in forces)
-        return FORCES[weakest] + (FAILOVER if weakest else "")
+        return FORCES[weakest] + (FAILOVER + torn if weakest else "")
 
-    def _force(self, client: Any) -> str:
-        """When the log is forced to the disk; where nobody may ask, the weakest that it can be."""
+    def _settings(self, client: Any) -> dict[str, str]:
+        """What a server does with its log; nothing where nobody may ask: then it is taken for the weakest."""
         try:
-            found = client.config_get("*appendfsync*")
+            found: dict[str, str] = client.config_get("*appendfsync*", "aof-load-truncated")
         except RedisError:
-            return "no"
-        return "no" if found.get("no-appendfsync-on-rewrite") == "yes" else str(found.get("appendfsync", "no"))
+            return {}
+        return found
 
     def _check_server(self, found: dict[str, Any]) -> None:
         asked, version = f"opening {quoted(self.place)}", str(found.get("redis_version", "0"))

@@ -25,7 +25,7 @@ from kernel.core.records import Policy
 from kernel.engine.loading import LARGEST_FILE
 from kernel.stores.memory import MemoryStore
 from kernel.stores.postgres import ALONE, DURABLE, FOLLOWED, FRAGILE
-from kernel.stores.redis import FAILOVER, FORCES, LARGEST_TREE
+from kernel.stores.redis import FAILOVER, FORCES, LARGEST_TREE, TORN
 from kernel.stores.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -218,6 +218,7 @@ def test_durability_is_what_the_stores_say() -> None:
     assert all(f"| {words}{failover} |" in text() for words in (DURABLE, FRAGILE) for failover in (ALONE, FOLLOWED)
                if (words, failover) != (FRAGILE, FOLLOWED))
     assert all(f"{words}{FAILOVER if force else ''}" in text() for force, words in FORCES.items())
+    assert TORN.removeprefix("; ") in text()
     assert f"{LARGEST_TREE:,} tasks" in text()
 
 

@@ -22,7 +22,7 @@ from kernel.engine.contention import TRIES, Overtaken
 from kernel.engine.faults import FaultPoint
 from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store
-from kernel.stores.redis import LARGEST_TREE, RedisStore, address
+from kernel.stores.redis import FAILOVER, FORCES, LARGEST_TREE, TORN, RedisStore, address
 from kernel.stores.redis_line import Line
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_rows import changed_at
@@ -116,7 +116,7 @@ def test_no_password_is_told(own: Server) -> None:
     ({"appendfsync": "always"}, "", "a power cut where the disk does what fsync says"),
     ({"appendfsync": "everysec"}, "", "the last two seconds"), ({"appendfsync": "no"}, "", "what the system had not written"),
     ({"appendfsync": "always", "no-appendfsync-on-rewrite": "yes"}, "", "what the system had not written"),
-    ({"appendonly": "no"}, "?accept=no-aof", "nothing but the process"),
+    ({"appendonly": "no"}, "?accept=no-aof", "nothing but the process"), ({"aof-load-truncated": "yes"}, "", TORN),
 ])
 def test_what_survives_is_said(own: Server, settings: dict[str, str], query: str, said: str) -> None:
     """As the server is set; a server without a log is taken only when the caller says so."""
@@ -124,6 +124,13 @@ def test_what_survives_is_said(own: Server, settings: dict[str, str], query: str
         own.client().config_set(name, value)
     with kernel.open(own.url + query) as k:
         assert said in k.store.durability
+
+
+def test_a_log_that_is_not_taken_half(own: Server) -> None:
+    """Of a server that does not start with half a commit nothing is said that would not hold."""
+    own.client().config_set("aof-load-truncated", "no")
+    with kernel.open(own.url) as k:
+        assert k.store.durability == FORCES["no"] + FAILOVER
 
 
 def test_a_replica_is_not_opened(own: Server) -> None:

@@ -1,4 +1,4 @@
-"""Deciding on what is remembered of the latest commits: everything goes to the server at once then, with COMMIT behind it.
+"""Deciding on what is remembered of the latest commits: all of it is one call of the server then, committed at once.
 
 The server applies it only if the tree has as many lines of history as what was decided on, and the last is of the same command.
 Who needs to ask, after all, or is not told by a commit that all was so, decides again, and asks.

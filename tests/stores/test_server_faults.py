@@ -33,6 +33,8 @@ from tests.stores.servers import RUN
 
 pytestmark = pytest.mark.server
 SECRET, GUESS = "correct-horse", "hunter2"
+SEEN = "7.0.15"
+"""A version of Redis that applies half a commit from a log that was cut off; others may."""
 PART = kernel.WorkflowDef("part", topics=("archive",), tasks=[kernel.TaskDef("make")])
 ORDER = kernel.WorkflowDef("order", topics=("archive",), tasks=[
     kernel.TaskDef("pick"), kernel.TaskDef("part", workflow="part")])
@@ -274,7 +276,7 @@ def test_a_redis_user_who_may_not(own: Server, rules: tuple[str, str], said: str
 @pytest.mark.parametrize("taken", ["yes", "no"])
 def test_a_log_that_ends_in_the_middle_of_a_commit(tmp_path: Path, taken: str) -> None:
     """The server was killed while it wrote. With `aof-load-truncated yes`, its default, half of the commit may be there after
-    another start (7.0.15 has it), as the store says when it is opened; with `no` it does not start until redis-check-aof has
+    another start (that of SEEN is), as the store says when it is opened; with `no` it does not start until redis-check-aof has
     taken the half away, and nothing of it comes back.
     """
     own = Server(tmp_path, "--appendonly", "yes", "--appendfsync", "no", "--aof-load-truncated", taken)
@@ -302,7 +304,8 @@ def test_a_log_that_ends_in_the_middle_of_a_commit(tmp_path: Path, taken: str) -
         own.start()
         with kernel.open(own.url) as k:
             whole = k.audit().clean and k.history("w") == stood and k.get("w").state == "RUNNING"
-            assert whole or taken == "yes"
+            if taken == "no" or own.client().info("server")["redis_version"] == SEEN:
+                assert whole is (taken == "no")
     finally:
         own.kill()
 

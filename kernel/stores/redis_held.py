@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.core.archive import ArchivePolicy, Hearing
 from kernel.core.records import Prepared
@@ -14,17 +15,23 @@ from kernel.stores.redis_rows import Columns, place_of
 if TYPE_CHECKING:
     from kernel.stores.redis import RedisStore
 
+LONGEST = 200
+"""Characters of a value that is sent along to be compared; of a longer one the digest is."""
+MARKS = ("-", "#")
+"""What the expectation of nothing, and of a digest, begins with."""
 NOTHING: Mapping[str, str | None] = {}
-Stands = tuple[int, Columns, str, Prepared]
-"""Of a workflow: the run that it is kept from, its columns and its counters, and its definition."""
+NONE: frozenset[Any] = frozenset()
+"""What most transactions have of some things, of which none has many: nothing is made for it."""
+Stands = tuple[int, Columns, str, Prepared, str]
+"""Of a workflow: the run that it is kept from, its columns and its counters, its definition, and the hash of its tasks."""
 
 
 class RedisHeld:
     """What was read, what was decided on, and what was written, hash by hash."""
 
     __slots__ = (
-        "absent", "columns", "counts", "first", "guessed", "held", "link", "looks", "original", "own", "poll", "polled",
-        "queued", "read", "recalled", "remembered", "rows", "seen", "standing", "store", "strict", "taking", "trees", "whole",
+        "absent", "columns", "compared", "counts", "first", "guessed", "held", "link", "looks", "original", "own", "poll",
+        "polled", "queued", "read", "recalled", "remembered", "rows", "standing", "store", "strict", "taking", "trees", "whole",
         "write_too")
 
     def __init__(self, store: RedisStore, *, write: bool) -> None:
@@ -33,11 +40,11 @@ class RedisHeld:
         """What is known of each hash, with what this transaction has done to it."""
         self.whole: set[str] = set()
         """The hashes of which everything is known."""
-        self.seen: dict[str, dict[str, str | None]] = {}
-        """What a decision has read, as it was: the commit compares it."""
+        self.compared: list[str] = []
+        """What a decision has read: key, field, and how the commit is to find it."""
         self.own: dict[str, set[str]] = {}
         """What this transaction has written: it reads its own."""
-        self.strict: set[str] = set()
+        self.strict: frozenset[str] = NONE
         """The trees of which whole sets were read: nothing of them may have happened meanwhile."""
         self.trees: dict[str, Counted] = {}
         """Of each tree that was read: run, version, clock, tasks, lines of history."""
@@ -47,27 +54,27 @@ class RedisHeld:
         """The workflows that were read, each as part of a run, until this transaction writes one."""
         self.columns: dict[tuple[str, int], Columns] = {}
         self.counts: dict[tuple[str, int], str] = {}
-        self.read: dict[tuple[str, int], str] = {}
-        """The counters of each workflow that was read, as they were."""
+        self.read: dict[tuple[str, int], tuple[str, str]] = {}
+        """Of each workflow that was read: where its counters are, and how they were."""
         self.looks = 0
         """How often the server was asked for rows."""
-        self.recalled: set[int] = set()
+        self.recalled: frozenset[int] = NONE
         """The partitions of which something is remembered, not read."""
         self.remembered: set[str] = set()
         """The trees of which something is."""
         self.rows: Rows = {}
         """The rows that nobody has to unpack: those that were remembered, and those that were written."""
-        self.guessed: set[str] = set()
+        self.guessed: frozenset[str] = NONE
         """The trees that were taken for new."""
-        self.absent: set[str] = set()
+        self.absent: frozenset[str] = NONE
         """The trees that are not there."""
-        self.taking: list[tuple[int, str]] = []
+        self.taking: Sequence[tuple[int, str]] = ()
         """The entries of tasks that it is about to hand out, each with its partition, past which others look."""
         self.poll = ""
         """The id of a poll, if its caller chose one."""
         self.polled = ""
         """The type of which it looked for tasks to hand out, and found some."""
-        self.first: list[str] = []
+        self.first: tuple[str, ...] = ()
         """A queue, and what is taken for its first entry."""
         self.queued: list[tuple[str, str, Waits | None]] = []
         """What this transaction writes into queues, and takes out: type, entry, and the task or nothing."""
@@ -98,12 +105,8 @@ class RedisHeld:
         else:
             self.looks += 1
             value = held[name] = self.link.call(key, "HGET", key, name)
-        if compare and (key not in self.own or name not in self.own[key]):
-            seen = self.seen.get(key)
-            if seen is None:
-                self.seen[key] = {name: value}
-            elif name not in seen:
-                seen[name] = value
+        if compare and not (self.own and key in self.own and name in self.own[key]):
+            self.compared += (key, name, mark(value))
         return value
 
     def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:
@@ -114,10 +117,10 @@ class RedisHeld:
             held.update(zip(missing, self.link.call(key, "HMGET", key, *missing), strict=True))
         found = [held.get(name) for name in names]
         if compare:
-            seen, own = self.seen.setdefault(key, {}), self.own.get(key, ())
+            own = self.own.get(key, ())
             for name, value in zip(names, found, strict=True):
                 if name not in own:
-                    seen.setdefault(name, value)
+                    self.compared += (key, name, mark(value))
         return found
 
     def everything(self, key: str) -> dict[str, str]:
@@ -137,7 +140,7 @@ class RedisHeld:
         head, known = self.head(partition, "head"), self.store.lately.policies
         if self.write_too and head in known:
             self.held.setdefault(head, {}).setdefault("policies", known[head])
-            self.recalled.add(partition)
+            self.recalled |= {partition}
         text = self.field(head, "policies")
         if "policies" not in self.own.get(head, ()):
             known[head] = text
@@ -177,7 +180,7 @@ class RedisHeld:
         asks_first = self._compares_names and names not in self.held
         if asks_first:
             if known:
-                self.recalled.add(0)
+                self.recalled |= {0}
                 self.held.setdefault(head, {}).setdefault("registered", mark)
             mark = self.field(head, "registered") or ""
             if known:
@@ -188,6 +191,15 @@ class RedisHeld:
         if asks_first or (self.store.partitions > 1 and names not in self.own):
             self.store.lately.registered = mark, found
         return found
+
+
+def mark(value: str | None) -> str:
+    """What a field is compared with: its value, or what stands for nothing, or for a long value."""
+    if value is None:
+        return "-"
+    if len(value) <= LONGEST and value[:1] not in MARKS:
+        return value
+    return f"#{hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()}"
 
 
 def pairs(flat: Sequence[str]) -> Iterable[tuple[str, str]]:

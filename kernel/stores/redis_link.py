@@ -52,6 +52,10 @@ from kernel.stores.redis_part import Part
 
 PARTS = {"commit": ("compare", "commit"), "cascade": ("compare", "write", "cascade", "apply")}
 """Scripts that are made of several files."""
+BETWEEN = "\x1f"
+"""What stands between the arguments of a commit, in one text."""
+APART = ["apart"]
+"""What a script says that finds more of them, or fewer: then they are sent one by one. Nothing was done."""
 PAUSES = (0.005, 0.2)
 """Seconds: the shortest and the longest pause before a question is asked again."""
 LOST = (ConnectionError, TimeoutError, OSError)
@@ -97,6 +101,8 @@ class Link:
         self.place, self.patience = place, patience
         self.cluster: Any = None
         self.closed = False
+        self._scripts: dict[str, Script] = {}
+        """Those of commits, by name."""
         self._idle: dict[ConnectionPool, deque[Line]] = {}
         """The connections on which nothing is under way."""
         options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": patience,
@@ -144,7 +150,7 @@ class Link:
     def run(self, name: str, prefix: str, *arguments: Any, reading: bool = True, keys: Sequence[str] = ()) -> Any:
         """What a script gives that may be run twice; `keys` are those of which a cluster must have all."""
         known = () if self.cluster is None else keys
-        return self._script(name, prefix, arguments, reading=reading, doing="reading", keys=known)
+        return self._script(script(name, reading=reading), prefix, arguments, known, "reading")
 
     def together(self, name: str, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
         """What a script that may be run twice gives for several partitions, each with its prefix first, asked at once.
@@ -178,18 +184,21 @@ class Link:
                     line.close()
         return answers
 
-    def commit(self, part: Part, arguments: list[Any], command: tuple[str, str]) -> Any:
+    def commit(self, part: Part, arguments: list[str], command: tuple[str, str]) -> Any:
         """What the script of a commit gives. Raises CommitUnknown where it may have been run and no answer came.
 
         `command` is its id, and its workflow's. A cluster is told the keys: it runs no script where some of them are on their
-        way to another node.
+        way to another node. What a server takes apart itself costs less to send than many arguments.
         """
-        return self._script(part.script, part.prefix, arguments, reading=False, doing="writing", command=command,
-                            keys=() if self.cluster is None else sorted(part.keys()))
+        name = part.script
+        found = self._scripts.get(name) or self._scripts.setdefault(name, script(name, reading=False))
+        keys = () if self.cluster is None else sorted(part.keys())
+        told = self._script(found, part.prefix, (BETWEEN.join(arguments), str(len(arguments))), keys, "writing", command)
+        return told if told != APART else self._script(found, part.prefix, arguments, keys, "writing", command)
 
-    def _script(self, name: str, prefix: str, arguments: Any, *, reading: bool, doing: str,
-                command: tuple[str, str] | None = None, keys: Sequence[str] = ()) -> Any:
-        found, key = script(name, reading=reading), f"{prefix}head"
+    def _script(self, found: Script, prefix: str, arguments: Sequence[Any], keys: Sequence[str], doing: str,
+                command: tuple[str, str] | None = None) -> Any:
+        key = f"{prefix}head"
         asked = ("EVALSHA", found.sha, str(1 + len(keys)), key, *keys, prefix, *arguments)
         try:
             return self._patiently(key, asked, doing, command)
@@ -231,7 +240,7 @@ class Link:
             idle = self._idle.setdefault(pool, deque())
         line, whole = None, False
         try:
-            line = _fit(idle) or Line(pool)
+            line = (_fit(idle) if idle else None) or Line(pool)
             if node is not None:
                 line.send(("ASKING",))
                 line.read()

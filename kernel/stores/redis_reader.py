@@ -16,8 +16,9 @@ from kernel.engine.ports import HistoryRecord, LateRecord, Recorded
 from kernel.engine.reading import damaged
 from kernel.errors import quoted
 from kernel.spec.language import NEVER
-from kernel.stores.redis_held import RedisHeld, Stands, pairs
+from kernel.stores.redis_held import NOTHING, RedisHeld, Stands, pairs
 from kernel.stores.redis_rows import (
+    TEXTS,
     Columns,
     Placed,
     columns_of,
@@ -80,29 +81,31 @@ class RedisReader(RedisHeld):
         if left is None:
             return None
         run, version, clock, tasks, _ = left.counted
-        rows = f"{prefix}w:{run}:{subject.workflow}"
+        rows = f"{prefix}w:{TEXTS[run]}:{subject.workflow}"
         if row_field(subject.workflow, run) not in left.held[f"{prefix}t:{root}"] or (
                 subject.no is not None and str(subject.no) not in left.held.get(rows, ())):
             return None
-        self.recalled.add(self.store.partition(root))
+        self.recalled |= {self.store.partition(root)}
         self.remembered.add(root)
         self.trees[root] = self.original[root] = left.counted
-        for key, fields in left.held.items():
-            known = self.held.get(key)
-            self.held[key] = fields.copy() if known is None else {**fields, **known}
+        if self.held or self.rows:
+            self.held.update({key: {**fields, **self.held.get(key, NOTHING)} for key, fields in left.held.items()})
+            self.rows.update(left.rows.pop(root, {}))
+        else:
+            self.held = {key: fields.copy() for key, fields in left.held.items()}
+            self.rows = left.rows.pop(root, {})
         self.whole |= left.whole
-        self.rows.update(left.rows.pop(root, {}))
         return TreeRow(root, run, version, clock, tasks)
 
     def _guess(self, root: str) -> None:
         """Take a tree for new; the commit compares it."""
         prefix = self.store.prefixes[self.store.partition(root)]
-        self.recalled.add(self.store.partition(root))
-        self.guessed.add(root)
+        self.recalled |= {self.store.partition(root)}
+        self.guessed |= {root}
         self._is_absent(prefix, root, None)
 
     def _is_absent(self, prefix: str, root: str, grave: str | None) -> None:
-        self.absent.add(root)
+        self.absent |= {root}
         self.held.setdefault(f"{prefix}graves", {})[root] = grave
         self.whole.add(f"{prefix}t:{root}")
 
@@ -130,14 +133,15 @@ class RedisReader(RedisHeld):
                  for letter, flat in (("f", rows), ("n", counts)) for name, value in pairs(flat)]
         for place, flat in zip(owned[::2], owned[1::2], strict=True):
             workflow_id, run = place_of(place)
-            found += [(f"{prefix}w:{run}:{workflow_id}", name, value) for name, value in pairs(flat)]
+            found += [(f"{prefix}w:{TEXTS[run]}:{workflow_id}", name, value) for name, value in pairs(flat)]
         for key, name, value in found:
             self.held.setdefault(key, {}).setdefault(name, value)
             self.whole.add(key)
 
     def _stands(self, workflow_id: str, run: int, text: str, key: str) -> Stands:
         """A workflow as it stands in its text; `key` is that of its tree."""
-        counts, place = self.field(key, counts_field(workflow_id, run), compare=False), (workflow_id, run)
+        place, name, held = (workflow_id, run), counts_field(workflow_id, run), self.held[key]
+        counts = held[name] if name in held else self.field(key, name, compare=False)
         if counts is None:
             raise damaged(f"workflow {quoted(workflow_id)}", "its counters are gone")
         known = self.rows.get(place)
@@ -150,8 +154,8 @@ class RedisReader(RedisHeld):
                 raise damaged(f"workflow {quoted(workflow_id)}", f"it cannot be read: {error}") from error
             prepared = self.definition_of(workflow_id, run, columns)
         self.columns[place], self.counts[place] = columns, counts
-        self.read.setdefault(place, counts)
-        return run, columns, counts, prepared
+        self.read.setdefault(place, (name, counts))
+        return run, columns, counts, prepared, f"{self.prefix(root_of(workflow_id))}w:{TEXTS[run]}:{workflow_id}"
 
     def definition_of(self, workflow_id: str, run: int, columns: Columns) -> Prepared:
         """The definition of a workflow, with the tasks that it has beyond it."""
@@ -180,7 +184,7 @@ class RedisReader(RedisHeld):
 
     def _row(self, workflow_id: str, stands: Stands) -> WorkflowRow:
         """A workflow that nobody else has."""
-        run, columns, counts, prepared = stands
+        run, columns, counts, prepared, _ = stands
         known = self.rows.get((workflow_id, run))
         if known is not None and known[1] == counts and known[2] is columns and known[3].view is None and not self.own:
             row: WorkflowRow = known[3]
@@ -222,7 +226,7 @@ class RedisReader(RedisHeld):
             self.store.lately.forget([root], ())
             raise Overtaken(f"reading {quoted(self.store.place)}", stands="nothing was applied", hint="try again",
                             why=f"all of {quoted(root)} has to be read")
-        self.strict.add(root)
+        self.strict |= {root}
 
     def family(self, root: str) -> list[WorkflowRow]:
         """Every workflow of a tree in each of its runs, by id."""
@@ -237,50 +241,45 @@ class RedisReader(RedisHeld):
         return [row for row in self.family(root_of(workflow_id)) if row.run <= run <= row.until
                 and in_scope("all_tasks", workflow_id, row.id)]
 
-    def _own(self, workflow_id: str, run: int) -> tuple[str, int, Prepared] | None:
-        """The hash of a workflow's tasks, the run that it is kept from, and its definition."""
-        stands = self._part(workflow_id, run)
-        if stands is None:
-            return None
-        return f"{self.prefix(root_of(workflow_id))}w:{stands[0]}:{workflow_id}", stands[0], stands[3]
-
     def some_tasks(self, workflow_id: str, run: int, nos: Sequence[int], *, compare: bool = True) -> list[TaskRow]:
         """Tasks of a workflow by position, those that there are."""
-        own = self._own(workflow_id, run)
-        if own is None or not nos:
+        stands = self._part(workflow_id, run)
+        if stands is None or not nos:
             return []
-        key, of, prepared = own
+        of, _, _, prepared, key = stands
         found: list[TaskRow] = []
         for place in range(0, len(nos), PAGE):
             part = nos[place:place + PAGE]
             texts = self.fields(key, *map(str, part), compare=compare)
-            found += [task_of(text, workflow_id, of, no, prepared.facts)
-                      for no, text in zip(part, texts, strict=True) if text is not None]
+            found += [self._task(workflow_id, of, no, prepared, text) for no, text in zip(part, texts, strict=True)
+                      if text is not None]
         return found
 
     def task(self, workflow_id: str, run: int, no: int) -> TaskRow | None:
         """One task."""
-        own = self._own(workflow_id, run) if no >= 0 else None
-        if own is None:
+        stands = self._part(workflow_id, run) if no >= 0 else None
+        if stands is None:
             return None
-        key, of, prepared = own
+        of, _, _, prepared, key = stands
         text = self.field(key, str(no))
-        if text is None:
-            return None
-        known = self.rows.get((workflow_id, of, no))
+        return None if text is None else self._task(workflow_id, of, no, prepared, text)
+
+    def _task(self, workflow_id: str, run: int, no: int, prepared: Prepared, text: str) -> TaskRow:
+        """A task that nobody else has."""
+        known = self.rows.get((workflow_id, run, no))
         if known is not None and known[0] == text and known[2].view is None and not self.own:
             row: TaskRow = known[2]
             row.facts = prepared.facts[no]
             return row
-        return task_of(text, workflow_id, of, no, prepared.facts)
+        return task_of(text, workflow_id, run, no, prepared.facts)
 
     def tasks(self, workflow_id: str, run: int, after: int = -1, limit: int = 2**31) -> Iterable[TaskRow]:
         """The tasks of a workflow behind a position, by position."""
-        own = self._own(workflow_id, run)
-        if own is None:
+        stands = self._part(workflow_id, run)
+        if stands is None:
             return []
         self._know_all(root_of(workflow_id))
-        last = self.placed(workflow_id, own[1]).tasks
+        last = self.placed(workflow_id, stands[0]).tasks
         return self.some_tasks(workflow_id, run, range(after + 1, min(last, after + 1 + limit)), compare=False)
 
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:

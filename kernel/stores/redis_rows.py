@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
@@ -39,6 +39,16 @@ Places = tuple[tuple[str, int], ...]
 """Indexes, each with the time from which something is found there."""
 _BEFORE_CHANGED = re.compile(r'\[?"?[A-Z_]+[|"][,"]*')
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class Texts(dict[int, str]):
+    """Whole numbers as texts; of those that occur all the time, which take longer to be written than to be found."""
+
+    def __missing__(self, number: int) -> str:
+        return str(number)
+
+
+TEXTS: Mapping[int, str] = Texts({number: str(number) for number in range(1000)})
 
 
 class Placed(NamedTuple):
@@ -70,17 +80,17 @@ def time_of(text: str) -> int:
 
 def field_of(workflow_id: str, run: int) -> str:
     """The place of a workflow among those of its tree."""
-    return f"{workflow_id}\0{run}"
+    return f"{workflow_id}\0{TEXTS[run]}"
 
 
 def row_field(workflow_id: str, run: int) -> str:
     """Where the hash of a tree has the row of a workflow."""
-    return f"f{workflow_id}\0{run}"
+    return f"f{workflow_id}\0{TEXTS[run]}"
 
 
 def counts_field(workflow_id: str, run: int) -> str:
     """Where it has its counters."""
-    return f"n{workflow_id}\0{run}"
+    return f"n{workflow_id}\0{TEXTS[run]}"
 
 
 def place_of(field: str) -> tuple[str, int]:
@@ -140,11 +150,11 @@ def workflow_of(workflow_id: str, run: int, columns: Columns, counts: str, prepa
 def packed_task(t: TaskRow) -> str:
     """A task as it is stored."""
     worker = len(t.worker) if t.worker.isascii() else len(t.worker.encode())
-    counts = str(t.counts[0]) if len(t.counts) == 1 else ",".join(map(str, t.counts))
+    counts = TEXTS[t.counts[0]] if len(t.counts) == 1 else ",".join(map(str, t.counts))
     expires, attempt_ends = "" if t.expires >= NEVER else t.expires, "" if t.attempt_ends >= NEVER else t.attempt_ends
     total_ends, wakes = "" if t.total_ends >= NEVER else t.total_ends, "" if t.wakes >= NEVER else t.wakes
-    return (f"{t.state}|{t.changed}|{t.attempt}|{t.handouts}|{t.not_before}|{expires}|{attempt_ends}|{total_ends}|{wakes}|"
-            f"{t.signalled}|{counts}|{worker}|{t.worker}{t.reason}")
+    return (f"{t.state}|{t.changed}|{TEXTS[t.attempt]}|{TEXTS[t.handouts]}|{t.not_before}|{expires}|{attempt_ends}|"
+            f"{total_ends}|{wakes}|{TEXTS[t.signalled]}|{counts}|{TEXTS[worker]}|{t.worker}{t.reason}")
 
 
 def task_of(text: str, workflow_id: str, run: int, no: int, facts: tuple[Facts, ...]) -> TaskRow:
@@ -233,12 +243,13 @@ def line_of(seq: int, text: str) -> HistoryRecord:
 
 def packed_lines(changes: Iterable[Change], run: int, now: int, actor: str, command_id: str) -> list[str]:
     """Lines of history without their version, which the script gives them."""
-    tail, text = f"{encode_basestring(actor)},", encode_basestring(command_id)
-    return [f'{of or run},{now},"{kind}",{encode_basestring(workflow)},{encode_basestring(subject)},"{event}","{source}",'
-            f'"{target}",{attempt},{count},"{by}",{tail}{encode_basestring(reason)},{text}'
+    tail, text, when = f"{encode_basestring(actor)},", encode_basestring(command_id), str(now)
+    return [f'{TEXTS[of or run]},{when},"{kind}",{encode_basestring(workflow)},{encode_basestring(subject)},"{event}",'
+            f'"{source}","{target}",{TEXTS[attempt]},{TEXTS[count]},"{by}",{tail}{encode_basestring(reason)},{text}'
             for kind, workflow, subject, event, source, target, attempt, count, by, reason, of in changes]
 
 
 def member_of(serial: int, no: int | None, run: int, workflow_id: str) -> str:
     """How an entry of a sorted set names a task, or (no = None) a workflow: in the order in which workflows were started."""
-    return f"{serial:012d}|{run}|{workflow_id}" if no is None else f"{serial:012d}|{no:06d}|{run}|{workflow_id}"
+    first = f"{serial:012d}|{TEXTS[run]}" if no is None else f"{serial:012d}|{no:06d}|{TEXTS[run]}"
+    return f"{first}|{workflow_id}"

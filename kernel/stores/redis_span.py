@@ -58,7 +58,7 @@ class Span:
         """
         transaction, store = self.transaction, self.store
         for number, name in transaction.taking:
-            transaction.part(number).score(transaction.head(number, "r"), name, None)
+            transaction.part(number).leave(transaction.head(number, "r"), name)
         part = transaction.parts[partition]
         told, *rest = store.link.commit(
             part, transaction.operations(partition), (transaction.command_id, transaction.workflow_id))

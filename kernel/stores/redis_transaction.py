@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -21,10 +20,10 @@ from kernel.engine.reading import registered_otherwise
 from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
-from kernel.stores.redis_held import NOTHING, pairs
+from kernel.stores.redis_held import pairs
 from kernel.stores.redis_lately import UNSURE, Left
-from kernel.stores.redis_part import MOST, Part
-from kernel.stores.redis_rows import changed_at, field_of, packed_lines, packed_record
+from kernel.stores.redis_part import Part
+from kernel.stores.redis_rows import TEXTS, changed_at, field_of, packed_lines, packed_record
 from kernel.stores.redis_snapshot import RedisSnapshot
 from kernel.stores.redis_writer import RedisWriter
 
@@ -32,12 +31,8 @@ DIGITS = 11
 """Of the number of a definition, hexadecimal ones of its digest: when a server lost what was registered last, nothing else gets
 that number. Lua prints numbers of so many digits as they are. As many tell one sequence of registrations from another.
 """
-LONGEST_COMPARED = 200
-"""Characters of a value that is sent along to be compared; of a longer one the digest is."""
 LONGEST_REMEMBERED = 10_000
 """Characters of a value that is remembered."""
-MARKS = ("-", "#")
-"""What the expectation of nothing, and of a digest, begins with."""
 NONE_YET = Tally()
 """What cascades reached, before the script has run."""
 Told = tuple[str, str, str, dict[str, str]]
@@ -99,7 +94,7 @@ class RedisTransaction(RedisWriter):
             text = packed_record(found)
             self.note(key, {command_id: text})
             version = str(plan.tree.version) if plan is not None and plan.command.id == command_id else ""
-            self.part(partition).now.records.append((root, command_id, found.at, text, version))
+            self.part(partition).now.records += ((root, command_id, str(found.at), version, text),)
 
     def forget(self, before: int, limit: int) -> int:
         """Remove the records of commands that are as old as that, or older, at most `limit`; gives how many."""
@@ -112,7 +107,7 @@ class RedisTransaction(RedisWriter):
         for _, place, number in old:
             root, command_id = place.split("\0")
             self.drop(self.part(number), self.head(number, f"c:{root}"), command_id)
-            self.part(number).score(self.head(number, "ct"), place, None)
+            self.part(number).leave(self.head(number, "ct"), place)
         return len(old)
 
     def keep_late(self, record: LateRecord, most: int) -> None:
@@ -143,10 +138,10 @@ class RedisTransaction(RedisWriter):
         part.roots[root] = plan.now if root not in part.roots else min(plan.now, part.roots[root])
         self.latest[root] = plan
         if plan.created_deliveries and any(delivery.version for delivery in plan.created_deliveries):
-            part.named.add(root)
+            part.named |= {root}
         if plan.purged is not None:
-            self.strict.add(root)
-            self.moved.add(root)
+            self.strict |= {root}
+            self.moved |= {root}
             part.sweep("P", root, canonical(plan.purged))
             return NONE_YET
         self._write_tree(part, plan, stands)
@@ -168,11 +163,11 @@ class RedisTransaction(RedisWriter):
             key = f"{part.prefix}t:{tree.root}"
             if stands is None:
                 self.field(key, "run")
-                part.score(f"{part.prefix}trees", tree.root, 0)
+                part.enter(f"{part.prefix}trees", tree.root, 0)
             elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
-                self.seen.setdefault(key, {})["tasks"] = str(stands[3])  # as the decision knew it, whatever it is by now
+                self.compared += (key, "tasks", str(stands[3]))  # as the decision knew it, whatever it is by now
             self.put_tree(part, tree.root, {"run": str(tree.run), "tasks": str(tree.tasks)})
-            self.absent.discard(tree.root)
+            self.absent -= {tree.root}
         _, version, _, _, lines = stands or (0, 0, 0, 0, 0)
         self.trees[tree.root] = tree.run, version + int(plan.raises), tree.clock, tree.tasks, lines + len(plan.changes)
 
@@ -194,8 +189,8 @@ class RedisTransaction(RedisWriter):
     def _reopen(self, part: Part, plan: Plan) -> None:
         """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one."""
         run, aside = plan.tree.run, []
-        self.strict.add(plan.tree.root)
-        self.moved.add(plan.tree.root)
+        self.strict |= {plan.tree.root}
+        self.moved |= {plan.tree.root}
         for row in sorted(plan.aside, key=attrgetter("id")):
             aside.append([row.id, str(row.run), row.state, len(row.prepared.facts)])
             self.leave(part, row.id, row.run, run - 1)
@@ -210,7 +205,7 @@ class RedisTransaction(RedisWriter):
 
     def _write_payloads(self, part: Part, plan: Plan) -> None:
         for payload in plan.payloads:
-            key = f"{part.prefix}v:{plan.tree.run}:{payload.workflow}"
+            key = f"{part.prefix}v:{TEXTS[plan.tree.run]}:{payload.workflow}"
             if payload.text is None:
                 self.drop(part, key, f"{payload.no}:{payload.what}")
             else:
@@ -229,7 +224,7 @@ class RedisTransaction(RedisWriter):
         if cascade.emits:
             content["told"] = self._told(cascade, plan)
         part.sweep("X", canonical(content))
-        self.moved.add(plan.tree.root)
+        self.moved |= {plan.tree.root}
 
     def _told(self, cascade: Cascade, plan: Plan) -> dict[str, list[Told]]:
         """Who is told of the workflows that a cascade moves, for each definition that is known."""
@@ -250,27 +245,26 @@ class RedisTransaction(RedisWriter):
         if self.looks < 2 and not self.recalled:
             return
         for partition in range(self.store.partitions):
-            found: list[Any] = ["", 0]
-            found[1] = self._trees_compared(partition, None, found)
-            self._fields_compared(partition, found)
-            if len(found) > len(("schema", "trees", "hashes")):
-                yield partition, [*found, len(self.first) // 2, *self.first, 0, 0, 0, 0, 0, 0]
+            found = [""]
+            self._compared(partition, None, found)
+            if len(found) > len(("schema", "trees", "fields")):
+                yield partition, [*found, str(len(self.first) // 2), *self.first, "0", "0", "0", "0"]
 
     def left(self, root: str, version: int, lines: int, moved: Sequence[str] = (), later: str = "") -> Left:
         """What a commit left of a tree, as far as is known. `moved`: counters, where others had moved them, too; `later`: the
         time that was written, where that of the decision was too early.
         """
-        prefix, counted = self.prefix(root), self.trees[root]
+        prefix, counted, known = self.prefix(root), self.trees[root], self.held
         tree = f"{prefix}t:{root}"
-        held = {tree: self.held[tree]}
+        held = {tree: known[tree]}
         for owner, run in self.columns:
             if owner == root or root_of(owner) == root:
-                rows, payloads = f"{prefix}w:{run}:{owner}", f"{prefix}v:{run}:{owner}"
-                if rows in self.held:
-                    held[rows] = self.held[rows]
-                if payloads in self.held and (
-                        max(map(len, filter(None, self.held[payloads].values())), default=0) <= LONGEST_REMEMBERED):
-                    held[payloads] = self.held[payloads]
+                rows, payloads = f"{prefix}w:{TEXTS[run]}:{owner}", f"{prefix}v:{TEXTS[run]}:{owner}"
+                if rows in known:
+                    held[rows] = known[rows]
+                texts = known.get(payloads)
+                if texts is not None and max(map(len, filter(None, texts.values())), default=0) <= LONGEST_REMEMBERED:
+                    held[payloads] = texts
         if later:
             now = str(self.latest[root].now)
             for key, fields in held.items():
@@ -285,97 +279,50 @@ class RedisTransaction(RedisWriter):
 
     def sure(self, key: str) -> Iterator[str]:
         """Fields of a hash that are as this transaction has them, once it is committed: it compared or wrote them."""
-        yield from self.seen.get(key, ())
+        yield from (self.compared[first + 1] for first in range(0, len(self.compared), 3) if self.compared[first] == key)
         yield from self.own.get(key, ())
 
     # ---- what the script is told -----------------------------------------------------------------------------------------
-    def operations(self, partition: int) -> list[Any]:
+    def operations(self, partition: int) -> list[str]:
         """Everything that one run of the script compares and writes."""
         part = self.parts[partition]
-        found: list[Any] = [str(self.store.schema), ""]
-        found[1] = str(self._trees_compared(partition, part, found))
-        self._fields_compared(partition, found)
-        found += ("1" if self.first else "0", *self.first, str(len(part.commands)))
+        found = [TEXTS[self.store.schema]]
+        self._compared(partition, part, found)
+        found.append("1" if self.first else "0")
+        found += self.first
+        found.append(TEXTS[len(part.commands)])
         for pair in part.commands:
             found += pair  # or it was given up meanwhile
-        if part.script == "commit":
-            part.told(self.seen, found)
+        if part.sweeps:
+            part.operations(found)
         else:
-            found += (0, *part.operations())
+            part.told(found)
         return found
 
-    def _trees_compared(self, partition: int, part: Part | None, found: list[Any]) -> int:
-        """What a decision has read of the trees of a partition, as the script is told; gives how many."""
-        number, prefix, alone = 0, self.store.prefixes[partition], self.store.partitions == 1
-        counters = {} if part is None else self._counters_compared(part)
-        for root, (run, version, _, _, lines) in self.original.items():
-            if alone or self.store.partition(root) == partition:
-                counted, rows = counters.get(root, []), self.seen.get(f"{prefix}t:{root}", NOTHING)
-                now = str(NEVER if part is None else part.roots.get(root, NEVER))
-                if part is None or root in self.strict:
-                    head = root, str(run), now, str(version), str(lines)
-                else:
-                    head = root, str(run), now, str(version) if root in part.named else "", ""
-                for some, fields in ((counted, rows),) if len(counted) + len(rows) <= MOST else _halves(counted, rows):
+    def _compared(self, partition: int, part: Part | None, found: list[str]) -> None:
+        """What a decision has read of a partition, as the script is told: of trees, of their counters, and of all else."""
+        trees, words = self.original, self.compared
+        if self.store.partitions > 1:
+            prefix = self.store.prefixes[partition]
+            trees = {root: counted for root, counted in trees.items() if self.store.partition(root) == partition}
+            words = [word for first in range(0, len(words), 3) if words[first].startswith(prefix)
+                     for word in words[first:first + 3]]
+        found.append(TEXTS[len(trees)])
+        for root, (run, version, _, _, lines) in trees.items():
+            if part is None:  # nothing is written: all of them stand as they were
+                found += (root, TEXTS[run], str(NEVER), str(version), str(lines), "0")
+                continue
+            is_strict, now = root in self.strict, str(part.roots.get(root, NEVER))
+            found += (root, TEXTS[run], now, str(version) if is_strict or root in part.named else "",
+                      str(lines) if is_strict else "", "0")
+            place, number = len(found) - 1, 0
+            for (workflow, of), (name, counts) in self.read.items():
+                if (workflow == root or root_of(workflow) == root) and (workflow, of) not in self.made:
                     number += 1
-                    found += (*head, str(len(some)), str(len(fields)), *[each[0] for each in some], *fields)
-                    for each in some:
-                        found += each[1:]
-                    found += map(_expected, fields.values())
-        return number
-
-    def _counters_compared(self, part: Part) -> dict[str, list[tuple[str, ...]]]:
-        """For each tree: where counters are, how they were and are then, and how many tasks moved them."""
-        found = dict[str, list[tuple[str, ...]]]()
-        for place, counts in self.read.items():
-            if place not in self.made:
-                workflow, run = place
-                found.setdefault(root_of(workflow), []).append((
-                    f"n{workflow}\0{run}", counts, self.after.get(place, counts), str(part.moves.get(workflow, 0))))
-        return found
-
-    def _fields_compared(self, partition: int, found: list[Any]) -> None:
-        """Every other field that it has read of a partition, as the script is told: of how many hashes, and which."""
-        prefix, alone, place = self.store.prefixes[partition], self.store.partitions == 1, len(found)
-        trees, number = [f"{prefix}t:{root}" for root in self.original], 0
-        found.append(0)
-        for key, fields in self.seen.items():
-            if key in trees or not (alone or key.startswith(prefix)):
-                continue
-            if len(fields) == 1:
-                ((name, value),) = fields.items()
-                found += (key, "1", name, _expected(value))
-                number += 1
-                continue
-            for some in (fields,) if 0 < len(fields) <= MOST else _parts(fields):
-                number += 1
-                found += (key, str(len(some)), *some, *map(_expected, some.values()))
-        found[place] = str(number)
-
-
-def _halves(counted: list[tuple[str, ...]], rows: Mapping[str, str | None]
-            ) -> Iterator[tuple[list[tuple[str, ...]], Mapping[str, str | None]]]:
-    """The same, first counters and then rows, as many at a time as the arguments of one command may be."""
-    for first in range(0, len(counted), MOST):
-        yield counted[first:first + MOST], NOTHING
-    for part in _parts(rows):
-        yield [], part
-
-
-def _parts(fields: Mapping[str, str | None]) -> Iterator[dict[str, str | None]]:
-    """Fields, as many at a time as the arguments of one command may be."""
-    pairs = iter(fields.items())
-    while part := dict(islice(pairs, MOST)):
-        yield part
-
-
-def _expected(value: str | None) -> str:
-    """What a field is compared with."""
-    if value is None:
-        return "-"
-    if len(value) <= LONGEST_COMPARED and value[:1] not in MARKS:
-        return value
-    return f"#{hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()}"
+                    found += (name, counts, self.after.get((workflow, of), counts), TEXTS[part.moves.get(workflow, 0)])
+            found[place] = TEXTS[number]
+        found.append(TEXTS[len(words) // 3])
+        found += words
 
 
 def _too_large(name: str, plan: Plan, most: int) -> GuardRefused:

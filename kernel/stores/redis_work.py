@@ -15,7 +15,7 @@ from kernel.spec.vocabulary import ENDED, KINDS, UNSETTLED
 from kernel.stores.redis_audit import violations
 from kernel.stores.redis_held import NOTHING, pairs
 from kernel.stores.redis_reader import PAGE, RedisReader
-from kernel.stores.redis_rows import STATES, counts_field, delivery_at, delivery_of, delivery_place, place_of, row_field
+from kernel.stores.redis_rows import STATES, TEXTS, counts_field, delivery_at, delivery_of, delivery_place, place_of, row_field
 
 WORKFLOW_STATES = tuple(state for state in KINDS["workflow"].states if state in STATES["workflow"])
 DELIVERY_STATES = tuple(state for state in KINDS["delivery"].states if state in STATES["delivery"])
@@ -94,12 +94,12 @@ class RedisWork(RedisReader):
         if left is None:
             return None
         row = left.held[f"{prefix}t:{root}"].get(row_field(workflow, run)) or ""
-        task = left.held.get(f"{prefix}w:{run}:{workflow}", NOTHING).get(str(no)) or ""
+        task = left.held.get(f"{prefix}w:{TEXTS[run]}:{workflow}", NOTHING).get(str(no)) or ""
         if not (row.startswith('["RUNNING"') and task.startswith("SCHEDULED|")):
             return None  # another thread was faster than the one that told of it
         if self._recall(prefix, root, subject) is None:
             return None
-        self.polled, self.first = type, [f"{prefix}q:{type}", member]
+        self.polled, self.first = type, (f"{prefix}q:{type}", member)
         return subject
 
     def _reserved(self, chosen: int) -> int:
@@ -224,7 +224,7 @@ class RedisWork(RedisReader):
 
     def earlier(self, row: DeliveryRow) -> list[DeliveryRow]:
         """The open notices of the same workflow that come before a notice."""
-        self.strict.add(root_of(row.workflow))
+        self.strict |= {root_of(row.workflow)}
         return [other for state in sorted(UNSETTLED) for other in self.deliveries(state, row.workflow, ("", 0, ""), 2**31)
                 if other.topic == row.topic and other.turn < row.turn]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from kernel.core.checks import canonical
 from kernel.core.plan import Plan
 from kernel.core.records import DeliveryRow, TaskRow, WorkflowRow, root_of
 from kernel.spec.language import NEVER
-from kernel.stores.redis_held import NOTHING
+from kernel.stores.redis_held import NONE, NOTHING
 from kernel.stores.redis_lately import Waits
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
+    TEXTS,
     Placed,
     Places,
     counts_field,
@@ -47,7 +49,7 @@ class RedisWriter(RedisWork):
         self.command_id = self.workflow_id = ""
         self.latest: dict[str, Plan] = {}
         """Of each tree that is written: the last plan."""
-        self.moved: set[str] = set()
+        self.moved: frozenset[str] = NONE
         """The trees of which the script moves rows that were not read."""
         self.made: set[tuple[str, int]] = set()
         """The workflows that begin to exist."""
@@ -62,15 +64,15 @@ class RedisWriter(RedisWork):
         return known
 
     # ---- writing hashes, so that later reads of this transaction see it --------------------------------------------------
-    def put(self, part: Part, key: str, fields: Mapping[str, str | None]) -> None:
-        """Write fields of a hash, or (None) take them out."""
+    def put(self, part: Part, key: str, fields: Mapping[str, str]) -> None:
+        """Write fields of a hash."""
         self.note(key, fields)
-        part.put(key, fields)
+        part.put(key, *chain.from_iterable(fields.items()))
 
     def put_tree(self, part: Part, root: str, fields: Mapping[str, str]) -> None:
         """Write fields of a tree that the present plan is on."""
         self.note(f"{part.prefix}t:{root}", fields)
-        part.now.tree.update(fields)
+        part.now.tree += chain.from_iterable(fields.items())
 
     def note(self, key: str, fields: Mapping[str, str | None]) -> None:
         """Remember what is written."""
@@ -85,7 +87,8 @@ class RedisWriter(RedisWork):
 
     def drop(self, part: Part, key: str, *fields: str) -> None:
         """Take fields out of a hash."""
-        self.put(part, key, dict.fromkeys(fields))
+        self.note(key, dict.fromkeys(fields))
+        part.drop(key, *fields)
 
     # ---- workflows -------------------------------------------------------------------------------------------------------
     def create(self, part: Part, w: WorkflowRow) -> None:
@@ -94,25 +97,25 @@ class RedisWriter(RedisWork):
         serial = self.store.serial(self.store.partition(root))
         placed = Placed(serial, self.store.numbers[w.prepared.registered], len(w.prepared.facts))
         if place not in self.columns:
-            self.seen.setdefault(f"{prefix}t:{root}", {}).setdefault(row_field(*place), None)
+            self.compared += (f"{prefix}t:{root}", row_field(*place), "-")
         self.made.add(place)
         self.standing.clear()
-        columns, counts = packed_workflow(w, placed), ",".join(map(str, w.counts))
+        columns, counts = packed_workflow(w, placed), ",".join([TEXTS[count] for count in w.counts])
         text = canonical(columns)
         self.columns[place], self.counts[place], self.rows[place] = columns, counts, (text, counts, columns, w)
         self.put_tree(part, root, {row_field(*place): text, counts_field(*place): counts})
-        self.whole |= {f"{prefix}w:{w.run}:{w.id}", f"{prefix}v:{w.run}:{w.id}"}
-        self.held.setdefault(f"{prefix}v:{w.run}:{w.id}", {})
+        self.whole |= {f"{prefix}w:{TEXTS[w.run]}:{w.id}", f"{prefix}v:{TEXTS[w.run]}:{w.id}"}
+        self.held.setdefault(f"{prefix}v:{TEXTS[w.run]}:{w.id}", {})
         self.put_queues(part, w)
         part.count("workflows", 1)
-        part.score(f"{prefix}i:{w.state}", field_of(*place), 0)
+        part.enter(f"{prefix}i:{w.state}", field_of(*place), 0)
         if w.deadline < NEVER:
-            part.score(f"{prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
+            part.enter(f"{prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
 
     def put_queues(self, part: Part, w: WorkflowRow) -> None:
         """Where each task of a workflow is looked for, for the scripts."""
         queues = canonical([queue_of(facts) for facts in w.prepared.facts])
-        self.put(part, f"{part.prefix}w:{w.run}:{w.id}", {"y": queues})
+        self.put(part, f"{part.prefix}w:{TEXTS[w.run]}:{w.id}", {"y": queues})
 
     def update(self, part: Part, w: WorkflowRow) -> None:
         """Write a workflow that was read."""
@@ -121,23 +124,27 @@ class RedisWriter(RedisWork):
             raise AssertionError(f"workflow {w.id} was not read")
         self.standing.clear()
         old, placed, row = self.columns[place], self.placed(*place), row_field(*place)
-        new, counts = packed_workflow(w, placed), ",".join(map(str, w.counts))
+        new, counts = packed_workflow(w, placed), ",".join([TEXTS[count] for count in w.counts])
         if new != old:
             self.columns[place] = new
-            text, known = canonical(new), field_of(*place)
+            text, index = canonical(new), field_of(*place)
             self.note(key, {row: text})
-            part.now.rows[known] = part.now.rows.get(known, old)[0], new[0], text
+            if part.sweeps:
+                part.now.rows += ((old[0], new[0], index, text),)
+            else:
+                part.now.tree += (row, text)
+                if old[0] != new[0]:
+                    part.leave(f"{part.prefix}i:{old[0]}", index)
+                    part.enter(f"{part.prefix}i:{new[0]}", index, 0)
             if old[15] != new[15]:
                 self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
-                part.score(f"{part.prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
+                part.enter(f"{part.prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
         if counts != self.counts[place]:
-            name, before = counts_field(*place), self.counts[place]
+            name = counts_field(*place)
             self.held[key][name] = self.counts[place] = self.after[place] = counts
             if place in self.made:
                 self.put_tree(part, root_of(w.id), {name: counts})
-            else:
-                part.now.counters[key, name] = part.now.counters.get((key, name), (before,))[0], counts
         self.rows[place] = self.held[key][row], counts, self.columns[place], w
 
     def leave(self, part: Part, workflow_id: str, run: int, until: int) -> None:
@@ -146,7 +153,7 @@ class RedisWriter(RedisWork):
         columns = self.columns[workflow_id, run]
         self.standing.clear()
         if is_present(columns):
-            part.score(f"{part.prefix}i:{columns[0]}", place, None)
+            part.leave(f"{part.prefix}i:{columns[0]}", place)
         self.columns[workflow_id, run] = (*columns[:2], str(until), *columns[3:])
         self.put_tree(part, root, {row_field(workflow_id, run): canonical(self.columns[workflow_id, run])})
 
@@ -155,7 +162,7 @@ class RedisWriter(RedisWork):
         """Write new tasks, a hash at a time."""
         rows: dict[str, dict[str, str]] = {}
         for task in tasks:
-            rows.setdefault(f"{part.prefix}w:{task.run}:{task.workflow}", {})[str(task.no)] = text = packed_task(task)
+            rows.setdefault(f"{part.prefix}w:{TEXTS[task.run]}:{task.workflow}", {})[str(task.no)] = text = packed_task(task)
             self.rows[task.workflow, task.run, task.no] = text, self._look_for(part, task, ()), task
         for key, fields in rows.items():
             self.put(part, key, fields)
@@ -164,18 +171,21 @@ class RedisWriter(RedisWork):
 
     def update_task(self, part: Part, task: TaskRow) -> None:
         """Write a task that was read, and where it is looked for."""
-        key, name = f"{part.prefix}w:{task.run}:{task.workflow}", str(task.no)
-        held, seen = self.held.get(key), self.seen.get(key)
-        text = None if held is None else held.get(name)
-        if (seen is None or name not in seen) and (key not in self.own or name not in self.own[key]):
-            self.seen.setdefault(key, {})[name] = text  # what is written over is what was read
-        place, new = (task.workflow, task.run, task.no), packed_task(task)
+        key, name = f"{part.prefix}w:{TEXTS[task.run]}:{task.workflow}", str(task.no)
+        held, own = self.held.get(key), self.own.get(key)
+        if held is None:
+            held = self.held[key] = {}
+        if own is None:
+            own = self.own[key] = set()
+        place, text, new = (task.workflow, task.run, task.no), held.get(name), packed_task(task)
         known = self.rows.get(place)
         if known is not None and known[0] == text:
             before: Places = known[1]
         else:
             before = () if text is None else was_looked_for(text, task.facts)
-        self.put(part, key, {name: new})
+        held[name] = new
+        own.add(name)
+        part.put(key, name, new)
         self.rows[place] = new, self._look_for(part, task, before), task
 
     def _look_for(self, part: Part, task: TaskRow, before: Places) -> Places:
@@ -186,25 +196,26 @@ class RedisWriter(RedisWork):
         member = member_of(self.columns[task.workflow, task.run][13], task.no, task.run, task.workflow)
         there = dict(now)
         for index, _ in before:
-            if index not in there:
-                self._enter(part, index, member, None, task)
+            if index in there:
+                continue
+            if index[0] == "q":
+                part.leave(part.prefix + index, member)
+                self.queued.append((index[2:], member, None))
+            else:
+                part.leave(f"{part.prefix}z", index + member)
         for index, due in now:
-            if due < NEVER:
-                self._enter(part, index, member, due, task)
+            if due >= NEVER:
+                continue
+            if index[0] == "q":
+                part.enter(part.prefix + index, member, due)
+                self.queued.append((index[2:], member, Waits(due, member, task.workflow, task.run, task.no)))
+            else:
+                part.enter(f"{part.prefix}z", index + member, due)
         return now
-
-    def _enter(self, part: Part, index: str, member: str, due: int | None, task: TaskRow) -> None:
-        """Let a task be found in an index, or (None) not any more."""
-        if index[0] == "q":
-            part.score(part.prefix + index, member, due)
-            self.queued.append((index[2:], member, None if due is None else Waits(
-                due, member, task.workflow, task.run, task.no)))
-        else:
-            part.score(f"{part.prefix}z", index + member, due)
 
     def put_delivery(self, part: Part, d: DeliveryRow) -> None:
         """Write a delivery, new or not, and where it is looked for."""
-        prefix, key = part.prefix, f"{part.prefix}w:{d.run}:{d.workflow}"
+        prefix, key = part.prefix, f"{part.prefix}w:{TEXTS[d.run]}:{d.workflow}"
         place, text = delivery_place(d.workflow, d.run, d.name), self.held.get(key, NOTHING).get(f"d{d.name}")
         before = delivery_of(text, d.workflow, d.run, d.name).state if text is not None else ""
         self.put(part, key, {f"d{d.name}": packed_delivery(d)})
@@ -212,14 +223,14 @@ class RedisWriter(RedisWork):
         member, leased = delivery_member(serial, d), f"d{member_of(serial, None, d.run, d.workflow)}\0{d.name}"
         if before != d.state:
             if before:
-                part.score(f"{prefix}x:{before}", place, None)
-            part.score(f"{prefix}x:{d.state}", place, 0)
+                part.leave(f"{prefix}x:{before}", place)
+            part.enter(f"{prefix}x:{d.state}", place, 0)
         if d.state == "PENDING":
-            part.score(f"{prefix}o:{d.topic}", member, d.due)
-            part.score(f"{prefix}topics", d.topic, 0)
+            part.enter(f"{prefix}o:{d.topic}", member, d.due)
+            part.enter(f"{prefix}topics", d.topic, 0)
         elif before == "PENDING":
-            part.score(f"{prefix}o:{d.topic}", member, None)
+            part.leave(f"{prefix}o:{d.topic}", member)
         if d.state == "LEASED" and d.expires < NEVER:
-            part.score(f"{prefix}z", leased, d.expires)
+            part.enter(f"{prefix}z", leased, d.expires)
         elif before == "LEASED":
-            part.score(f"{prefix}z", leased, None)
+            part.leave(f"{prefix}z", leased)

@@ -24,6 +24,7 @@ from kernel.engine.kernel import Kernel, Options
 from kernel.engine.ports import Store
 from kernel.stores.redis import FAILOVER, FORCES, LARGEST_TREE, TORN, RedisStore, address
 from kernel.stores.redis_line import Line
+from kernel.stores.redis_link import BETWEEN
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_rows import changed_at
 from kernel.testing.clock import ManualClock
@@ -446,6 +447,7 @@ def test_partitions_are_asked_together() -> None:
     for number in range(4):
         k.start("order", workflow_id=f"w{number}")
         k.clock.advance(1.0)  # type: ignore[attr-defined]
+    assert k.poll("nobody's") == []  # the server has the script from here on
     exchange, asked = link._exchange, list[str]()
 
     def listen(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
@@ -460,6 +462,29 @@ def test_partitions_are_asked_together() -> None:
     assert asked.count("EVAL") > 1
     server().client().client_kill_filter(_type="normal")
     assert [lease.workflow_id for lease in k.poll("t", limit=6)] == ["w2"] * 6
+    stores.remove(store)
+
+
+def test_a_text_that_looks_like_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands between the arguments of a commit may stand in one, too: then they are sent one by one, and applied once."""
+    stores = RedisStores(server().url)
+    store = stores.open()
+    assert isinstance(store, RedisStore)
+    exchange, asked = store.link._exchange, list[int]()
+
+    def listen(key: str, command: tuple[Any, ...], *rest: Any) -> Any:
+        asked.append(len(command))
+        return exchange(key, command, *rest)
+
+    monkeypatch.setattr(store.link, "_exchange", listen)
+    for text in ("plain", f"a{BETWEEN}b", BETWEEN, f"{BETWEEN}7{BETWEEN}"):
+        asked.clear()
+        with store.transaction(write=True) as transaction:
+            transaction.put(transaction.part(0), transaction.head(0, "l:w"), {"name": text})
+            transaction.part(0).count("tasks", 1)
+        assert len(asked) == (1 if text == "plain" else 2)
+        assert store.link.call("", "HGET", f"{store.prefixes[0]}l:w", "name") == text
+    assert store.link.call("", "HGET", f"{store.prefixes[0]}head", "tasks") == "4"
     stores.remove(store)
 
 

@@ -1,8 +1,8 @@
 -- Writing what is known before, rows that were read or are new. Lists again, each with its length before it:
 --   plans: root, time, by how much its version rises; how many fields of the tree, these; how many lines of history, these
---   commands: name, key, how many arguments, these
 --   what is counted in the partition: name, by how much
---   records of outcomes: key, command, the tree, the version that it expected, text
+--   records of outcomes: the tree, the command, the time, the version that it expected, text
+-- Then come commands until the end, each with its length before it: name, key, arguments.
 
 -- The tree may have come to a later time than that of the decision. It is as if it had been taken then, where nothing that was
 -- read or is written tells of a time in between: the history tells the later one, and so do rows of when they changed.
@@ -30,10 +30,11 @@ local function put_off()
     if late[A[i]] then change(i + 5, last, late[A[i]]) end
     i = last + 2 + A[last + 1]
   end
-  for j = 1, A[i] do
-    if j == 1 then i = i + 1 end
-    local root, last = string.match(A[i + 1], '^w:%d+:([^/]*)', #P + 1), i + 2 + A[i + 2]
-    if root and late[root] and A[i] == 'HSET' then
+  i = i + 1 + 2 * A[i]
+  i = i + 1 + 5 * A[i]
+  while i < #A do
+    local root, last = string.match(A[i + 2], '^w:%d+:([^/]*)', #P + 1), i + A[i]
+    if root and late[root] and A[i + 1] == 'HSET' then
       for k = i + 3, last, 2 do
         if string.byte(A[k]) == 100 then return false end  -- a delivery
       end
@@ -51,6 +52,31 @@ local function in_parts(name, key, values, first, last)
 end
 
 if late and not put_off() then return {'stopped', P .. 't:' .. next(late) .. ' clock'} end
+
+-- The list behind the plans, and whether each key that is written is of its type: nothing may fail once something is written.
+local behind, sizes = at + 1, {HSET = 'HLEN', HDEL = 'HLEN', ZADD = 'ZCARD', ZREM = 'ZCARD'}
+local function checked(name, key)
+  if known[key] then return end
+  known[key] = true
+  local size = redis.pcall(name, key)
+  if type(size) == 'table' then return redis.error_reply('WRONGTYPE ' .. key .. ' is not for ' .. name) end
+end
+
+for _ = 1, A[at] do
+  local wrong = A[at] ~= '1' and checked('LLEN', P .. 'h:' .. A[behind])  -- that of a single one is written first
+  if wrong then return wrong end
+  behind = behind + 4 + A[behind + 3]
+  behind = behind + 1 + A[behind]
+end
+local records = behind + 1 + 2 * A[behind]
+local first = records + 1 + 5 * A[records]
+local wrong = A[records] ~= '0' and checked('ZCARD', P .. 'ct')
+local i = first
+while i < #A and not wrong do
+  wrong = checked(sizes[A[i + 1]], A[i + 2])
+  i = i + 1 + A[i]
+end
+if wrong then return wrong end
 
 local latest, answer, changed = head[2] or '0', {'done'}, {}
 for _ = 1, A[at] do
@@ -80,22 +106,20 @@ for _ = 1, A[at] do
   at = first + lines - 1
 end
 
-at = at + 1
-for _ = 1, A[at] do
-  local last = at + 3 + A[at + 3]
-  call(A[at + 1], A[at + 2], unpack(A, at + 4, last))
-  at = last
+at = first
+while at < #A do
+  local last = at + A[at]
+  call(unpack(A, at + 1, last))
+  at = last + 1
 end
 
-at = at + 1
-if A[at] ~= '0' then
+if A[behind] ~= '0' then
   local names, steps = {}, {}
-  for i = 1, A[at] do names[i], steps[i] = A[at + 2 * i - 1], A[at + 2 * i] end
+  for i = 1, A[behind] do names[i], steps[i] = A[behind + 2 * i - 1], A[behind + 2 * i] end
   for i, value in ipairs(call('HMGET', P .. 'head', unpack(names))) do
     changed[2 * i - 1], changed[2 * i] = names[i], string.format('%.0f', (tonumber(value or '0') or 0) + steps[i])
   end
 end
-at = at + 1 + 2 * A[at]
 if latest ~= (head[2] or '0') then
   changed[#changed + 1] = 'latest'
   changed[#changed + 1] = latest
@@ -103,8 +127,8 @@ end
 if changed[1] then call('HSET', P .. 'head', unpack(changed)) end
 
 -- What came of a command is known only here: the version that it got.
-for i = at + 1, at + 5 * A[at], 5 do
-  local version, text = versions[A[i + 2]], A[i + 4]
+for i = records + 1, records + 5 * A[records], 5 do
+  local root, id, version, text = A[i], A[i + 1], versions[A[i]], A[i + 4]
   if A[i + 3] ~= '' and tonumber(A[i + 3]) ~= version then
     local record = cjson.decode(text)
     local outcome = cjson.decode(record[2])
@@ -112,6 +136,7 @@ for i = at + 1, at + 5 * A[at], 5 do
     record[2] = cjson.encode(outcome)
     text = cjson.encode(record)
   end
-  call('HSET', A[i], A[i + 1], text)
+  call('HSET', P .. 'c:' .. root, id, text)
+  call('ZADD', P .. 'ct', A[i + 2], root .. '\0' .. id)
 end
 return answer

@@ -1,17 +1,29 @@
 -- One commit: compare everything that was read, then write everything, or nothing at all. Nothing is written before the last
 -- thing is compared and every key that is to be written is known to be of its type.
--- ARGV: the prefix of the partition's keys; its schema (empty: not asked for); then lists, each with its length before it:
+-- ARGV: the prefix of the partition's keys; then what follows, or a text of it all with 1f between each and the next, and how
+-- many there are: its schema (empty: not asked for); then lists, each with its length before it:
 --   trees: root, run, the time of the decision; its version and its lines of history (empty: whatever they are); how many counters,
---     how many rows; their fields; for each counter how it was, how it is then, how many tasks move it; for each row what it is
---     expected to be
---   hashes: key, how many fields, the fields, then what each is expected to be ('-' nothing, '#...' what has this digest)
+--     of each: where they are, how they were, how they are then, how many tasks move them
+--   fields of hashes: key, field, what it is expected to be ('-' nothing, '#...' what has this digest)
 --   queues: key, the entry that is expected to be the first
 --   commands that nobody may have given an outcome, under the tree or under none: root, id
---   keys to be written that were not read: what gives the size of such a one, key
 -- Then comes what is written, which another file reads.
 
 local A, P, call = ARGV, ARGV[1], redis.call
-local at, versions, moved, others, late = 4, {}, {}, {}, nil
+if #A == 3 then
+  local find, sub, text, number, from = string.find, string.sub, A[2], 1, 1
+  local to = find(text, '\31', 1, true)
+  A = {P}
+  while to do
+    number = number + 1
+    A[number] = sub(text, from, to - 1)
+    from = to + 1
+    to = find(text, '\31', from, true)
+  end
+  A[number + 1] = sub(text, from)
+  if number ~= tonumber(ARGV[3]) then return {'apart'} end
+end
+local at, versions, moved, others, late, known = 4, {}, {}, {}, nil, {}
 
 local function numbers(text)
   local found = {}
@@ -43,9 +55,9 @@ local head = call('HMGET', P .. 'head', 'schema', 'latest')
 if A[2] ~= '' and head[1] ~= A[2] then return {'stopped', P .. 'head schema'} end
 
 for _ = 1, A[3] do
-  local root, version, lines, first, counters = A[at], A[at + 3], A[at + 4], at + 7, tonumber(A[at + 5])
-  local key, behind = P .. 't:' .. root, first + counters + A[at + 6]
-  local tree = call('HMGET', key, 'run', 'version', 'clock', unpack(A, first, behind - 1))
+  local root, version, lines, counters = A[at], A[at + 3], A[at + 4], tonumber(A[at + 5])
+  local key, one = P .. 't:' .. root, counters == 1
+  local tree = call('HMGET', key, 'run', 'version', 'clock', one and A[at + 6] or 'tasks')
   if tree[1] ~= A[at + 1] then return {'stopped', key .. ' run'} end
   if version ~= '' and tree[2] ~= version then return {'stopped', key .. ' version'} end
   if lines ~= '' and call('LLEN', P .. 'h:' .. root) ~= tonumber(lines) then return {'stopped', key .. ' version'} end
@@ -54,41 +66,38 @@ for _ = 1, A[3] do
     late[root] = {A[at + 2], tree[3]}
   end
   versions[root] = tonumber(tree[2])
-  at = behind
-  for i = 4, 3 + counters do
-    local after = counted(tree[i], A[at], A[at + 1], A[at + 2])
-    if not after then return {'stopped', key .. ' ' .. A[first + i - 4]} end
-    if A[at + 1] ~= A[at] then
+  at = at + 6
+  for _ = 1, counters do
+    local name, before, to = A[at], A[at + 1], A[at + 2]
+    local after = counted(one and tree[4] or not one and call('HGET', key, name), before, to, A[at + 3])
+    if not after then return {'stopped', key .. ' ' .. name} end
+    if to ~= before then
       moved[root] = moved[root] or {}
-      moved[root][#moved[root] + 1] = A[first + i - 4]
+      moved[root][#moved[root] + 1] = name
       moved[root][#moved[root] + 1] = after
     end
-    if A[at + 1] ~= after then  -- somebody else moved them, too
+    if to ~= after then  -- somebody else moved them, too
       others[root] = others[root] or {}
-      others[root][#others[root] + 1] = A[first + i - 4]
+      others[root][#others[root] + 1] = name
       others[root][#others[root] + 1] = after
     end
-    at = at + 3
-  end
-  for i = 4 + counters, 3 + behind - first do
-    if not is_same(tree[i], A[at]) then return {'stopped', key .. ' ' .. A[first + i - 4]} end
-    at = at + 1
+    at = at + 4
   end
 end
 
-local hashes = A[at]
+local last = at + 3 * A[at]
 at = at + 1
-for _ = 1, hashes do
-  local key, n = A[at], tonumber(A[at + 1])
-  local first = at + 1 + n
-  if n == 1 then
-    if not is_same(call('HGET', key, A[at + 2]), A[at + 3]) then return {'stopped', key .. ' ' .. A[at + 2]} end
-  else
-    for i, value in ipairs(call('HMGET', key, unpack(A, at + 2, first))) do
-      if not is_same(value, A[first + i]) then return {'stopped', key .. ' ' .. A[at + 1 + i]} end
-    end
+while at < last do
+  local key, first, names, values = A[at], at, {}, nil
+  known[key] = true
+  repeat
+    names[#names + 1] = A[at + 1]
+    at = at + 3
+  until at > last or A[at] ~= key or #names == 4000
+  if names[2] then values = call('HMGET', key, unpack(names)) else values = {call('HGET', key, names[1])} end
+  for i, name in ipairs(names) do
+    if not is_same(values[i], A[first + 3 * i - 1]) then return {'stopped', key .. ' ' .. name} end
   end
-  at = first + n + 1
 end
 
 local firsts = A[at]
@@ -105,11 +114,3 @@ for i = at + 1, at + 2 * ids, 2 do
   end
 end
 at = at + 1 + 2 * ids
-
-local sizes = A[at]
-at = at + 1
-for _ = 1, sizes do
-  local size = redis.pcall(A[at], A[at + 1])
-  if type(size) == 'table' then return redis.error_reply('WRONGTYPE ' .. A[at + 1] .. ' is not for ' .. A[at]) end
-  at = at + 2
-end

@@ -46,6 +46,10 @@ local function line(rest)
   put(P .. 't:' .. plan.root, 'clock', plan.now)
 end
 
+for root, fields in pairs(moved) do
+  for i = 1, #fields, 2 do put(P .. 't:' .. root, fields[i], fields[i + 1]) end
+end
+
 local write = {}
 
 write['G'] = function()
@@ -56,16 +60,19 @@ write['G'] = function()
   if tonumber(plan.now) > tonumber(get(P .. 'head', 'latest') or '0') then put(P .. 'head', 'latest', plan.now) end
 end
 
-write['H'] = function()
-  local key, n = take(), tonumber(take())
-  for _ = 1, n do
-    local field = take()
-    put(key, field, take())
+write['C'] = function()
+  local n, name, key = tonumber(take()), take(), take()
+  for _ = 3, n, (name == 'HSET' or name == 'ZADD') and 2 or 1 do
+    local first = take()
+    if name == 'HSET' then put(key, first, take())
+    elseif name == 'ZADD' then score(key, take(), first)
+    elseif name == 'HDEL' then put(key, first, false)
+    else score(key, first, false) end
   end
 end
 
 write['T'] = function()
-  for _ = 1, tonumber(take()) do
+  for _ = 1, tonumber(take()), 2 do
     local field = take()
     put(P .. 't:' .. plan.root, field, take())
   end
@@ -82,30 +89,6 @@ write['W'] = function()
   put(key, 'f' .. place, text)
 end
 
-write['D'] = function()
-  local key, n = take(), tonumber(take())
-  for _ = 1, n do put(key, take(), false) end
-end
-
--- Counters: as they were, and as they are then; others may have moved them meanwhile, as far as was compared.
-write['B'] = function()
-  local key, field, before, after = take(), take(), take(), take()
-  put(key, field, counted(get(key, field), before, after, -math.huge) or after)
-end
-
-write['Z'] = function()
-  local key, n = take(), tonumber(take())
-  for _ = 1, n do
-    local value = take()
-    score(key, take(), value)
-  end
-end
-
-write['z'] = function()
-  local key, n = take(), tonumber(take())
-  for _ = 1, n do score(key, take(), false) end
-end
-
 write['E'] = function()
   local field = take()
   count(field, tonumber(take()))
@@ -117,8 +100,8 @@ end
 
 -- What came of a command is known only here: the version that it got, and what its cascades reached.
 write['R'] = function()
-  local root, id, when, patch, text = take(), take(), take(), take(), take()
-  if patch == '1' then
+  local root, id, when, version, text = take(), take(), take(), take(), take()
+  if version ~= '' then
     local record = cjson.decode(text)
     local outcome = cjson.decode(record[2])
     outcome.version = plan.version

@@ -144,7 +144,7 @@ class RedisHeld:
         text = self.field(head, "policies")
         if "policies" not in self.own.get(head, ()):
             known[head] = text
-        return [(int(since), content) for since, content in json.loads(text or "[]")]
+        return [(int(since), content) for since, content in json.loads(text)] if text else []
 
     def archiving(self, root: str, now: int) -> Hearing | None:
         """What the store itself says of archives at this time."""

@@ -172,11 +172,12 @@ class Part:
         found.append(TEXTS[len(records)])
         for record in records:
             found += record
-        for said in (self.now.puts, self.now.drops):
-            for words in said.values():
-                for some in (words,) if len(words) <= MOST else _cut(words):
-                    found.append(TEXTS[len(some)])
-                    found += some
+        for words in (*self.now.puts.values(), *self.now.drops.values()):
+            if len(words) > MOST:
+                found += [word for some in _cut(words) for word in (str(len(some)), *some)]
+            else:
+                found.append(TEXTS[len(words)])
+                found += words
 
     def operations(self, found: list[str]) -> None:
         """Add what `cascade.lua` is told."""

@@ -20,7 +20,6 @@ from kernel.stores.redis_held import NOTHING, RedisHeld, Stands, pairs
 from kernel.stores.redis_rows import (
     TEXTS,
     Columns,
-    Placed,
     columns_of,
     counts_field,
     delivery_of,
@@ -172,11 +171,6 @@ class RedisReader(RedisHeld):
             raise damaged(f"workflow {quoted(workflow_id)}", "what was spawned in it is gone")
         return {no: text for no, text in found.items() if no < end}
 
-    def placed(self, workflow_id: str, run: int) -> Placed:
-        """What the store knows of a workflow that was read or made."""
-        columns = self.columns[workflow_id, run]
-        return Placed(columns[13], columns[7], columns[14])
-
     def workflow(self, workflow_id: str, run: int) -> WorkflowRow | None:
         """A workflow as part of a run, in which it may be kept from an earlier one."""
         stands = self._part(workflow_id, run)
@@ -247,6 +241,9 @@ class RedisReader(RedisHeld):
         if stands is None or not nos:
             return []
         of, _, _, prepared, key = stands
+        if len(nos) == 1:
+            text = self.field(key, str(nos[0]), compare=compare)
+            return [] if text is None else [self._task(workflow_id, of, nos[0], prepared, text)]
         found: list[TaskRow] = []
         for place in range(0, len(nos), PAGE):
             part = nos[place:place + PAGE]
@@ -279,7 +276,7 @@ class RedisReader(RedisHeld):
         if stands is None:
             return []
         self._know_all(root_of(workflow_id))
-        last = self.placed(workflow_id, stands[0]).tasks
+        last = stands[1][14]
         return self.some_tasks(workflow_id, run, range(after + 1, min(last, after + 1 + limit)), compare=False)
 
     def payload(self, workflow_id: str, run: int, no: int, what: str) -> str | None:

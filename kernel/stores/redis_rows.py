@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Any, NamedTuple
+from typing import Any
 
 from kernel.core.checks import canonical
 from kernel.core.records import Change, DeliveryRow, Facts, Prepared, TaskRow, WorkflowRow, entry_of
@@ -49,15 +49,6 @@ class Texts(dict[int, str]):
 
 
 TEXTS: Mapping[int, str] = Texts({number: str(number) for number in range(1000)})
-
-
-class Placed(NamedTuple):
-    """What a store knows of a workflow besides its row: its serial number, and which definition it has."""
-
-    serial: int
-    definition: int
-    tasks: int
-    """One more than the last position of a task."""
 
 
 def loaded(what: str, text: str | None) -> Any:
@@ -117,10 +108,10 @@ def delivery_member(serial: int, d: DeliveryRow) -> str:
     return f"{member}\0{d.name}" if d.version else member
 
 
-def packed_workflow(w: WorkflowRow, placed: Placed) -> Columns:
-    """The columns of a workflow, without its counters."""
-    return (w.state, str(w.changed), time_text(w.until), w.parent, w.parent_no, w.slot, w.depth, placed.definition,
-            str(w.started), time_text(w.deadline), w.paused_by, str(w.paused_at), w.reason, placed.serial,
+def packed_workflow(w: WorkflowRow, serial: int, definition: int) -> Columns:
+    """The columns of a workflow, without its counters; the last but one is one more than the last position of a task."""
+    return (w.state, str(w.changed), time_text(w.until), w.parent, w.parent_no, w.slot, w.depth, definition,
+            str(w.started), time_text(w.deadline), w.paused_by, str(w.paused_at), w.reason, serial,
             len(w.prepared.facts), w.extension)
 
 
@@ -134,6 +125,12 @@ def columns_of(text: str) -> Columns:
 def counts_of(text: str) -> tuple[int, ...]:
     """The counters of a workflow, or of a task, from their text."""
     return tuple(map(int, text.split(",")))
+
+
+@lru_cache(maxsize=1000)
+def counts_text(counts: tuple[int, ...]) -> str:
+    """Counters as they are stored."""
+    return ",".join(map(str, counts))
 
 
 def workflow_of(workflow_id: str, run: int, columns: Columns, counts: str, prepared: Prepared) -> WorkflowRow:
@@ -220,9 +217,10 @@ def changed_at(text: str | None, now: str, later: str) -> str | None:
     return f"{head}{later}{rest}" if rest.startswith(("|", '"')) and _BEFORE_CHANGED.fullmatch(head) else text
 
 
-def queue_of(facts: Facts) -> str:
-    """The queue in which workers look for a task; empty for one that no worker takes."""
-    return facts.type if facts.mode == "WORKER" else ""
+@lru_cache(maxsize=100)
+def queues_of(prepared: Prepared) -> str:
+    """The queue in which workers look for each task, as the scripts read it; empty for one that no worker takes."""
+    return canonical([facts.type if facts.mode == "WORKER" else "" for facts in prepared.facts])
 
 
 def packed_record(found: Recorded) -> str:
@@ -249,6 +247,7 @@ def packed_lines(changes: Iterable[Change], run: int, now: int, actor: str, comm
             for kind, workflow, subject, event, source, target, attempt, count, by, reason, of in changes]
 
 
+@lru_cache(maxsize=10_000)
 def member_of(serial: int, no: int | None, run: int, workflow_id: str) -> str:
     """How an entry of a sorted set names a task, or (no = None) a workflow: in the order in which workflows were started."""
     first = f"{serial:012d}|{TEXTS[run]}" if no is None else f"{serial:012d}|{no:06d}|{TEXTS[run]}"

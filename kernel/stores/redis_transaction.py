@@ -263,7 +263,8 @@ class RedisTransaction(RedisWriter):
                 if rows in known:
                     held[rows] = known[rows]
                 texts = known.get(payloads)
-                if texts is not None and max(map(len, filter(None, texts.values())), default=0) <= LONGEST_REMEMBERED:
+                if texts is not None and not (
+                        any(texts.values()) and max(map(len, filter(None, texts.values()))) > LONGEST_REMEMBERED):
                     held[payloads] = texts
         if later:
             now = str(self.latest[root].now)

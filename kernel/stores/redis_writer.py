@@ -16,9 +16,9 @@ from kernel.stores.redis_part import Part
 from kernel.stores.redis_reader import is_present
 from kernel.stores.redis_rows import (
     TEXTS,
-    Placed,
     Places,
     counts_field,
+    counts_text,
     delivery_member,
     delivery_of,
     delivery_place,
@@ -28,7 +28,7 @@ from kernel.stores.redis_rows import (
     packed_delivery,
     packed_task,
     packed_workflow,
-    queue_of,
+    queues_of,
     row_field,
     was_looked_for,
 )
@@ -95,13 +95,12 @@ class RedisWriter(RedisWork):
         """Write a new workflow."""
         root, place, prefix = root_of(w.id), (w.id, w.run), part.prefix
         serial = self.store.serial(self.store.partition(root))
-        placed = Placed(serial, self.store.numbers[w.prepared.registered], len(w.prepared.facts))
         if place not in self.columns:
             self.compared += (f"{prefix}t:{root}", row_field(*place), "-")
         self.made.add(place)
         self.standing.clear()
-        columns, counts = packed_workflow(w, placed), ",".join([TEXTS[count] for count in w.counts])
-        text = canonical(columns)
+        columns = packed_workflow(w, serial, self.store.numbers[w.prepared.registered])
+        text, counts = canonical(columns), counts_text(tuple(w.counts))
         self.columns[place], self.counts[place], self.rows[place] = columns, counts, (text, counts, columns, w)
         self.put_tree(part, root, {row_field(*place): text, counts_field(*place): counts})
         self.whole |= {f"{prefix}w:{TEXTS[w.run]}:{w.id}", f"{prefix}v:{TEXTS[w.run]}:{w.id}"}
@@ -110,12 +109,11 @@ class RedisWriter(RedisWork):
         part.count("workflows", 1)
         part.enter(f"{prefix}i:{w.state}", field_of(*place), 0)
         if w.deadline < NEVER:
-            part.enter(f"{prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
+            part.enter(f"{prefix}z", f"c{member_of(serial, None, w.run, w.id)}", w.deadline)
 
     def put_queues(self, part: Part, w: WorkflowRow) -> None:
         """Where each task of a workflow is looked for, for the scripts."""
-        queues = canonical([queue_of(facts) for facts in w.prepared.facts])
-        self.put(part, f"{part.prefix}w:{TEXTS[w.run]}:{w.id}", {"y": queues})
+        self.put(part, f"{part.prefix}w:{TEXTS[w.run]}:{w.id}", {"y": queues_of(w.prepared)})
 
     def update(self, part: Part, w: WorkflowRow) -> None:
         """Write a workflow that was read."""
@@ -123,8 +121,8 @@ class RedisWriter(RedisWork):
         if place not in self.columns:
             raise AssertionError(f"workflow {w.id} was not read")
         self.standing.clear()
-        old, placed, row = self.columns[place], self.placed(*place), row_field(*place)
-        new, counts = packed_workflow(w, placed), ",".join([TEXTS[count] for count in w.counts])
+        old, row = self.columns[place], row_field(*place)
+        new, counts = packed_workflow(w, old[13], old[7]), counts_text(tuple(w.counts))
         if new != old:
             self.columns[place] = new
             text, index = canonical(new), field_of(*place)
@@ -139,7 +137,7 @@ class RedisWriter(RedisWork):
             if old[15] != new[15]:
                 self.put_queues(part, w)
             if w.deadline < NEVER and old[9] != new[9]:
-                part.enter(f"{part.prefix}z", f"c{member_of(placed.serial, None, w.run, w.id)}", w.deadline)
+                part.enter(f"{part.prefix}z", f"c{member_of(old[13], None, w.run, w.id)}", w.deadline)
         if counts != self.counts[place]:
             name = counts_field(*place)
             self.held[key][name] = self.counts[place] = self.after[place] = counts
@@ -219,7 +217,7 @@ class RedisWriter(RedisWork):
         place, text = delivery_place(d.workflow, d.run, d.name), self.held.get(key, NOTHING).get(f"d{d.name}")
         before = delivery_of(text, d.workflow, d.run, d.name).state if text is not None else ""
         self.put(part, key, {f"d{d.name}": packed_delivery(d)})
-        serial = self.placed(d.workflow, d.run).serial
+        serial = self.columns[d.workflow, d.run][13]
         member, leased = delivery_member(serial, d), f"d{member_of(serial, None, d.run, d.workflow)}\0{d.name}"
         if before != d.state:
             if before:

@@ -209,7 +209,7 @@ def cut_off(primary: Server) -> Iterator[None]:
     replica = next(node for node in cluster().nodes if node.port == port)
     replica.signal(signal.SIGSTOP)
     try:
-        primary.client().client_kill_filter(_type="replica")
+        primary.client().execute_command("CLIENT", "KILL", "TYPE", "replica")  # type: ignore[no-untyped-call]
         yield
     finally:
         replica.signal(signal.SIGCONT)

@@ -27,7 +27,7 @@ from kernel.stores.redis import TORN
 from kernel.stores.redis_link import Script, script
 from kernel.testing.servers import PostgresServer, PostgresStores, postgres_programs, postgres_server
 from kernel.testing.stores import quick_folder
-from tests.redis_server import Server, needs_redis, server
+from tests.redis_server import PROGRAM, Server, needs_redis, server
 from tests.stores.disks import remount, small_disk
 from tests.stores.servers import RUN
 
@@ -295,7 +295,8 @@ def test_a_log_that_ends_in_the_middle_of_a_commit(tmp_path: Path, taken: str) -
             with pytest.raises(redis.ConnectionError):
                 own.start()
             (manifest,) = (tmp_path / "appendonlydir").glob("*.manifest")
-            subprocess.run(["redis-check-aof", "--fix", manifest], input=b"y\n", stdout=subprocess.DEVNULL, check=True)
+            mend = [f"{PROGRAM.removesuffix('-server')}-check-aof", "--fix", str(manifest)]
+            subprocess.run(mend, input=b"y\n", stdout=subprocess.DEVNULL, check=True)
         own.start()
         with kernel.open(own.url) as k:
             assert k.history("w") == stood

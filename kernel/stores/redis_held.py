@@ -31,8 +31,8 @@ class RedisHeld:
 
     __slots__ = (
         "absent", "columns", "compared", "counts", "first", "guessed", "held", "link", "looks", "original", "own", "poll",
-        "polled", "queued", "read", "recalled", "remembered", "rows", "standing", "store", "strict", "taking", "trees", "whole",
-        "write_too")
+        "polled", "queued", "read", "recalled", "remembered", "rows", "seen", "standing", "store", "strict", "taking", "trees",
+        "whole", "write_too")
 
     def __init__(self, store: RedisStore, *, write: bool) -> None:
         self.store, self.link, self.write_too = store, store.link, write
@@ -40,11 +40,13 @@ class RedisHeld:
         """What is known of each hash, with what this transaction has done to it."""
         self.whole: set[str] = set()
         """The hashes of which everything is known."""
-        self.compared: list[str] = []
-        """What a decision has read: key, field, and how the commit is to find it."""
+        self.compared: list[str | None] = []
+        """What a decision has read, as it was: key, field, value. The commit compares it."""
+        self.seen: set[tuple[str, str]] = set()
+        """The same without the values."""
         self.own: dict[str, set[str]] = {}
         """What this transaction has written: it reads its own."""
-        self.strict: frozenset[str] = NONE
+        self.strict: set[str] = set()
         """The trees of which whole sets were read: nothing of them may have happened meanwhile."""
         self.trees: dict[str, Counted] = {}
         """Of each tree that was read: run, version, clock, tasks, lines of history."""
@@ -105,9 +107,19 @@ class RedisHeld:
         else:
             self.looks += 1
             value = held[name] = self.link.call(key, "HGET", key, name)
-        if compare and not (self.own and key in self.own and name in self.own[key]):
-            self.compared += (key, name, mark(value))
+        if compare:
+            at = key, name
+            if at not in self.seen and not (self.own and key in self.own and name in self.own[key]):
+                self.seen.add(at)
+                self.compared += (key, name, value)
         return value
+
+    def compare(self, key: str, name: str, value: str | None) -> None:
+        """Let the commit compare a field that was read, unless this transaction has written it, or it is compared already."""
+        at = key, name
+        if at not in self.seen and not (self.own and key in self.own and name in self.own[key]):
+            self.seen.add(at)
+            self.compared += (key, name, value)
 
     def fields(self, key: str, *names: str, compare: bool = True) -> list[str | None]:
         """Fields of a hash; `compare`: the decision depends on them."""
@@ -117,10 +129,8 @@ class RedisHeld:
             held.update(zip(missing, self.link.call(key, "HMGET", key, *missing), strict=True))
         found = [held.get(name) for name in names]
         if compare:
-            own = self.own.get(key, ())
             for name, value in zip(names, found, strict=True):
-                if name not in own:
-                    self.compared += (key, name, mark(value))
+                self.compare(key, name, value)
         return found
 
     def everything(self, key: str) -> dict[str, str]:

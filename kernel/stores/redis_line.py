@@ -21,14 +21,16 @@ MORE = object()
 """What the reader gives before an answer is whole."""
 AT_ONCE = 65_536
 """Bytes that are read at once."""
-ESTABLISHED = b"\x01"
+ESTABLISHED = 1
 """What TCP_INFO of Linux begins with where neither end has closed a connection."""
+RECEIVED = slice(128, 136)
+"""Where it has the number of bytes that came on it, since Linux 4.1."""
 
 
 class Line:
     """A connection that is open. One thread at a time."""
 
-    __slots__ = ("_buffer", "_driver", "_main", "_poll", "_pool", "_reader", "_socket", "_tells")
+    __slots__ = ("_buffer", "_driver", "_main", "_poll", "_pool", "_reader", "_received", "_socket")
 
     def __init__(self, pool: ConnectionPool) -> None:
         """Raises what the driver does where there is no server, or it lets nobody in."""
@@ -43,7 +45,11 @@ class Line:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         plain = type(self._socket) is socket.socket
-        self._tells = plain and sys.platform == "linux" and self._socket.family in (socket.AF_INET, socket.AF_INET6)
+        self._received = -1
+        """The bytes that were read of all that came; -1 where TCP_INFO does not tell of them."""
+        if plain and sys.platform == "linux" and self._socket.family in (socket.AF_INET, socket.AF_INET6) and not (
+                driver.health_check_interval or self._poll.poll(0)):
+            self._received = self._tell()[1]
         if plain and driver.socket_timeout and os.name == "posix":  # then it waits by itself
             seconds, rest = divmod(float(driver.socket_timeout), 1.0)
             patience = struct.pack("ll", int(seconds), int(rest * 1e6))
@@ -55,10 +61,15 @@ class Line:
         """Whether the server has not closed it, and nothing is left over on it."""
         if self._reader.has_data():
             return False
-        if self._tells:  # where poll would let other threads in, once more for each command
-            info: bytes = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-            return info == ESTABLISHED
+        if self._received >= 0:  # poll would let other threads in, once more for each command
+            return self._tell() == (ESTABLISHED, self._received)
         return not self._poll.poll(0)
+
+    def _tell(self) -> tuple[int, int]:
+        """What Linux knows of the connection: its state, and how many bytes came."""
+        info: bytes = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.stop)
+        came = info[RECEIVED]
+        return info[0], int.from_bytes(came, sys.byteorder) if came else -1
 
     def close(self) -> None:
         """Close it; it counts no longer as one in use."""
@@ -88,6 +99,8 @@ class Line:
                 raise _lost(error) from error
             if not number:
                 raise ConnectionError("the server closed the connection")
+            if self._received >= 0:
+                self._received += number
             reader.feed(self._buffer, 0, number)
             answer = reader.gets()
         if isinstance(answer, RedisError):

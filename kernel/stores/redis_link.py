@@ -56,6 +56,8 @@ BETWEEN = "\x1f"
 """What stands between the arguments of a commit, in one text."""
 APART = ["apart"]
 """What a script says that finds more of them, or fewer: then they are sent one by one. Nothing was done."""
+LARGEST = 100_000
+"""Characters of such a text: what is larger costs more to be taken apart, and a server takes no text of any size."""
 PAUSES = (0.005, 0.2)
 """Seconds: the shortest and the longest pause before a question is asked again."""
 LOST = (ConnectionError, TimeoutError, OSError)
@@ -193,8 +195,12 @@ class Link:
         name = part.script
         found = self._scripts.get(name) or self._scripts.setdefault(name, script(name, reading=False))
         keys = () if self.cluster is None else sorted(part.keys())
-        told = self._script(found, part.prefix, (BETWEEN.join(arguments), str(len(arguments))), keys, "writing", command)
-        return told if told != APART else self._script(found, part.prefix, arguments, keys, "writing", command)
+        text = BETWEEN.join(arguments)
+        if len(text) <= LARGEST:
+            told = self._script(found, part.prefix, (text, str(len(arguments))), keys, "writing", command)
+            if told != APART:
+                return told
+        return self._script(found, part.prefix, arguments, keys, "writing", command)
 
     def _script(self, found: Script, prefix: str, arguments: Sequence[Any], keys: Sequence[str], doing: str,
                 command: tuple[str, str] | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""What one run of the script writes, gathered: each thing once, in the words of the scripts in lua/.
+"""What one run of the script writes, gathered plan by plan, in the words of the scripts in lua/.
 
 Most commits write only rows that were read, or are new: then all is known here, and `commit.lua` is told it as the commands
 that it gives. Where rows are reached that nobody read, `cascade.lua` is told operations, one after the other.
@@ -19,20 +19,19 @@ Commands = dict[str, list[str]]
 
 
 class Chunk:
-    """What is written together, in any order."""
+    """What is written together: what is there then, and what is not; nothing is both."""
 
     __slots__ = ("drops", "lines", "plan", "puts", "records", "rows", "tree")
 
-    def __init__(self, plan: Plan | None, before: Chunk | None = None) -> None:
-        """`before`: one that is written together with it, which has what both write of keys of their own."""
+    def __init__(self, plan: Plan | None) -> None:
         self.plan = plan
         self.tree: list[str] = []
         """Fields of the tree of the plan, or of the one before it, each before its value."""
         self.lines: list[str] = []
         """Its history."""
-        self.puts: Commands = {} if before is None else before.puts
+        self.puts: Commands = {}
         """What is there then: HSET and ZADD."""
-        self.drops: Commands = {} if before is None else before.drops
+        self.drops: Commands = {}
         """What is not: HDEL and ZREM."""
         self.rows: tuple[tuple[str, str, str, str], ...] = ()
         """Workflows that a cascade may have moved before: in which state they were and are without it, place and text."""
@@ -83,7 +82,7 @@ class Part:
         self.plans.append(plan)
 
     def _next(self, plan: Plan | None) -> None:
-        self.now = Chunk(plan, None if self.sweeps else self.now)
+        self.now = Chunk(plan)
         self._chunks.append(self.now)
         if self._steps is not None:
             self._steps.append(self.now)
@@ -92,49 +91,38 @@ class Part:
         """Reach rows that were not read: after what was written before, and before what is written then."""
         if self._steps is None:
             self._steps = [*self._chunks]
-            for chunk in self._chunks[1:]:
-                chunk.puts, chunk.drops = {}, {}
         self._steps.append(tuple(map(str, operation)))
         self._next(None)
 
     # ---- what is written ---------------------------------------------------------------------------------------------------
     def put(self, key: str, *words: str) -> None:
         """Write fields of a hash, each before its value."""
-        now = self.now
-        if key in now.drops:
-            for name in words[::2]:
-                _unsay(now.drops, key, name)
-        known = now.puts.get(key)
+        puts = self.now.puts
+        known = puts.get(key)
         if known is None:
-            now.puts[key] = ["HSET", key, *words]
+            puts[key] = ["HSET", key, *words]
         else:
             known += words
 
     def drop(self, key: str, *names: str) -> None:
         """Take fields out of a hash."""
-        for name in names:
-            _unsay(self.now.puts, key, name, width=2)
         self.now.drops.setdefault(key, ["HDEL", key]).extend(names)
 
     def enter(self, key: str, member: str, score: int) -> None:
         """Let a sorted set have a member."""
-        now = self.now
-        if key in now.drops:
-            _unsay(now.drops, key, member)
-        known = now.puts.get(key)
+        puts = self.now.puts
+        known = puts.get(key)
         if known is None:
-            now.puts[key] = ["ZADD", key, str(score), member]
+            puts[key] = ["ZADD", key, str(score), member]
         else:
             known += (str(score), member)
 
     def leave(self, key: str, member: str) -> None:
         """Let it not have one."""
-        now = self.now
-        if key in now.puts:
-            _unsay(now.puts, key, member, place=1, width=2)
-        known = now.drops.get(key)
+        drops = self.now.drops
+        known = drops.get(key)
         if known is None:
-            now.drops[key] = ["ZREM", key, member]
+            drops[key] = ["ZREM", key, member]
         else:
             known.append(member)
 
@@ -172,12 +160,13 @@ class Part:
         found.append(TEXTS[len(records)])
         for record in records:
             found += record
-        for words in (*self.now.puts.values(), *self.now.drops.values()):
-            if len(words) > MOST:
-                found += [word for some in _cut(words) for word in (str(len(some)), *some)]
-            else:
-                found.append(TEXTS[len(words)])
-                found += words
+        for chunk in self._chunks:
+            for words in (*chunk.puts.values(), *chunk.drops.values()):
+                if len(words) > MOST:
+                    found += [word for some in _cut(words) for word in (str(len(some)), *some)]
+                else:
+                    found.append(TEXTS[len(words)])
+                    found += words
 
     def operations(self, found: list[str]) -> None:
         """Add what `cascade.lua` is told."""
@@ -209,15 +198,3 @@ class Part:
 def _cut(words: list[str]) -> Iterator[list[str]]:
     """A command as several, none with too many arguments."""
     return ([*words[:2], *words[first:first + MOST]] for first in range(2, len(words), MOST))
-
-
-def _unsay(said: Commands, key: str, name: str, *, place: int = 0, width: int = 1) -> None:
-    """Forget what was said of a name, which has this place among so many words of each: the last that is said of it counts."""
-    words = said.get(key, [])
-    if name not in words:
-        return
-    for first in range(len(words) - width, 1, -width):
-        if words[first + place] == name:
-            del words[first:first + width]
-    if len(words) == 2:
-        del said[key]

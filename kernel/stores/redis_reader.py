@@ -220,7 +220,7 @@ class RedisReader(RedisHeld):
             self.store.lately.forget([root], ())
             raise Overtaken(f"reading {quoted(self.store.place)}", stands="nothing was applied", hint="try again",
                             why=f"all of {quoted(root)} has to be read")
-        self.strict |= {root}
+        self.strict.add(root)
 
     def family(self, root: str) -> list[WorkflowRow]:
         """Every workflow of a tree in each of its runs, by id."""

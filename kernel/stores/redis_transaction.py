@@ -20,7 +20,7 @@ from kernel.engine.reading import registered_otherwise
 from kernel.errors import GuardRefused, quoted
 from kernel.spec.language import NEVER, Lock
 from kernel.spec.vocabulary import ENDED
-from kernel.stores.redis_held import pairs
+from kernel.stores.redis_held import mark, pairs
 from kernel.stores.redis_lately import UNSURE, Left
 from kernel.stores.redis_part import Part
 from kernel.stores.redis_rows import TEXTS, changed_at, field_of, packed_lines, packed_record
@@ -140,7 +140,7 @@ class RedisTransaction(RedisWriter):
         if plan.created_deliveries and any(delivery.version for delivery in plan.created_deliveries):
             part.named |= {root}
         if plan.purged is not None:
-            self.strict |= {root}
+            self.strict.add(root)
             self.moved |= {root}
             part.sweep("P", root, canonical(plan.purged))
             return NONE_YET
@@ -165,7 +165,7 @@ class RedisTransaction(RedisWriter):
                 self.field(key, "run")
                 part.enter(f"{part.prefix}trees", tree.root, 0)
             elif stands[3] != tree.tasks and "tasks" not in self.own.get(key, ()):
-                self.compared += (key, "tasks", str(stands[3]))  # as the decision knew it, whatever it is by now
+                self.compare(key, "tasks", str(stands[3]))  # as the decision knew it, whatever it is by now
             self.put_tree(part, tree.root, {"run": str(tree.run), "tasks": str(tree.tasks)})
             self.absent -= {tree.root}
         _, version, _, _, lines = stands or (0, 0, 0, 0, 0)
@@ -189,7 +189,7 @@ class RedisTransaction(RedisWriter):
     def _reopen(self, part: Part, plan: Plan) -> None:
         """Leave what is set aside to the run before, and take what re-opened workflows keep into the next one."""
         run, aside = plan.tree.run, []
-        self.strict |= {plan.tree.root}
+        self.strict.add(plan.tree.root)
         self.moved |= {plan.tree.root}
         for row in sorted(plan.aside, key=attrgetter("id")):
             aside.append([row.id, str(row.run), row.state, len(row.prepared.facts)])
@@ -204,12 +204,13 @@ class RedisTransaction(RedisWriter):
             part.count("tasks", row.prepared.size - len(begun.again))
 
     def _write_payloads(self, part: Part, plan: Plan) -> None:
-        for payload in plan.payloads:
-            key = f"{part.prefix}v:{TEXTS[plan.tree.run]}:{payload.workflow}"
-            if payload.text is None:
-                self.drop(part, key, f"{payload.no}:{payload.what}")
+        last = {payload[:3]: payload.text for payload in plan.payloads}  # what is taken away may be given again
+        for (workflow, no, what), text in last.items():
+            key = f"{part.prefix}v:{TEXTS[plan.tree.run]}:{workflow}"
+            if text is None:
+                self.drop(part, key, f"{no}:{what}")
             else:
-                self.put(part, key, {f"{payload.no}:{payload.what}": payload.text})
+                self.put(part, key, {f"{no}:{what}": text})
 
     # ---- cascades --------------------------------------------------------------------------------------------------------
     def _cascade(self, part: Part, cascade: Cascade, plan: Plan) -> None:
@@ -280,7 +281,7 @@ class RedisTransaction(RedisWriter):
 
     def sure(self, key: str) -> Iterator[str]:
         """Fields of a hash that are as this transaction has them, once it is committed: it compared or wrote them."""
-        yield from (self.compared[first + 1] for first in range(0, len(self.compared), 3) if self.compared[first] == key)
+        yield from (name for of, name in self.seen if of == key)
         yield from self.own.get(key, ())
 
     # ---- what the script is told -----------------------------------------------------------------------------------------
@@ -302,28 +303,28 @@ class RedisTransaction(RedisWriter):
 
     def _compared(self, partition: int, part: Part | None, found: list[str]) -> None:
         """What a decision has read of a partition, as the script is told: of trees, of their counters, and of all else."""
-        trees, words = self.original, self.compared
+        trees, words, counters = self.original, [*self.compared], dict[str, list[str]]()
         if self.store.partitions > 1:
             prefix = self.store.prefixes[partition]
             trees = {root: counted for root, counted in trees.items() if self.store.partition(root) == partition}
-            words = [word for first in range(0, len(words), 3) if words[first].startswith(prefix)
+            words = [word for first in range(0, len(words), 3) if str(words[first]).startswith(prefix)
                      for word in words[first:first + 3]]
+        if part is not None:
+            for (workflow, of), (name, counts) in self.read.items():
+                if (workflow, of) not in self.made:
+                    counted = counters.setdefault(root_of(workflow), [])
+                    counted += (name, counts, self.after.get((workflow, of), counts), TEXTS[part.moves.get(workflow, 0)])
         found.append(TEXTS[len(trees)])
         for root, (run, version, _, _, lines) in trees.items():
-            if part is None:  # nothing is written: all of them stand as they were
-                found += (root, TEXTS[run], str(NEVER), str(version), str(lines), "0")
-                continue
-            is_strict, now = root in self.strict, str(part.roots.get(root, NEVER))
-            found += (root, TEXTS[run], now, str(version) if is_strict or root in part.named else "",
-                      str(lines) if is_strict else "", "0")
-            place, number = len(found) - 1, 0
-            for (workflow, of), (name, counts) in self.read.items():
-                if (workflow == root or root_of(workflow) == root) and (workflow, of) not in self.made:
-                    number += 1
-                    found += (name, counts, self.after.get((workflow, of), counts), TEXTS[part.moves.get(workflow, 0)])
-            found[place] = TEXTS[number]
+            is_strict = part is None or root in self.strict
+            found += (root, TEXTS[run], str(NEVER if part is None else part.roots.get(root, NEVER)),
+                      str(version) if part is None or is_strict or root in part.named else "", str(lines) if is_strict else "")
+            moved = counters.get(root, [])
+            found.append(TEXTS[len(moved) // 4])
+            found += moved
+        words[2::3] = map(mark, words[2::3])
         found.append(TEXTS[len(words) // 3])
-        found += words
+        found += words  # type: ignore[arg-type]
 
 
 def _too_large(name: str, plan: Plan, most: int) -> GuardRefused:

@@ -224,7 +224,7 @@ class RedisWork(RedisReader):
 
     def earlier(self, row: DeliveryRow) -> list[DeliveryRow]:
         """The open notices of the same workflow that come before a notice."""
-        self.strict |= {root_of(row.workflow)}
+        self.strict.add(root_of(row.workflow))
         return [other for state in sorted(UNSETTLED) for other in self.deliveries(state, row.workflow, ("", 0, ""), 2**31)
                 if other.topic == row.topic and other.turn < row.turn]
 

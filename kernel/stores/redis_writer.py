@@ -96,7 +96,7 @@ class RedisWriter(RedisWork):
         root, place, prefix = root_of(w.id), (w.id, w.run), part.prefix
         serial = self.store.serial(self.store.partition(root))
         if place not in self.columns:
-            self.compared += (f"{prefix}t:{root}", row_field(*place), "-")
+            self.compare(f"{prefix}t:{root}", row_field(*place), None)
         self.made.add(place)
         self.standing.clear()
         columns = packed_workflow(w, serial, self.store.numbers[w.prepared.registered])
@@ -176,6 +176,8 @@ class RedisWriter(RedisWork):
         if own is None:
             own = self.own[key] = set()
         place, text, new = (task.workflow, task.run, task.no), held.get(name), packed_task(task)
+        if name not in own and (key, name) not in self.seen:
+            self.compare(key, name, text)  # what is written over is what was read
         known = self.rows.get(place)
         if known is not None and known[0] == text:
             before: Places = known[1]

@@ -488,6 +488,44 @@ def test_a_text_that_looks_like_two(monkeypatch: pytest.MonkeyPatch) -> None:
     stores.remove(store)
 
 
+def test_what_many_read_is_compared_once() -> None:
+    """However long it is, and however many tasks of one decision read it."""
+    stores = RedisStores(server().url)
+    store = stores.open()
+    assert isinstance(store, RedisStore)
+    k, link = Kernel(store, clock=ManualClock()), store.link
+    k.register(kernel.WorkflowDef("wide", tasks=[kernel.TaskDef("g", type="g"), *[
+        kernel.TaskDef(f"t{no}", type="t", after=["g"], input={"n": "${workflow.input.n}"}) for no in range(30)]]))
+    k.start("wide", workflow_id="w", input={"n": 7, "text": "x" * 1000})
+    (lease,) = k.poll("g")
+    commit, told = link.commit, list[str]()
+
+    def listen(part: Part, arguments: list[str], *rest: Any) -> Any:
+        told.extend(arguments)
+        return commit(part, arguments, *rest)
+
+    link.commit = listen  # type: ignore[assignment, method-assign]
+    k.complete(lease)
+    payloads = [told[place + 1] for place, word in enumerate(told) if word == f"{store.prefixes[0]}v:1:w"]
+    assert payloads.count("-1:input") == 1
+    assert [lease.input for lease in k.poll("t", limit=50)] == [{"n": 7}] * 30
+    stores.remove(store)
+
+
+def test_a_commit_that_is_longer_than_any_text_may_be(tmp_path: Path) -> None:
+    """A server takes no text of any size: what is large is sent one by one, each of which it takes."""
+    own = Server(tmp_path, "--appendonly", "yes", "--proto-max-bulk-len", "1mb")
+    try:
+        with kernel.open(own.url) as k:
+            k.register(kernel.WorkflowDef("leaf", tasks=[kernel.TaskDef("a")]), kernel.WorkflowDef("top", tasks=[
+                kernel.TaskDef(f"s{no}", workflow="leaf", input={"all": "${workflow.input.text}"}) for no in range(4)]))
+            k.start("top", workflow_id="w", input={"text": "x" * 400_000})
+            assert [len(k.get(f"w/s{no}").input["all"]) for no in range(4)] == [400_000] * 4
+            assert k.audit().clean
+    finally:
+        own.kill()
+
+
 def test_an_id_that_was_given_up_never_applies(k: Kernel) -> None:
     """Its script arrives after the answer to k.outcome: nothing of it is applied."""
     with pytest.raises(kernel.GuardRefused, match="that answer is final"):

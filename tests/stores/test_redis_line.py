@@ -71,6 +71,16 @@ def test_what_was_not_read_is_left_over(line: Line) -> None:
     assert line.is_fit()
 
 
+def test_what_nobody_asked_for(line: Line) -> None:
+    """Nor on which something came that is no answer, and that nobody has read yet."""
+    line.send(("SUBSCRIBE", "news"))
+    line.read()
+    assert line.is_fit()
+    server().client().publish("news", "none")
+    server().client().ping()  # it has come by now
+    assert not line.is_fit()
+
+
 def test_a_connection_that_was_interrupted_when_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first answers are still under way: nobody takes them for those to other commands."""
     pool = ConnectionPool.from_url(server().url, decode_responses=True, max_connections=1)

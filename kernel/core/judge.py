@@ -118,10 +118,18 @@ def outputs(view: WorkingSet, workflow: WorkflowRow) -> Outputs:
     return Outputs(workflow.prepared.definition, lambda no: view.payload(workflow.id, no, "output"))
 
 
-def full(view: WorkingSet, more: int) -> str:
-    """Why so many more tasks are too many for the tree, or for its store; empty when they are not."""
-    most = min(TREE_TASKS_MAX, view.snapshot.policy.tree_tasks)
-    return f"the tree would have more than {most:,} tasks" if view.tree.tasks + more > most else ""
+def full(view: WorkingSet, more: int, workflows: int = 0) -> str:
+    """Why so many more tasks, and workflows, are too many for the tree, or for its store; empty when they are not."""
+    policy, tasks = view.snapshot.policy, view.tree.tasks + more
+    most, each = min(TREE_TASKS_MAX, policy.tree_tasks), policy.workflow_tasks
+    if tasks > most:
+        return f"the tree would have more than {most:,} tasks"
+    if tasks * (1 + each) <= most:  # it has no more workflows than tasks
+        return ""
+    workflows += view.snapshot.count_workflows() + len(view.plan.created_workflows) - len(view.plan.aside)
+    if tasks + each * workflows <= most:
+        return ""
+    return f"the tree would have more than {most:,} tasks, where each workflow counts for {each}"
 
 
 def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
@@ -130,7 +138,7 @@ def _limits(view: WorkingSet, task: TaskRow, child: Prepared, name: str) -> str:
         return f"workflow {quoted(child_id(task))} is there already"
     if task.wf.depth + 1 >= DEPTH_MAX:
         return f"sub-workflows nest deeper than {DEPTH_MAX} levels"
-    if too_many := full(view, len(child.facts)):
+    if too_many := full(view, len(child.facts), 1):
         return too_many
     if len(child_id(task)) > ID_MAX:
         return f"the id of the sub-workflow would be longer than {ID_MAX} characters"

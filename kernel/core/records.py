@@ -30,12 +30,14 @@ __all__ = [
 
 @frozen
 class Policy:
-    """How deliveries are tried: at most `sends` times, each held for `lease` microseconds; how many tasks a tree may have."""
+    """How deliveries are tried: at most `sends` times, each held for `lease` microseconds; how large a tree may be."""
 
     sends: int = 100
     lease: int = 60 * MICROSECONDS
     tree_tasks: int = field(default=NEVER, eq=False)
-    """What a store can take; it says nothing of how deliveries are tried."""
+    """How many tasks a store can take in a tree; it says nothing of how deliveries are tried."""
+    workflow_tasks: int = field(default=0, eq=False)
+    """For how many tasks each workflow counts there, besides its own."""
 
 
 @define(eq=False)

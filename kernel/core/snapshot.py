@@ -42,6 +42,9 @@ class Snapshot(Protocol):
     def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
         """The descendants that this workflow's PAUSE paused."""
 
+    def count_workflows(self) -> int:
+        """How many workflows the tree has in its present run; 0 before it starts."""
+
     def every_run(self) -> Iterable[WorkflowRow]:
         """Every workflow of the tree in each of its runs."""
 

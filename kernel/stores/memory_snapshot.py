@@ -82,6 +82,10 @@ class MemorySnapshot:
             and in_scope("subs", workflow_id, owner)
         ]
 
+    def count_workflows(self) -> int:
+        """How many workflows the tree has in its present run."""
+        return len(self.store.below(self.root, self.run))
+
     def every_run(self) -> Iterable[WorkflowRow]:
         """Every workflow of the tree in each of its runs."""
         return [row.copy() for (owner, _), row in self.store.workflows.items() if root_of(owner) == self.root]

@@ -20,6 +20,7 @@ class RedisSnapshot(ReaderSnapshot["RedisWork"]):
     def __init__(self, transaction: RedisWork, subject: Subject) -> None:
         super().__init__(transaction, root_of(subject.workflow), transaction.read_ahead(subject))
         self.policy = transaction.store.policy
+        self._workflows: int | None = None
 
     def tasks(self, workflow_id: str, nos: Sequence[int]) -> Iterable[TaskRow]:
         """Several tasks of one workflow."""
@@ -43,6 +44,12 @@ class RedisSnapshot(ReaderSnapshot["RedisWork"]):
         """The descendants that this workflow's PAUSE paused."""
         return [row for row in self.transaction.below(workflow_id, self.run)
                 if row.run == self.run and row.id != workflow_id and row.state == "PAUSED" and row.paused_by == workflow_id]
+
+    def count_workflows(self) -> int:
+        """How many workflows the tree has in its present run."""
+        if self._workflows is None:
+            self._workflows = self.transaction.workflows_of(self.root)
+        return self._workflows
 
     def every_run(self) -> Iterable[WorkflowRow]:
         """Every workflow of the tree in each of its runs."""

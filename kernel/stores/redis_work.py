@@ -188,6 +188,12 @@ class RedisWork(RedisReader):
             low = f"({part[-1][0]}"
         return found[:limit]
 
+    def workflows_of(self, root: str) -> int:
+        """How many workflows a tree has in its present run. Whoever adds some compares how many tasks it has."""
+        prefix = self.prefix(root)
+        return int(self.link.run("workflows", prefix, root, *WORKFLOW_STATES,
+                                 keys=[f"{prefix}i:{state}" for state in WORKFLOW_STATES]))
+
     def roots(self, after: str, limit: int) -> list[str]:
         """The ids of the trees, behind the id `after`."""
         found: list[str] = []

@@ -9,6 +9,7 @@ from kernel.core.archive import Hearing
 from kernel.core.checks import canonical
 from kernel.core.plan import Subject
 from kernel.core.records import TaskRow, WorkflowRow, root_of
+from kernel.spec.language import NEVER
 from kernel.stores.reader_snapshot import ReaderSnapshot
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class SqlSnapshot(ReaderSnapshot["SqlTransaction"]):
     def paused_by(self, workflow_id: str) -> Iterable[WorkflowRow]:
         """The descendants that this workflow's PAUSE paused."""
         return self.transaction.workflow_rows("paused_by", {"id": workflow_id, "run": self.run})
+
+    def count_workflows(self) -> int:
+        """How many workflows the tree has in its present run."""
+        return sum(1 for row in self.every_run() if row.until >= NEVER)
 
     def every_run(self) -> Iterable[WorkflowRow]:
         """Every workflow of the tree in each of its runs."""

@@ -314,6 +314,31 @@ def test_a_store_has_a_limit_for_what_is_made_meanwhile(each: Stand, k: Kernel, 
     assert k.get("w").state == "FAILED"
 
 
+@pytest.mark.parametrize(("name", "most", "fits"), [
+    ("top", 15, True), ("top", 14, False), ("late", 11, True), ("late", 10, False)])
+def test_workflows_count_where_a_store_has_a_limit(
+    each: Stand, k: Kernel, monkeypatch: pytest.MonkeyPatch, name: str, most: int, fits: bool,
+) -> None:
+    """Each for so many tasks besides its own, those of this decision and those of the present run: one too many is rejected."""
+    monkeypatch.setattr(each.store, "policy", attrs.evolve(each.store.policy, tree_tasks=most, workflow_tasks=2))
+    k.register(kernel.WorkflowDef("leaf", tasks=[Task("a")]),
+               kernel.WorkflowDef("top", tasks=[Task("g"), *[Task(f"s{no}", workflow="leaf", after=["g"]) for no in range(3)]]),
+               kernel.WorkflowDef("late", tasks=[
+                   Task("s0", workflow="leaf"), Task("g"), Task("s1", workflow="leaf", after=["g"])]))
+    k.start(name, workflow_id="w")
+    k.complete(one(k, "g"))
+    launched = [task for task in k.tasks("w") if task.ref != "g"]
+    if fits:
+        assert {task.state for task in launched} == {"IN_PROGRESS"}
+        k.terminate("w")
+        k.retry("w")  # those of the run before do not count
+        assert k.tree("w").workflow.state == "RUNNING"
+    else:
+        assert k.get("w").state == "FAILED"
+        assert launched[-1].reason == f"the tree would have more than {most} tasks, where each workflow counts for 2"
+    assert k.audit().clean
+
+
 # ---------------------------------------------------------------------------------------------------- inputs and facts
 def test_defaults_fill_in_what_is_not_given(k: Kernel) -> None:
     """Key by key, for a root and for a sub-workflow; the same start again is the same workflow."""

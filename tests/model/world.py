@@ -84,6 +84,10 @@ class World:
             if row.state == "PAUSED" and row.paused_by == workflow_id and in_scope("subs", workflow_id, owner)
         ]
 
+    def count_workflows(self) -> int:
+        """How many workflows there are."""
+        return len(self.workflows)
+
     def every_run(self) -> list[WorkflowRow]:
         """Copies of all workflows."""
         return [row.copy() for row in self.workflows.values()]
